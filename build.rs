@@ -11,14 +11,14 @@ fn main() {
     let is_own = root.is_some_and(|root| Path::new(&root) == Path::new(env!("CARGO_MANIFEST_DIR")));
     let commit = if is_own { git(&["rev-parse", "--short=12", "HEAD"]) } else { None };
     println!("cargo::rustc-env=ORDERS_COMMIT={}", commit.unwrap_or_default());
-    // The log of HEAD changes with each commit and each checkout.
+    // Git appends to this file at each commit and each checkout. Cargo then runs this script again.
     let log = if is_own { git(&["rev-parse", "--git-path", "logs/HEAD"]) } else { None };
     if let Some(log) = log.filter(|log| Path::new(log).exists()) {
         println!("cargo::rerun-if-changed={log}");
     }
 }
 
-/// The output of git, or `None` if git is missing or fails, or if this is no repository.
+/// The output of git. `None` if git is missing or fails, or if this folder is not in a repository.
 fn git(arguments: &[&str]) -> Option<String> {
     let output = Command::new("git").args(arguments).current_dir(env!("CARGO_MANIFEST_DIR")).output().ok()?;
     let text = String::from_utf8(output.stdout).ok()?;

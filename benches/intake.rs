@@ -4,10 +4,10 @@
 //! Each round measures the echo, an echo that waits for the disk, and three services. The first service has the default
 //! settings. The second one queues every event instead of committing inline. The third one logs a line for each event
 //! to a file, while the others log only warnings. Each measurement waits until all orders are recorded. The number of
-//! recorded orders over that whole time is the rate that the service can sustain.
+//! recorded orders, divided by that whole time, is the rate that the service can sustain.
 //!
-//! At the end, clients send orders at half of that rate, and some clients wait until their order is recorded. In turns
-//! with the service, the echo receives requests at half of its own rate.
+//! At the end, clients send orders at half of the sustainable rate, and some clients wait until their order is
+//! recorded. The echo takes turns with the service, and receives requests at half of its own rate.
 
 #![allow(clippy::print_stdout, reason = "a benchmark prints its result")]
 
@@ -40,7 +40,7 @@ fn main() -> anyhow::Result<()> {
     })
 }
 
-/// The rates of a round, per second: requests to the echoes, and orders.
+/// The rates of a round, per second: requests to the echoes, and recorded orders.
 struct IntakeRound {
     bare: f64,
     durable: f64,
@@ -83,18 +83,26 @@ async fn throughput(echoes: [&Process; 2], services: [&Process; 3]) -> anyhow::R
         );
     }
     let logged = rounds.iter().map(|round| round.logging / round.orders.recorded);
-    println!("recorded with a log line for each event, to recorded without: {}", Spread::from_iter(logged));
+    println!(
+        "recorded rate with a log line for each event, relative to the rate without these lines: {}",
+        Spread::from_iter(logged)
+    );
     let median = |rate: Rate| Spread::from_iter(rounds.iter().map(rate)).median();
     Ok([median(|round| round.bare), median(|round| round.orders.recorded)])
 }
 
-/// Measures the latency of the echo and of recording orders at these rates. The latency of the echo shows how much of
-/// it a shared machine causes.
+/// Measures the latency of the echo and of recording orders, at these rates. The latency of the echo shows which part
+/// of the latency comes from the shared machine.
 async fn latency(echo: &Process, orders: &Process, rates: [f64; 2]) -> anyhow::Result<()> {
     let measured = [
-        ("the echo, from sending to its answer", echo, Wait::Echo, rates[0]),
-        ("orders, from sending to recorded", orders, Wait::SentToRecorded, rates[1]),
-        ("orders, from accepted to recorded", orders, Wait::AcceptedToRecorded, rates[1]),
+        ("the echo, from the request to the answer", echo, Wait::Echo, rates[0]),
+        ("orders, from the request until the order is recorded", orders, Wait::SentToRecorded, rates[1]),
+        (
+            "orders, from the acceptance until the order is recorded",
+            orders,
+            Wait::AcceptedToRecorded,
+            rates[1],
+        ),
     ];
     let mut all = measured.map(|_| Vec::new());
     for round in 1..=ROUNDS {
@@ -109,7 +117,7 @@ async fn latency(echo: &Process, orders: &Process, rates: [f64; 2]) -> anyhow::R
     Ok(())
 }
 
-/// The 99th percentile of these sorted waits, in ms. Also prints other percentiles.
+/// The 99th percentile of these sorted times, in ms. Also prints other percentiles.
 fn p99(round: usize, what: &str, waits: &[Duration]) -> f64 {
     let [p50, p90, p99] =
         [50, 90, 99].map(|percent| waits[waits.len() * percent / 100].as_secs_f64() * 1000.0);

@@ -28,7 +28,7 @@ const MANY: u64 = 5_000_000;
 const QUEUED: u64 = 1_000_000;
 const ROUNDS: usize = 5;
 const TIME: Duration = Duration::from_secs(4);
-/// Orders or messages per write.
+/// How many orders or messages one write stores.
 const CHUNK: u64 = 10_000;
 const CUSTOMERS: u64 = 1000;
 
@@ -40,13 +40,16 @@ fn main() -> anyhow::Result<()> {
         for (folder, orders) in folders.iter().zip([FEW, many]) {
             store(folder.path(), orders).await?;
         }
-        // The two measurements take turns, so that other load on the machine affects both alike.
+        // The two measurements alternate, so that other load on the machine affects both equally.
         let mut ratios = Vec::new();
         for _ in 0..ROUNDS {
             let few = measure(folders[0].path(), FEW).await?;
             ratios.push(measure(folders[1].path(), many).await? / few);
         }
-        println!("recorded at {many} stored orders to {FEW}: {}", Spread::from_iter(ratios));
+        println!(
+            "recorded rate at {many} stored orders, relative to the rate at {FEW}: {}",
+            Spread::from_iter(ratios)
+        );
         drop(folders);
         restart().await
     })
@@ -57,7 +60,7 @@ fn open(folder: &Path) -> anyhow::Result<Embedded> {
     Ok(Embedded::open(folder, Options { min_free_bytes: 0, ..Options::new(currency) })?)
 }
 
-/// An id that sorts by its number, as ids of real orders sort by time.
+/// An id for this number. The ids sort by number, as real ids sort by time.
 fn id(number: u64) -> Uuid {
     Uuid::from_u128(u128::from(number))
 }
@@ -182,13 +185,13 @@ async fn restart() -> anyhow::Result<()> {
         starts.push(start.elapsed().as_secs_f64());
         drop(engine);
     }
-    println!("opening with {QUEUED} queued events, in s: {}", Spread::from_iter(starts));
+    println!("time to open a data folder with {QUEUED} queued events, in s: {}", Spread::from_iter(starts));
     let start = Instant::now();
     let service = Process::orders(folder.path(), &[]).await?;
     let (answers, memory) = (start.elapsed(), service.resident_mib()?);
     service.drained().await?;
     println!(
-        "with {QUEUED} queued events: answers after {answers:.1?} ({memory:.0} MiB), all recorded after {:.1?} ({:.0} MiB)",
+        "with {QUEUED} queued events, the service answers after {answers:.1?} ({memory:.0} MiB) and has recorded all events after {:.1?} ({:.0} MiB)",
         start.elapsed(),
         service.resident_mib()?
     );

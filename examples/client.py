@@ -4,7 +4,8 @@
 It does what every client should do:
 
 - It sends an Idempotency-Key with each request that changes something, and retries under the same key.
-- It retries on lost connections, 429 and 503, after Retry-After. That is also right when the outcome is unknown.
+- It retries on lost connections, 429 and 503, after the time in Retry-After. A retry is safe even if
+  the outcome of a request is unknown.
 - It compares the `type` of a problem, never its texts.
 - It follows the Link header from page to page.
 """
@@ -74,7 +75,8 @@ class Client:
                     raise problem from None
                 pause = float(error.headers.get("Retry-After", pause))
             except (urllib.error.URLError, ConnectionError, TimeoutError):
-                # Whether the request arrived is unknown. Under the same key it happens once.
+                # The request may have arrived. A retry is safe, because the service handles requests with the same
+                # key only once.
                 if attempt == ATTEMPTS:
                     raise
             time.sleep(pause)

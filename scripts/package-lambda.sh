@@ -6,9 +6,10 @@
 #     scripts/package-lambda.sh --x86-64
 #     scripts/package-lambda.sh --profile dev        builds faster, for tests; other arguments go to `cargo lambda build`
 #
-# The package is lambda/orders/bootstrap.zip in the target folder. The script needs Rust, and Python 3 with venv. It installs
-# cargo-lambda and Zig from PyPI into the target folder. Zig links for both architectures and for Lambda's glibc. Later runs
-# need no network, as long as the crates and Rust's standard library for the architecture are installed.
+# The package is lambda/orders/bootstrap.zip in the target folder. The script needs Rust, and Python 3 with venv. It
+# installs cargo-lambda and Zig from PyPI into the target folder. Zig can link for both architectures and for the
+# glibc version of Lambda. Later runs need no network if the crates and Rust's standard library for the architecture
+# are installed.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -55,11 +56,12 @@ if [[ ! -e $tools/complete ]]; then
     "$tools/bin/python" -m pip install --quiet --disable-pip-version-check "cargo-lambda==$cargo_lambda" "ziglang==$zig"
     touch "$tools/complete"
 fi
-# These tools must come first: cargo-lambda finds Zig through the first python3 on the PATH.
+# These tools must come first in the PATH, because cargo-lambda finds Zig through the first python3 in the PATH.
 PATH=$tools/bin:$PATH
 
-# has_std checked the target above, with the compiler in use, so cargo-lambda need not. cargo-lambda's own optimizations would
-# make panics abort the process; our profile has all optimizations we want.
+# cargo-lambda need not check the target, because has_std above already checked it with the compiler in use.
+# cargo-lambda's own optimizations are disabled: they would make a panic abort the process, and our profile already
+# contains all optimizations that we want.
 cargo lambda build --profile "$profile" --disable-optimizations --locked --no-default-features --features aws \
     --skip-target-check --target "$triple.2.34" --lambda-dir "$target/lambda" --output-format zip ${arguments[@]+"${arguments[@]}"}
 

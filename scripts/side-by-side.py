@@ -3,11 +3,11 @@
 
     scripts/side-by-side.py EARLIER_BINARY CURRENT_BINARY [--items FILE]
 
-Both are builds of `orders` with `--features aws`. The earlier build first takes orders to every status alone. Then both
-consumers share the queue, while clients send events through both APIs. At last the current build runs alone, and dead
-letters are redriven. The script fails unless every accepted event is recorded, each once. `--items` writes the items of
-the orders that the earlier build wrote, one a line, for tests/fixtures/golden/dynamodb-v1.jsonl. docs/aws.md describes the
-deployment that this stands for.
+Both are builds of `orders` with `--features aws`. First, the earlier build runs alone and takes orders to every status.
+Then both consumers share the queue, while clients send events through both APIs. Finally, the current build runs alone,
+and dead letters are redriven. The script fails unless every accepted event is recorded exactly once. `--items` writes the
+items of the orders that the earlier build wrote, one item on each line, for tests/fixtures/golden/dynamodb-v1.jsonl.
+docs/aws.md describes the deployment that this script simulates.
 """
 
 import argparse
@@ -24,7 +24,8 @@ import urllib.request
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 SUPPORT = ROOT / "tests/it/support/emulator"
 WORK = ROOT / "target/side-by-side"
-# Longer than the backoff of a message that the earlier consumer received several times.
+# How long to wait for an outcome, in seconds. This is longer than the maximum backoff of a message that the earlier
+# consumer received several times.
 PATIENCE = 400
 ORDER = {"customer_id": "c-1", "currency": "EUR", "items": [{"sku": "mug", "quantity": 2, "unit_price": 1250}]}
 STEPS = [
@@ -37,7 +38,8 @@ STEPS = [
 ]
 AMENDED = ("order_amended", {"items": [{"sku": "mug", "quantity": 2, "unit_price": 1250}]})
 CANCELLED = ("order_cancelled", {"reason": "changed my mind"})
-# A life for each status, and for each way to it that a later event depends on.
+# The events of one order for each status. If later events depend on how an order reached a status, there is one order
+# for each way.
 LIVES = {
     "created": [],
     "pending": [AMENDED],

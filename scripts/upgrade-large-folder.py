@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
-"""Upgrades a data folder of an earlier format with many orders, and kills the upgrade on the way.
+"""Upgrades a data folder of an earlier format with many orders, and kills the upgrade several times.
 
     scripts/upgrade-large-folder.py OLD NEW [--orders 1000000] [--format 3] [--kills 10] [--seconds 60] [--keep FOLDER]
 
-OLD is a release binary that writes folders of format 4, and NEW is the one to test. OLD fills a folder: a fifth of the orders are
-confirmed, and a tenth are also paid. For format 3 the file EXTENT is removed, and FORMAT names format 3: nothing else differs that
-an upgrade looks at. NEW is then started again and again and killed with SIGKILL, until the upgrade is complete. Its time is the
-sum of all starts. Afterwards OLD must refuse the folder, `NEW rebuild --check` must find no difference, and lists must be complete.
+OLD is a release binary that writes folders of format 4, or of 5 with --format 5, and NEW is the binary to test. OLD fills a
+folder: a fifth of the orders are confirmed, and a tenth are also paid. For format 3, the script removes the file EXTENT and writes format 3 to FORMAT, because an
+upgrade looks at no other difference. Then the script starts NEW and kills it with SIGKILL, until the upgrade is complete. The time
+of the upgrade is the sum of all starts. Afterwards OLD must refuse the folder, `NEW rebuild --check` must find no difference,
+and lists must be complete.
 
 Fails if the upgrade takes longer than --seconds, or if anything differs. With --keep, an existing folder is used as it is.
 """
@@ -25,7 +26,7 @@ import threading
 import time
 
 BATCH, CONNECTIONS, CUSTOMERS = 100, 8, 5000
-COMPLETE = "the indexes of the data folder are complete"
+COMPLETE = "the feed of the data folder is complete"
 
 
 def environment():
@@ -159,7 +160,7 @@ def main():
     parser.add_argument("old")
     parser.add_argument("new")
     parser.add_argument("--orders", type=int, default=1_000_000)
-    parser.add_argument("--format", type=int, choices=[3, 4], default=3)
+    parser.add_argument("--format", type=int, choices=[3, 4, 5], default=3)
     parser.add_argument("--kills", type=int, default=10)
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--keep", help="where to keep the folder of the earlier format")

@@ -1,4 +1,4 @@
-//! The address of a running service. `orders dlq`, `orders load` and `orders doctor` parse their URLs here.
+//! The address of a running service. `orders dlq`, `orders tail`, `orders load` and `orders doctor` parse their URLs here.
 
 use std::ffi::OsStr;
 use std::fmt;
@@ -8,7 +8,7 @@ use axum::http::uri::{Authority, Scheme, Uri};
 use clap::builder::{TypedValueParser, ValueParserFactory};
 use clap::{Arg, Command};
 
-/// The address of a service on this machine.
+/// The default URL of the service, on this machine.
 pub(crate) const LOCAL_SERVICE: &str = "http://127.0.0.1:8080";
 
 /// The absolute http or https URL that precedes every path of the API. It contains no user name and no password, so it
@@ -42,12 +42,12 @@ impl BaseUrl {
         self.authority.port_u16().unwrap_or(if self.is_https() { 443 } else { 80 })
     }
 
-    /// The part of the URL before the paths of the API.
+    /// The path of the URL, which precedes every path of the API.
     pub(crate) fn base_path(&self) -> &str {
         &self.path
     }
 
-    /// A path of the API with the base path before it, as a request line contains it.
+    /// The full path for a request line: the base path, followed by `path`.
     pub(crate) fn path(&self, path: &str) -> String {
         format!("{}{path}", self.path)
     }
@@ -58,18 +58,18 @@ impl FromStr for BaseUrl {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         const NOT_ABSOLUTE: &str =
-            "it must be an absolute http or https URL, such as https://orders.example/prod";
+            "the URL must be an absolute http or https URL, such as https://orders.example/prod";
         let uri: Uri = text.parse().map_err(|_| NOT_ABSOLUTE)?;
         let scheme = uri.scheme().filter(|scheme| [Scheme::HTTP, Scheme::HTTPS].contains(scheme));
         let authority = uri.authority().filter(|authority| !authority.host().is_empty());
         let (Some(scheme), Some(authority)) = (scheme, authority) else { return Err(NOT_ABSOLUTE) };
         if authority.as_str().contains('@') {
             return Err(
-                "it must not contain a user name or a password; pass a token in ORDERS_TOKEN or --token-file",
+                "the URL must not contain a user name or a password; pass a token in ORDERS_TOKEN or --token-file",
             );
         }
         if uri.query().is_some() || text.contains('#') {
-            return Err("it must not contain a query or a fragment");
+            return Err("the URL must not contain a query or a fragment");
         }
         let path = uri.path().trim_end_matches('/').to_owned();
         Ok(Self { scheme: scheme.clone(), authority: authority.clone(), path })

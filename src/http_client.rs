@@ -1,11 +1,11 @@
-//! The HTTP client of `orders dlq` and `orders doctor`, which call a running service. `orders load` has a separate
+//! The HTTP client of `orders dlq`, `orders tail` and `orders doctor`, which call a running service. `orders load` has a separate
 //! client (see `docs/decisions/load-generator-http-client.md`).
 
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
 
-/// A client with the settings that `orders dlq` and `orders doctor` share. A request fails after `timeout`, which
+/// A client with the settings that these commands share. A request fails after `timeout`, which
 /// includes the connection and the whole answer.
 pub(crate) fn new(timeout: Duration) -> anyhow::Result<reqwest::Client> {
     api::http_client::builder()?.timeout(timeout).build().context("cannot set up the HTTP client")

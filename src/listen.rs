@@ -24,16 +24,18 @@ pub(crate) fn address(text: &str) -> Result<SocketAddr, String> {
     let addresses: Vec<_> =
         resolved.map_err(|error| format!("has a name that cannot be resolved: {error}"))?.collect();
     let first = addresses.iter().find(|address| address.is_ipv4()).or(addresses.first());
-    first.copied().ok_or_else(|| "has a name without an address".to_owned())
+    first.copied().ok_or_else(|| "has a name that resolves to no address".to_owned())
 }
 
 /// Binds the address. The error names the flag and suggests a remedy.
 pub(crate) async fn bind(address: SocketAddr, flag: &str) -> anyhow::Result<TcpListener> {
     TcpListener::bind(address).await.map_err(|error| {
         let hint = match error.kind() {
-            ErrorKind::AddrInUse => ": another process listens there; stop that one, or choose another port",
+            ErrorKind::AddrInUse => {
+                ": another process listens on this address; stop that process, or choose another port"
+            }
             ErrorKind::AddrNotAvailable => ": this machine does not have that address",
-            ErrorKind::PermissionDenied => ": this user may not listen on that port; choose one above 1023",
+            ErrorKind::PermissionDenied => ": this user may not use that port; choose a port above 1023",
             _ => "",
         };
         anyhow::anyhow!("cannot listen on {address} ({flag}): {error}{hint}")

@@ -9,9 +9,13 @@ mod api_client;
 mod auth;
 #[cfg(feature = "aws")]
 mod aws;
+#[cfg(all(feature = "dlq", feature = "embedded"))]
+mod backup;
 #[cfg(any(feature = "dlq", feature = "doctor", feature = "load"))]
 mod base_url;
 mod cli;
+#[cfg(feature = "dlq")]
+mod confirm;
 #[cfg(feature = "dlq")]
 mod dlq;
 #[cfg(feature = "doctor")]
@@ -34,10 +38,20 @@ mod secret;
 #[cfg(any(feature = "aws", feature = "embedded"))]
 mod signals;
 mod style;
+#[cfg(any(feature = "dlq", feature = "embedded"))]
+mod table;
+#[cfg(feature = "dlq")]
+mod tail;
 mod telemetry;
+#[cfg(feature = "embedded")]
+mod transfer;
 #[cfg(any(feature = "aws", feature = "embedded"))]
 mod unpaid_age;
 mod variables;
+#[cfg(any(feature = "aws", feature = "embedded"))]
+mod webhook_values;
+#[cfg(feature = "dlq")]
+mod webhooks;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -50,7 +64,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use cli::{Cli, Command};
 use telemetry::LogWriting;
 
-/// mimalloc is fast for a pattern that is common here: one thread allocates memory, and another thread frees it.
+/// mimalloc is fast for a pattern that is common in this program: one thread allocates memory, and another thread frees it.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
@@ -71,7 +85,7 @@ fn run() -> anyhow::Result<()> {
     if let Some(role) = aws::role() {
         let cli = aws::command_line(&role)?;
         let errors = aws::errors_of(telemetry::init(cli.log_level(), LogWriting::Direct));
-        // A Lambda function has a fraction of a core, and handles one event at a time. One thread is enough.
+        // A Lambda function has a fraction of a core, and handles one invocation at a time. One thread is enough.
         let runtime =
             Builder::new_current_thread().enable_all().build().context("cannot start the runtime")?;
         return runtime.block_on(aws::run_lambda(&cli, errors));
@@ -104,11 +118,15 @@ fn run() -> anyhow::Result<()> {
         #[cfg(feature = "aws")]
         Command::Expiry(args) => runtime.block_on(aws::expiry(&args, aws::errors_of(logging))),
         #[cfg(feature = "aws")]
+        Command::Relay(args) => runtime.block_on(aws::relay_container(&args, aws::errors_of(logging))),
+        #[cfg(feature = "aws")]
+        Command::WebhookSender(args) => runtime.block_on(aws::webhook_sender(&args, aws::errors_of(logging))),
+        #[cfg(feature = "aws")]
         Command::Table(command) => runtime.block_on(aws::create_table(&command, aws::errors_of(logging))),
         #[cfg(feature = "dlq")]
-        Command::Dlq(command) => {
+        command @ (Command::Dlq(_) | Command::Tail(_) | Command::Webhooks(_)) => {
             logging.map_err(anyhow::Error::msg)?;
-            runtime.block_on(dlq::run(*command))
+            runtime.block_on(run_client(command))
         }
         #[cfg(feature = "load")]
         Command::Load(args) => {
@@ -123,14 +141,29 @@ fn run() -> anyhow::Result<()> {
     }
 }
 
+#[cfg(feature = "dlq")]
+async fn run_client(command: Command) -> anyhow::Result<()> {
+    match command {
+        Command::Dlq(command) => dlq::run(*command).await,
+        Command::Tail(args) => tail::run(*args).await,
+        Command::Webhooks(command) => webhooks::run(*command).await,
+        other => unreachable!("{other:?} does not call a running service, and is handled before this match"),
+    }
+}
+
 #[cfg(feature = "embedded")]
 async fn run_embedded(command: Command) -> anyhow::Result<()> {
     match command {
         Command::Serve(args) => embedded::serve(&args).await,
-        Command::Export(args) => embedded::export(&args).await,
+        #[cfg(feature = "dlq")]
+        Command::Backup(args) => backup::run(*args).await,
+        Command::Export(args) => transfer::export(&args).await,
+        Command::Import(args) => transfer::import(&args).await,
         Command::Rebuild(args) => embedded::rebuild(&args).await,
         Command::Recover(args) => embedded::recover(&args).await,
-        other => unreachable!("{other:?} needs no data folder, and runs above"),
+        Command::Restore(args) => embedded::restore(&args).await,
+        Command::Inspect(args) => embedded::inspect(&args).await,
+        other => unreachable!("{other:?} needs no data folder, and is handled before this match"),
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use api::operations::{Pipeline, PipelineCounters};
+use api::operations::{BackupReport, Pipeline, PipelineCounters};
 use api::{AllowedHosts, Hosts, ServeOptions};
 use axum::Router;
 use axum::extract::State;
@@ -23,9 +23,9 @@ const SECONDS: [f64; 19] = [
     0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0,
     900.0, 3600.0,
 ];
-/// Bucket bounds of batch sizes.
+/// The bucket bounds of batch sizes.
 const MESSAGES: [f64; 9] = [1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 500.0, 1000.0];
-/// How often recorded values are put into buckets. Until then, each recorded value takes memory.
+/// How often recorded values are moved into buckets. Each value occupies memory until it is moved.
 const UPKEEP: Duration = Duration::from_secs(5);
 
 #[derive(Debug, Args)]
@@ -97,6 +97,9 @@ async fn scrape(State(scraped): State<ScrapeState>) -> impl IntoResponse {
             tracing::warn!("cannot read the counters of the pipeline for the metrics: {error:#}");
         }
         show(numbers.ok());
+        if let Some(report) = pipeline.backup() {
+            show_backup(&report);
+        }
     }
     counter!(DROPPED_LINES).absolute(crate::telemetry::dropped_lines());
     ([(header::CONTENT_TYPE, TEXT_FORMAT)], scraped.metrics.render())
@@ -140,18 +143,114 @@ fn show(numbers: Option<PipelineCounters>) {
     gauge!(OLDEST).set(oldest.unwrap_or(f64::NAN));
 }
 
+const BACKUP_LAG: &str = "orders_backup_lag_seconds";
+const BACKUP_LAG_EVENTS: &str = "orders_backup_lag_events";
+const BACKUP_LAST: &str = "orders_backup_last_success_timestamp_seconds";
+const BACKUP_FAILURES: &str = "orders_backup_failures_total";
+const BACKUP_BYTES: &str = "orders_backup_bytes_total";
+
+/// Sets the metrics of the continuous backup. Before the first increment, the gauges are NaN.
+fn show_backup(report: &BackupReport) {
+    gauge!(BACKUP_LAG).set(report.lag.map_or(f64::NAN, |lag| lag.as_secs_f64()));
+    gauge!(BACKUP_LAG_EVENTS).set(report.lag_events.map_or(f64::NAN, |events| events as f64));
+    let last = report.last.map(|last| last.time.micros() as f64 / 1e6);
+    gauge!(BACKUP_LAST).set(last.unwrap_or(f64::NAN));
+    counter!(BACKUP_FAILURES).absolute(report.failures);
+    counter!(BACKUP_BYTES).absolute(report.bytes_written);
+}
+
+/// Registers the descriptions of the metrics of backups.
+fn describe_backup() {
+    use Unit::{Bytes, Count, Seconds};
+    describe_gauge!(
+        BACKUP_LAG,
+        Seconds,
+        "Time since the latest increment of the continuous backup; 0 if nothing has changed since"
+    );
+    describe_gauge!(BACKUP_LAG_EVENTS, Count, "Events after the latest increment of the continuous backup");
+    describe_gauge!(BACKUP_LAST, Seconds, "When the latest increment of the continuous backup was begun");
+    describe_counter!(BACKUP_FAILURES, Count, "Attempts of the continuous backup that failed");
+    describe_counter!(BACKUP_BYTES, Bytes, "Size of the files that the continuous backup has written");
+    describe_gauge!(
+        "orders_backup_verified_age_seconds",
+        Seconds,
+        "Age of the latest increment that a drill has restored and verified"
+    );
+    describe_counter!("orders_backup_drill_failures_total", Count, "Drills of the backup that have failed");
+    describe_counter!(
+        "orders_backup_stream_bytes_total",
+        Bytes,
+        "Size of the backups that were sent to clients of the API"
+    );
+}
+
+/// Registers the descriptions of the metrics of webhooks.
+fn describe_webhooks() {
+    use Unit::{Count, Seconds};
+    describe_counter!(
+        "orders_webhook_attempts_total",
+        Count,
+        "Attempts to deliver an event to a webhook, by subscription and result"
+    );
+    describe_histogram!(
+        "orders_webhook_attempt_duration_seconds",
+        Seconds,
+        "Time from the beginning of an attempt to deliver an event until its result, by subscription"
+    );
+    describe_counter!(
+        "orders_webhook_given_up_total",
+        Count,
+        "Deliveries whose last attempt has failed, by subscription"
+    );
+    describe_counter!(
+        "orders_webhook_stopped_total",
+        Count,
+        "Subscriptions that were stopped because their receiver is gone or always fails, by subscription and state"
+    );
+    describe_gauge!("orders_webhook_lag_events", Count, "Events after the cursor of a subscription");
+    describe_gauge!(
+        "orders_webhook_lag_seconds",
+        Seconds,
+        "Age of the first event after the cursor of a subscription; 0 if there is none"
+    );
+    describe_gauge!(
+        "orders_webhook_held_orders",
+        Count,
+        "Orders whose events are held back by a failed delivery, by subscription"
+    );
+}
+
 /// Registers the descriptions of all metrics.
 fn describe() {
+    describe_service();
+    describe_webhooks();
+    describe_backup();
+}
+
+/// Registers the descriptions of the metrics of the API and the pipeline.
+fn describe_service() {
     use Unit::{Count, Seconds};
     let counters = [
         ("orders_http_requests_total", "Answered requests, by route, method and status"),
         ("orders_connections_closed_total", "Connections closed to free their slots for others, by reason"),
+        (
+            "orders_feed_events_sent_total",
+            "Events of the feed that were sent to readers, as a page or in a stream",
+        ),
         ("orders_jwks_loads_total", "Attempts to load the keys that verify tokens, by result"),
         ("orders_events_published_total", "Events published to the queue, by result"),
         ("orders_messages_processed_total", "Messages handled, by disposition"),
         ("orders_messages_redelivered_total", "Messages received more than once"),
-        (DROPPED_LINES, "Log lines dropped because standard error did not take them in time"),
+        (DROPPED_LINES, "Log lines dropped because standard error did not accept them in time"),
         ("orders_dead_letters_parked_total", "Messages parked as dead letters, by reason"),
+        (
+            "orders_relay_events_total",
+            "Recorded events that the relay has passed on to the feed, to webhooks and to its outputs",
+        ),
+        (
+            "orders_output_events_total",
+            "Recorded events that the relay published to an event bus or a topic, by output and result",
+        ),
         ("orders_due_proposed_total", "Proposals to cancel an order that is unpaid at its deadline"),
     ];
     let histograms = [
@@ -164,8 +263,9 @@ fn describe() {
             "orders_processing_duration_seconds",
             "Time from receiving a batch until all its messages are finished",
         ),
-        ("orders_queue_age_seconds", "Time from accepting an event until each receive"),
+        ("orders_queue_age_seconds", "Time from accepting an event until each receive of its message"),
         ("orders_end_to_end_seconds", "Time from accepting an event until it is recorded"),
+        ("orders_relay_lag_seconds", "Time from the recording of an event until the relay has passed it on"),
         (
             "orders_due_late_seconds",
             "Time from the deadline of an unpaid order until its cancellation is proposed",
@@ -174,6 +274,7 @@ fn describe() {
     let gauges = [
         (QUEUE, "Messages on the queue, by state"),
         (LEDGER, "accepted = recorded + rejected + duplicate + parked + in flight"),
+        ("orders_event_streams", "Open streams of events"),
         ("orders_jwks_keys", "Keys that verify tokens; 0 after they have expired"),
         (DEAD_LETTERS, "Dead letters that are not resolved"),
     ];
@@ -184,7 +285,7 @@ fn describe() {
     describe_gauge!(
         DUE_LAG,
         Seconds,
-        "How late the latest proposal to cancel an unpaid order was; 0 once no order is due"
+        "Time from the deadline to the latest proposal to cancel an unpaid order; 0 once no order is due"
     );
     describe_gauge!(OLDEST, Seconds, "Age of the oldest message on the queue, if it is known");
 }

@@ -1,5 +1,5 @@
 //! Reads secrets from a flag, a variable or a file. Errors name the source of a secret and never contain the secret.
-//! `dlq` and `load` read their tokens here, and `serve` the webhook's secret.
+//! Commands that call the API read their tokens here, and `serve` reads the secret of the alert webhook here.
 
 use std::fs::File;
 use std::io::Read;
@@ -8,19 +8,19 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail, ensure};
 use clap::Args;
 
-/// The maximum size of a secret file, which is larger than any token.
+/// The maximum size of a secret file. Every real token is smaller.
 const MAX_BYTES: u64 = 64 << 10;
 
 /// The flag for a file with the bearer token, for commands that call the API.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct TokenFile {
-    /// Read the token from this file. Make the file readable only for your user (mode 0600).
+    /// Read the token from this file. Make the file readable only by your user (mode 0600).
     #[arg(long, env = "ORDERS_TOKEN_FILE", value_name = "FILE")]
     token_file: Option<PathBuf>,
 }
 
 impl TokenFile {
-    /// The given token, or otherwise the content of the token file.
+    /// The given token, or the content of the token file if no token is given.
     pub(crate) fn token_or_file(&self, token: Option<&String>) -> anyhow::Result<Option<String>> {
         read("ORDERS_TOKEN", token, self.token_file.as_deref())
     }

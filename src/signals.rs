@@ -40,7 +40,7 @@ fn reload(keys: Option<&Arc<IssuerKeys>>) {
         tracing::info!("SIGHUP ignored: there are no keys to reload");
         return;
     };
-    // The keys load in a separate task, so that the caller notices further signals meanwhile.
+    // The keys load in a separate task, so that the caller can handle further signals while they load.
     tokio::spawn(async move {
         match keys.reload_now().await {
             Ok(()) => tracing::info!("SIGHUP: reloaded the issuer's keys"),

@@ -1,4 +1,4 @@
-//! Colours text if the output is a terminal and `NO_COLOR` is not set. Everything that prints for people uses this
+//! Colours text if the output is a terminal and `NO_COLOR` is not set, and removes control characters. Everything that prints for people uses this
 //! module.
 
 use std::io::stderr;
@@ -32,4 +32,26 @@ fn painted(style: Style, text: &str, choice: ColorChoice) -> String {
         ColorChoice::Never => text.to_owned(),
         _ => format!("{style}{text}{style:#}"),
     }
+}
+
+/// The text without control characters, so that data from a client cannot control the terminal.
+#[cfg(any(feature = "dlq", feature = "embedded"))]
+pub(crate) fn without_controls(text: &str) -> String {
+    let harmless = |c: char| if c.is_control() && c != '\n' && c != '\t' { '\u{fffd}' } else { c };
+    text.chars().map(harmless).collect()
+}
+
+/// The first characters of the text, with an ellipsis if it is longer.
+#[cfg(feature = "dlq")]
+pub(crate) fn shortened(text: &str, max: usize) -> String {
+    match text.char_indices().nth(max) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
+/// A time (RFC 3339) up to its seconds.
+#[cfg(feature = "dlq")]
+pub(crate) fn to_seconds(time: &str) -> &str {
+    time.get(.."2026-11-23T10:00:00".len()).unwrap_or(time)
 }

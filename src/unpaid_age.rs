@@ -1,8 +1,8 @@
-//! Parses the age at which unpaid orders expire. The roles that propose to cancel them have it as a flag.
+//! Parses the age at which unpaid orders expire. It is a flag of every role that proposes to cancel these orders.
 
 use std::time::Duration;
 
-/// The longest age. Ages beyond it are typing errors.
+/// The maximum age. A longer age is treated as a typing error.
 const MAX_AGE: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 
 /// Parses an age such as `48h`, `30m` or `7days 12h`.
@@ -10,7 +10,7 @@ pub(crate) fn parse(text: &str) -> Result<Duration, String> {
     let age = humantime::parse_duration(text)
         .map_err(|error| format!("{error}; an age is written as 48h or 30m"))?;
     if age.is_zero() || age > MAX_AGE {
-        return Err("must be longer than 0, and at most 100 years".to_owned());
+        return Err("the age must be longer than 0 seconds, and at most 100 years".to_owned());
     }
     Ok(age)
 }

@@ -6,7 +6,7 @@ use std::ffi::OsStr;
 use clap::builder::Resettable;
 use clap::{Arg, ArgAction, Command};
 
-/// Applies both rules to the command and to all of its subcommands.
+/// Applies the rules for empty variables and for switches to the command and all of its subcommands.
 pub(crate) fn follow_rules(command: Command) -> Command {
     command.mut_args(follow_rules_in).mut_subcommands(follow_rules)
 }

@@ -1,8 +1,9 @@
 """Checks a package for Lambda: check.py PACKAGE MACHINE [RUNNER ...]
 
-The zip holds one file, `bootstrap`, that can be run, is an ELF program for MACHINE (arm64 or x86_64) and needs no newer glibc
-than Lambda has. Then it is started as each role against a stub of the Lambda runtime API and answers events. RUNNER is what
-runs programs for MACHINE, if this machine cannot: an emulator with its arguments. `-` instead of a RUNNER: do not start it.
+The zip must contain a single file, `bootstrap`: an executable ELF program for MACHINE (arm64 or x86_64) that needs no newer
+glibc than Lambda has. The check then starts the program as each role, with a stub of the Lambda runtime API, and the program
+must answer the stub's events. RUNNER is an emulator with its arguments, for a MACHINE whose programs this machine cannot run.
+With `-` as RUNNER, the check does not start the program.
 """
 
 import http.server
@@ -18,7 +19,7 @@ import time
 import zipfile
 
 MACHINES = {"x86_64": 62, "arm64": 183}
-# Amazon Linux 2023 (provided.al2023).
+# The version of glibc in Amazon Linux 2023 (provided.al2023).
 GLIBC = (2, 34)
 TIMEOUT = 60
 
@@ -29,11 +30,13 @@ HEALTH = {
     "isBase64Encoded": False,
 }
 EMPTY = {"batchItemFailures": []}
-# What each role is invoked with, and what its answer has to contain.
+# For each role: the events that it is invoked with, and the members that each answer must contain.
 INVOCATIONS = {
     "api": [(HEALTH, {"statusCode": 200}), ({}, {"statusCode": 200})],
     "consumer": [({"Records": []}, EMPTY), ({}, EMPTY)],
     "dead-letters": [({"Records": []}, EMPTY), ({}, EMPTY)],
+    "relay": [({"Records": []}, EMPTY), ({}, EMPTY)],
+    "webhook-sender": [({"Records": []}, EMPTY), ({}, EMPTY)],
 }
 
 
@@ -45,16 +48,16 @@ def unpacked(package, machine, folder):
     with zipfile.ZipFile(package) as archive:
         names = archive.namelist()
         if names != ["bootstrap"]:
-            fail(f"{package} holds {names}, not just bootstrap")
+            fail(f"{package} contains {names} instead of only bootstrap")
         mode = archive.getinfo("bootstrap").external_attr >> 16
         program = archive.read("bootstrap")
     if not mode & 0o111:
-        fail(f"bootstrap cannot be run: its mode is {mode:o}")
+        fail(f"bootstrap is not executable: its mode is {mode:o}")
     if program[:4] != b"\x7fELF" or struct.unpack_from("<H", program, 18)[0] != MACHINES[machine]:
         fail(f"bootstrap is not an ELF program for {machine}")
     versions = {tuple(map(int, version.split(b"."))) for version in re.findall(rb"GLIBC_(\d+\.\d+)\0", program)}
     if not versions or max(versions) > GLIBC:
-        fail(f"bootstrap needs glibc {max(versions, default='?')}, and Lambda has {GLIBC}")
+        fail(f"bootstrap needs glibc {max(versions, default='?')}, but Lambda has {GLIBC}")
     path = os.path.join(folder, "bootstrap")
     with open(path, "wb") as file:
         file.write(program)
@@ -63,7 +66,7 @@ def unpacked(package, machine, folder):
 
 
 class Runtime(http.server.ThreadingHTTPServer):
-    """The runtime API for one process: hands it the events one after the other, and keeps the answers."""
+    """The runtime API for one process. Sends the events to the process one after the other, and stores its answers."""
 
     daemon_threads = True
 
@@ -79,7 +82,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         handed = len(self.server.answers)
         if handed == len(self.server.events):
             self.server.done.set()
-            time.sleep(TIMEOUT)  # as Lambda does: there is nothing to do
+            time.sleep(TIMEOUT)  # Like Lambda, keep the request open while there is no event.
             return
         body = json.dumps(self.server.events[handed]).encode()
         self.send_response(200)
@@ -125,7 +128,8 @@ def run(command, role, invocations):
         "AWS_LAMBDA_LOG_STREAM_NAME": "orders", "AWS_REGION": "eu-central-1", "AWS_ACCESS_KEY_ID": "test",
         "AWS_SECRET_ACCESS_KEY": "test", "QUEUE_URL": f"{queue}.fifo", "DLQ_URL": f"{queue}-dlq.fifo", "TABLE_NAME": "orders",
         "DLQ_BUCKET": "orders-dead-letters", "ALERTS_TOPIC": "arn:aws:sns:eu-central-1:123456789012:alerts",
-        "ORDERS_INSECURE_NO_AUTH": "true", "ORDERS_MAX_RECEIVES": "5",
+        "ORDERS_INSECURE_NO_AUTH": "true", "ORDERS_MAX_RECEIVES": "5", "OUTBOUND_TABLE": "orders-outbound",
+        "WEBHOOK_QUEUE_URL": f"{queue}-webhooks.fifo",
     }
     with tempfile.TemporaryFile() as log:
         process = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log)

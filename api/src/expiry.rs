@@ -1,10 +1,11 @@
-//! Proposes to cancel orders that are unpaid at their deadline. `orders serve` runs it beside the API; on AWS it is a role of
-//! its own. `infra` implements the index of due orders.
+//! Proposes to cancel orders that are unpaid at their deadline. `orders serve` runs this module in the process of the
+//! API. On AWS, it is a separate role. `infra` implements the index of due orders.
 //!
-//! A pass goes through the [`DueOrders`], page by page. It reads each order again, and proposes `order_cancelled` with the
-//! version that it read, as any client could. So the rules decide between a payment and the proposal: if the payment is recorded
-//! first, the proposal is rejected. An order that is still unpaid at its new version stays in the index, and the next pass
-//! proposes again. Nothing is kept in memory: the ids of proposals are derived, so a restarted pass repeats them.
+//! A pass goes through the [`DueOrders`], page by page. It reads each order again, and proposes `order_cancelled` with
+//! the version that it read, as any client could. If a payment is recorded before the proposal, the rules reject the
+//! proposal. An order that is still unpaid at its new version stays in the index, and the next pass proposes again.
+//! Nothing is kept in memory: the ids of proposals are derived from the order, so a restarted pass publishes the same
+//! ids.
 
 #[cfg(feature = "lambda")]
 pub mod lambda;
@@ -24,15 +25,16 @@ use tokio::time::{Instant, sleep};
 use crate::orders::publish_events;
 use crate::ports::{EventPublisher, OrderReader};
 
-/// How many orders are read and proposed at a time. On the embedded engine, a page is one commit.
+/// The maximum number of orders on a page. On the embedded engine, the proposals for one page are one commit.
 const ORDERS_PER_PAGE: usize = 100;
 /// How many orders of a page are read at the same time.
 const CONCURRENT_READS: usize = 16;
-/// The pause after a page, as a multiple of the time that the page took: requests keep most of the machine.
+/// The pause after a page, as a multiple of the time that the page took. The pause leaves most of the machine to
+/// requests.
 const PAGE_PAUSE_FACTOR: u32 = 3;
-/// The pause after a pass, as a multiple of the time that was spent on orders for which nothing was proposed.
+/// The pause after a pass, as a multiple of the time that the pass spent on pages without a proposal.
 const IDLE_PAUSE_FACTOR: u32 = 10;
-/// The longest pause after a pass.
+/// The maximum pause after a pass.
 const MAX_PAUSE: Duration = Duration::from_secs(60);
 /// The pause after a pass that failed.
 const FAILURE_PAUSE: Duration = Duration::from_secs(5);
@@ -40,8 +42,9 @@ const FAILURE_PAUSE: Duration = Duration::from_secs(5);
 /// The index of orders that may be due.
 #[async_trait]
 pub trait DueOrders: Send + Sync {
-    /// Up to `limit` orders that may be past their deadline, starting after `after`. All pages together contain every order
-    /// that was due before the first page was read. They may contain others.
+    /// Returns a page of up to `limit` orders that may be past their deadline. The page starts after the position
+    /// `after`. Together, the pages contain every order that was due before the first page was read. They may also
+    /// contain orders that are not due.
     async fn due(
         &self,
         query: &DueQuery,
@@ -49,23 +52,23 @@ pub trait DueOrders: Send + Sync {
         limit: usize,
     ) -> anyhow::Result<DuePage>;
 
-    /// Reports what was found about the orders of a page at `now`, so that the index need not list them again at once. An
-    /// index that is always up to date ignores this.
+    /// Reports what a pass found about the orders of a page at the time `now`. The index can then skip orders that need
+    /// no proposal soon. An index that is always up to date ignores the report.
     async fn report(&self, _found: &[(OrderId, DueState)], _now: Timestamp) -> anyhow::Result<()> {
         Ok(())
     }
 }
 
-/// Which orders are due.
+/// The time and the age by which the index decides which orders are due.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DueQuery {
     /// The current time.
     pub now: Timestamp,
-    /// The configured age for unpaid orders, in microseconds.
+    /// The configured age at which unpaid orders are due, in microseconds.
     pub unpaid_age_micros: Option<i64>,
 }
 
-/// A position in the list of due orders. Only the index reads it.
+/// A position in the list of due orders. The bytes have a meaning only for the index.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DuePosition(pub Vec<u8>);
 
@@ -74,26 +77,27 @@ pub struct DuePosition(pub Vec<u8>);
 pub struct DuePage {
     /// The orders.
     pub orders: Vec<OrderId>,
-    /// Where the next page begins. `None` on the last page.
+    /// The position where the next page begins. `None` on the last page.
     pub next: Option<DuePosition>,
 }
 
-/// What was found about an order that may be due.
+/// What a pass found about an order that may be due.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DueState {
-    /// Its cancellation was proposed now.
+    /// The pass has just proposed to cancel the order.
     Proposed,
-    /// The proposal for its version was made before, and is queued or parked, or was rejected.
+    /// An earlier pass proposed to cancel the order at its current version. That proposal is queued, parked or
+    /// rejected.
     Waiting,
-    /// Its deadline is later.
+    /// The order is not due before this time.
     Later(Timestamp),
-    /// It has no deadline now, but may get one.
+    /// The order has no deadline now, but may get one.
     Suspended,
-    /// It has no deadline, and will never have one.
+    /// The order has no deadline and cannot get one.
     Ended,
 }
 
-/// Makes the proposals.
+/// Proposes to cancel orders that are due.
 #[derive(Clone)]
 pub struct ExpiryRole {
     /// Lists the orders that may be due.
@@ -102,36 +106,39 @@ pub struct ExpiryRole {
     pub reader: Arc<dyn OrderReader>,
     /// Publishes the proposals.
     pub publisher: Arc<dyn EventPublisher>,
-    /// Returns the current time. It is read anew for every page, so that a change of the system's clock counts at once.
+    /// Returns the current time. Every page reads it again, so that a change of the system's clock takes effect
+    /// immediately.
     pub clock: fn() -> Timestamp,
-    /// The age at which unpaid orders are due. `None`: only at their own `expires_at`.
+    /// The age at which unpaid orders are due. If `None`, orders are due only at their own `expires_at`.
     pub unpaid_age: Option<Duration>,
-    /// The shortest pause between two passes.
+    /// The minimum pause between two passes.
     pub tick: Duration,
 }
 
-/// What a pass did.
+/// The result of a pass.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Pass {
-    /// Proposals that were accepted.
+    /// The number of proposals that were accepted.
     pub proposed: u64,
-    /// Orders for which nothing was proposed.
+    /// The number of orders for which no proposal was published.
     pub passed_over: u64,
-    /// Whether the pass ended before the last page because its time was over.
+    /// Whether the pass reached its time limit before it had read all pages.
     pub is_cut_short: bool,
     /// The time spent on pages without a proposal.
     idle: Duration,
 }
 
 impl ExpiryRole {
-    /// Makes passes until `stop` becomes true. A failed pass is made again.
+    /// Runs passes until `stop` becomes true. If a pass fails, the next pass starts from the beginning.
     pub async fn run(&self, mut stop: watch::Receiver<bool>) {
         let passes = async {
             loop {
                 let pause = match self.pass(None).await {
                     Ok(pass) => self.tick.max(pass.idle * IDLE_PAUSE_FACTOR).min(MAX_PAUSE),
                     Err(error) => {
-                        tracing::error!("cannot propose to cancel unpaid orders, trying again: {error:#}");
+                        tracing::error!(
+                            "cannot propose to cancel unpaid orders; the next pass tries again: {error:#}"
+                        );
                         FAILURE_PAUSE
                     }
                 };
@@ -144,7 +151,7 @@ impl ExpiryRole {
         }
     }
 
-    /// Goes through the due orders once, but begins no page after `until`.
+    /// Makes one pass over the due orders. Begins no further page after the time `until`.
     pub async fn pass(&self, until: Option<Instant>) -> anyhow::Result<Pass> {
         let mut pass = Pass::default();
         let mut after = None;
@@ -152,7 +159,7 @@ impl ExpiryRole {
             let started = Instant::now();
             let query = DueQuery { now: (self.clock)(), unpaid_age_micros: self.unpaid_age_micros() };
             let page = self.due.due(&query, after.as_ref(), ORDERS_PER_PAGE).await;
-            let page = page.context("the index of due orders")?;
+            let page = page.context("cannot read the index of due orders")?;
             let proposed = self.propose(&page.orders, query, &mut pass).await?;
             let took = started.elapsed();
             if proposed == 0 {
@@ -175,7 +182,7 @@ impl ExpiryRole {
         Ok(pass)
     }
 
-    /// Proposes to cancel those of the orders that are due. Returns how many proposals were accepted.
+    /// Proposes to cancel each of these orders that is due. Returns how many proposals were accepted.
     async fn propose(&self, orders: &[OrderId], query: DueQuery, pass: &mut Pass) -> anyhow::Result<u64> {
         let looks = stream::iter(orders.to_vec()).map(|order_id| self.look_at_one(order_id, query));
         let found: Vec<_> = looks.buffered(CONCURRENT_READS).collect().await;
@@ -189,16 +196,18 @@ impl ExpiryRole {
         }
         pass.passed_over += states.len() as u64;
         let published = self.publish(&due, query.now, &mut states).await;
-        // Also if proposals were refused: the index must learn which were accepted.
+        // The states are reported even if some proposals were refused, because the index must know which proposals were
+        // accepted.
         if !states.is_empty() {
-            self.due.report(&states, query.now).await.context("the index of due orders")?;
+            self.due.report(&states, query.now).await.context("cannot update the index of due orders")?;
         }
         let accepted = published?;
         pass.proposed += accepted;
         Ok(accepted)
     }
 
-    /// Publishes the proposals, and adds those that were accepted to `states`. Returns their number.
+    /// Publishes the proposals. Adds the orders whose proposals were accepted to `states`, and returns the number of
+    /// these orders. Fails if a proposal was not accepted.
     async fn publish(
         &self,
         due: &[Expiry],
@@ -228,8 +237,8 @@ impl ExpiryRole {
         }
     }
 
-    /// The proposal for an order, or the reason why there is none. `None` if the order cannot be read: the others must not
-    /// wait for it.
+    /// Returns the proposal for an order or, if the order needs none, the reason. If the order cannot be read, logs the
+    /// error and returns `None`, so that the pass continues with the other orders.
     async fn look_at_one(&self, order_id: OrderId, query: DueQuery) -> Option<Result<Expiry, DueState>> {
         let unreadable = |error: &anyhow::Error| {
             let order_id = order_id.as_str();
@@ -256,8 +265,8 @@ impl ExpiryRole {
     }
 }
 
-/// Records how long after its deadline an order's proposal was accepted. While many orders are due, the gauge shows how far the
-/// pass is.
+/// Records how long after the order's deadline its proposal was accepted. While many orders are due, the gauge shows
+/// how late the proposals are.
 fn report_lateness(expiry: &Expiry, now: Timestamp) {
     let micros = now.micros().saturating_sub(expiry.deadline.micros());
     let late = Duration::from_micros(u64::try_from(micros).unwrap_or(0)).as_secs_f64();

@@ -62,8 +62,8 @@ async fn readyz(
 /// What the service is ready for.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct ReadyBody {
-    /// Always `ok`, because orders can be read and accepted events are processed. If they could not, the answer would
-    /// be a problem.
+    /// Always `ok`. If orders could not be read, or accepted events could not be processed, the answer would be a
+    /// problem.
     #[schema(value_type = String)]
     status: &'static str,
     /// `ok` if orders can be read.
@@ -79,7 +79,8 @@ pub(crate) struct ReadyBody {
 }
 
 impl ReadyBody {
-    /// The service is ready for reading, and also for writing unless there is a reason to refuse new events.
+    /// The answer of a service that is ready for reading. The service is also ready for writing if `refused` is `None`;
+    /// otherwise `refused` is the reason why new events are refused.
     pub(crate) fn of(refused: Option<String>) -> Self {
         let writes = if refused.is_some() { "refused" } else { "ok" };
         Self { status: "ok", reads: "ok", writes, detail: refused }

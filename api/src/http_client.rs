@@ -3,7 +3,7 @@
 use anyhow::Context;
 use hyper_rustls::ConfigBuilderExt;
 
-/// Sets ring as the TLS provider of the process, for libraries that create their own clients.
+/// Sets ring as the TLS provider of the process. Libraries that create their own clients use this provider.
 pub fn install_tls_provider() {
     // An error means that a provider is already set.
     let _ = rustls::crypto::ring::default_provider().install_default();
@@ -11,7 +11,7 @@ pub fn install_tls_provider() {
 
 /// A client that trusts the system's certificates, follows no redirects and ignores proxy variables.
 ///
-/// The TLS provider is set explicitly, because a process may contain several providers.
+/// The TLS provider is named explicitly, because a process may contain several providers.
 pub fn builder() -> anyhow::Result<reqwest::ClientBuilder> {
     let tls = rustls::ClientConfig::builder_with_provider(rustls::crypto::ring::default_provider().into())
         .with_safe_default_protocol_versions()

@@ -1,8 +1,8 @@
 //! The HTTP API of the order service: it validates requests, publishes events, and shows orders and outcomes.
 //!
 //! [`router`] builds the whole API from an [`AppState`], which holds the [`ports`] and, for operators, the
-//! [`operations`]. [`serve`](serve()) serves it over TCP, and `lambda` behind API Gateway. All tests use the same
-//! router.
+//! [`operations`]. [`serve`](serve()) serves the router over TCP, and `lambda` serves it behind API Gateway. All tests
+//! use the same router.
 //!
 //! Terms are defined in `docs/glossary.md`. A request passes the modules in this order:
 //!
@@ -11,8 +11,9 @@
 //!    writes every error as a problem. `http` also contains CORS, the rate limit and the links in answers.
 //! 2. [`auth`] authenticates the request and puts a [`Principal`](auth::Principal) into its extensions.
 //! 3. `input` reads path, query, headers and body, and collects all validation errors.
-//! 4. `orders` accepts events and shows orders. `operator` manages dead letters and shows the pipeline's counters.
-//!    `health` answers health checks.
+//! 4. `orders` accepts events and shows orders. `feed` shows the recorded events of all orders, and [`export`] sends them
+//!    all. `operator` manages dead letters and shows the pipeline's counters. `webhooks` manages subscriptions and their
+//!    deliveries. `health` answers health checks.
 //! 5. `problem` builds the error answers (RFC 9457) and a page for each kind of problem.
 //! 6. `describe` generates the OpenAPI and AsyncAPI descriptions and serves them.
 //!
@@ -21,6 +22,8 @@
 pub mod auth;
 mod describe;
 pub mod expiry;
+pub mod export;
+mod feed;
 mod health;
 mod http;
 pub mod http_client;
@@ -34,6 +37,7 @@ pub mod ports;
 mod problem;
 mod shared_order;
 mod state;
+mod webhooks;
 
 use std::sync::Arc;
 
@@ -48,7 +52,8 @@ pub use crate::describe::asyncapi;
 use crate::describe::openapi;
 pub use crate::http::trace;
 pub use crate::http::{
-    AllowedHosts, BasePath, CorsOrigins, Deadline, Hosts, RateLimit, ServeOptions, serve, with_correlation_id,
+    AllowedHosts, BasePath, CorsOrigins, Deadline, EventStreams, Hosts, RateLimit, ServeOptions, serve,
+    with_correlation_id,
 };
 use crate::http::{correlate, rate_limited};
 pub use crate::input::BodyBudget;
@@ -60,10 +65,10 @@ use crate::state::SharedState;
 pub fn router(state: AppState) -> Router {
     let (new_id, sees_queued) = (state.new_id, state.reader.sees_queued());
     let hosts = Arc::new(state.hosts.clone());
-    let cors = state.cors_origins.as_ref().map(CorsOrigins::layer);
     let DescribedRoutes { v1, others, api } = described();
+    let cors = state.cors_origins.as_ref().map(|origins| origins.layer(&api));
     // The layer that is added last runs first. Authentication is added later, so it runs before the rate limit, which
-    // can then count by principal.
+    // can then count requests by principal.
     let v1 = rate_limited(v1, state.rate_limit);
     let (auth, clock) = (state.auth.clone(), state.clock);
     let router =
@@ -92,7 +97,7 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
     described().api
 }
 
-/// The handlers and their description. They are registered together so that they cannot differ.
+/// The handlers, together with their descriptions. Both are registered in one place, so that every handler is described.
 struct DescribedRoutes {
     /// The routes under `/v1`.
     v1: Router<SharedState>,
@@ -104,7 +109,10 @@ struct DescribedRoutes {
 fn described() -> DescribedRoutes {
     let (v1, mut api) = OpenApiRouter::with_openapi(openapi::document())
         .merge(orders::routes())
+        .merge(feed::routes())
+        .merge(export::routes())
         .merge(operator::routes())
+        .merge(webhooks::routes())
         .split_for_parts();
     let (others, described) = health::routes().split_for_parts();
     api.merge(described);

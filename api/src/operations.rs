@@ -14,12 +14,12 @@ pub struct Operations {
     pub letters: Arc<dyn DeadLetterStore>,
     /// The counters.
     pub pipeline: Arc<dyn Pipeline>,
-    /// The currency of version 0 orders without one. It must equal the consumer's currency, so that the API and the
-    /// consumer decode a message alike.
+    /// The currency of orders of schema version 0 that do not state a currency. It must equal the consumer's setting,
+    /// so that the API and the consumer decode a message to the same event.
     pub default_currency: Currency,
 }
 
-/// Stores dead letters. Reads see everything that was stored before they began, except for lists, which may lag on some
+/// Stores dead letters. A read returns everything that was stored before the read began, except that lists may lag on some
 /// backends.
 #[async_trait]
 pub trait DeadLetterStore: Send + Sync {
@@ -34,23 +34,23 @@ pub trait DeadLetterStore: Send + Sync {
     /// The dead letter with this id.
     async fn letter(&self, id: &str) -> anyhow::Result<Option<DeadLetter>>;
 
-    /// The first parked or replaying dead letters of an order, in order, up to `limit`.
+    /// The first dead letters in the parked sequence of an order, up to `limit`. They are parked or replaying.
     async fn sequence(&self, order_id: &OrderId, limit: usize) -> anyhow::Result<ParkedSequence>;
 
     /// Sends dead letters back to the queue, in the given order, and marks them as replaying. Returns one result for
     /// each dead letter.
     ///
-    /// Dead letters that are already replaying are sent again, because a replay may have been interrupted. No event is
-    /// recorded twice, because the consumer recognizes its id. If a dead letter cannot be sent, later ones of its order
-    /// are not sent.
+    /// A dead letter that is already replaying is sent again, because the replay may have been interrupted. The
+    /// consumer recognizes the id of a recorded event, so no event is recorded twice. If a dead letter cannot be sent,
+    /// later ones of its order are not sent.
     async fn replay(&self, letters: &[DeadLetter]) -> Vec<Result<(), ReplayError>>;
 
-    /// Replaces the body that a redrive sends. The original body and the repair are kept. Both are recorded with the
-    /// event that the dead letter becomes.
+    /// Replaces the body that a redrive sends. The dead letter keeps its original body and the repair. Once the event
+    /// of the dead letter is recorded, the log entry contains the original body and the repair, too.
     async fn repair(&self, id: &str, body: Vec<u8>, by: Repair) -> anyhow::Result<DeadLetterChange>;
 
-    /// Discards a dead letter. It leaves its order's sequence but is kept, and the receipt of its event becomes
-    /// rejected with the reason.
+    /// Discards a dead letter, so that its event becomes rejected with the given reason. The dead letter leaves the
+    /// sequence of its order but is kept.
     async fn discard(&self, id: &str, discard: Discard) -> anyhow::Result<DeadLetterChange>;
 }
 
@@ -69,9 +69,9 @@ pub enum DeadLetterChange {
 #[derive(Debug, thiserror::Error)]
 pub enum ReplayError {
     /// The dead letter no longer exists, or was discarded.
-    #[error("it is no longer a dead letter")]
+    #[error("the dead letter no longer exists, or was discarded")]
     Gone,
-    /// An earlier dead letter of its order could not be sent.
+    /// An earlier dead letter of the same order could not be sent.
     #[error("an earlier dead letter of its order could not be sent")]
     EarlierFailed,
     /// The queue or the store failed. A retry may succeed.
@@ -112,7 +112,8 @@ impl DeadLetterFilter {
 /// A page of dead letters.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct DeadLetterList {
-    /// The dead letters. There may be fewer than requested, or none, if many of those examined do not pass the filter.
+    /// The dead letters. There may be fewer than requested, or none: the store examines a limited number, and many of
+    /// them may not pass the filter.
     pub letters: Vec<DeadLetter>,
     /// The position at which the next page begins, or `None` on the last page.
     pub next: Option<DeadLetterPosition>,
@@ -130,7 +131,7 @@ pub struct ParkedSequence {
 /// A position in a list of dead letters, directly after one of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeadLetterPosition {
-    /// The sort key of the list. It grows with the time of parking.
+    /// The sort key of the list, which grows with the time at which a dead letter was parked.
     pub key: String,
 }
 
@@ -139,6 +140,42 @@ pub struct DeadLetterPosition {
 pub trait Pipeline: Send + Sync {
     /// The current counters.
     async fn counters(&self) -> anyhow::Result<PipelineCounters>;
+
+    /// How the continuous backup is doing, or `None` if the service has none.
+    fn backup(&self) -> Option<BackupReport> {
+        None
+    }
+}
+
+/// How a continuous backup is doing.
+#[derive(Debug, Clone, PartialEq)]
+pub struct BackupReport {
+    /// Where the backup is.
+    pub target: String,
+    /// The latest increment since the start of the service.
+    pub last: Option<StoredBackup>,
+    /// The time since the latest increment was begun, or 0 if nothing has changed since. `None` if there is no increment
+    /// since the start.
+    pub lag: Option<Duration>,
+    /// The number of events after the latest increment.
+    pub lag_events: Option<u64>,
+    /// The number of attempts that failed since the start.
+    pub failures: u64,
+    /// The size of all files that were written since the start, in bytes.
+    pub bytes_written: u64,
+    /// Why the latest attempt failed, or `None` if it succeeded.
+    pub error: Option<String>,
+}
+
+/// An increment of a backup.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StoredBackup {
+    /// The number of the increment.
+    pub number: u64,
+    /// When the increment was begun.
+    pub time: Timestamp,
+    /// The position up to which it contains the events.
+    pub position: u64,
 }
 
 /// The pipeline's counters. On SQS, all of them are approximate, and `exact` is false.
@@ -167,7 +204,7 @@ impl PipelineCounters {
         self.visible + self.in_flight + self.delayed
     }
 
-    /// Whether the queue contains exactly the accepted messages without an outcome.
+    /// Whether the queue contains exactly the messages that are accepted and have no outcome.
     pub fn balanced(&self) -> bool {
         self.ledger.missing() == i128::from(self.queued())
     }

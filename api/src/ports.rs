@@ -10,7 +10,11 @@ use tokio::time::{Instant, sleep_until};
 pub use crate::shared_order::SharedOrder;
 pub use find::{FindError, MAX_ORDERS_SCANNED, OrderFilter, OrderList, OrderPosition, OrderSort};
 
+pub mod backup;
+pub mod export;
+pub mod feed;
 mod find;
+pub mod webhooks;
 
 /// How many events are read at a time to fold a past state of an order.
 pub const EVENTS_PER_READ: usize = 50;
@@ -26,14 +30,15 @@ pub trait EventPublisher: Send + Sync {
 /// How an event was accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Acceptance {
-    /// This call accepted the event. A queue that cannot be searched ([`OrderReader::sees_queued`]) returns this for a
-    /// repeated id too.
+    /// This call accepted the event. If the queue cannot be searched ([`OrderReader::sees_queued`]), a repeated id is
+    /// reported as new, too.
     New,
     /// An event with this id was published before, perhaps by a concurrent request and perhaps with other content.
     Repeated,
 }
 
-/// The reason why an event was not accepted. Except for [`PublishError::Unknown`], nothing of the event was stored.
+/// The reason why an event was not accepted. For all reasons except [`PublishError::Unknown`], nothing of the event was
+/// stored.
 #[derive(Debug, thiserror::Error)]
 pub enum PublishError {
     /// The queue accepts nothing at the moment, because it is full or its disk is nearly full. Clients may try again
@@ -58,14 +63,14 @@ pub enum PublishError {
     Unknown(#[source] anyhow::Error),
 }
 
-/// Reads orders, their logs and receipts. All reads see what was recorded before they began, except
+/// Reads orders, their logs and receipts. All reads return everything that was recorded before they began, except
 /// [`OrderReader::find_orders`], which may lag on some backends.
 #[async_trait]
 pub trait OrderReader: Send + Sync {
     /// The order, or `None` if none of its events is recorded.
     async fn order(&self, order_id: &OrderId) -> anyhow::Result<Option<OrderSnapshot>>;
 
-    /// Up to `limit` events of the order's log with a version above `after`, oldest first.
+    /// Up to `limit` events of the order's log whose version is greater than `after`, oldest first.
     async fn events(
         &self,
         order_id: &OrderId,
@@ -73,11 +78,11 @@ pub trait OrderReader: Send + Sync {
         limit: usize,
     ) -> anyhow::Result<Vec<RecordedEvent>>;
 
-    /// A past state of the order. `None` if the order did not exist then or does not have that version.
+    /// A past state of the order. `None` if the order did not exist at that time or does not have that version.
     ///
-    /// The default implementation reads the log page by page, which may take long. Some backends read with the
-    /// processor rather than over the network. They should limit how many such reads run concurrently, and run none of
-    /// them on the threads that serve connections.
+    /// The default implementation reads the log page by page, which may take long. If reading a log takes mainly
+    /// processor time, as with the embedded engine, the backend should limit how many of these reads run concurrently.
+    /// None of them should run on the threads that serve connections.
     async fn order_as_of(&self, order_id: &OrderId, as_of: AsOf) -> anyhow::Result<Option<Order>> {
         let mut past = Past::new(as_of);
         while !past.is_complete() {
@@ -90,21 +95,21 @@ pub trait OrderReader: Send + Sync {
         Ok(past.order())
     }
 
-    /// The receipt of an event, or `None` if no such event of this order was accepted. If
+    /// The receipt of an event, or `None` if no event with this id was accepted for this order. If
     /// [`sees_queued`](Self::sees_queued) is false, `None` may also mean that the event is still on the queue.
     async fn receipt(&self, order_id: &OrderId, event_id: EventId) -> anyhow::Result<Option<Receipt>>;
 
     /// Whether [`receipt`](Self::receipt) finds events that are still on the queue.
     ///
     /// Some queues cannot be searched, and storing each accepted event elsewhere would cost one more write. With such a
-    /// queue, the link in a `202` contains the event's type (`?type=order_paid`). A request with this link is answered
-    /// with `accepted` until the event has an outcome.
+    /// queue, the link in a `202` contains the event's type (`?type=order_paid`). Until the event has an outcome, a
+    /// request with this link returns the state `accepted`.
     fn sees_queued(&self) -> bool {
         true
     }
 
-    /// The customer of the order that the event creates. `None` unless the event is on the queue and the queue can be
-    /// searched.
+    /// The customer of the order that a queued event creates. Returns `None` if the event is not on the queue, or if
+    /// the queue cannot be searched.
     async fn creates_for(
         &self,
         _order_id: &OrderId,
@@ -113,7 +118,7 @@ pub trait OrderReader: Send + Sync {
         Ok(None)
     }
 
-    /// Waits until the event has an outcome, but at most until `until`, and returns its receipt.
+    /// Waits until the event has an outcome, but no longer than until `until`, and returns its receipt.
     ///
     /// The default implementation polls with growing pauses. A backend that is notified of outcomes should override it.
     async fn settled(
@@ -134,7 +139,7 @@ pub trait OrderReader: Send + Sync {
         }
     }
 
-    /// Up to `limit` orders that pass the filter, sorted as [`OrderFilter::sort`] returns, starting after `after`.
+    /// Up to `limit` orders that pass the filter, in the order of [`OrderFilter::sort`], starting after `after`.
     async fn find_orders(
         &self,
         filter: &OrderFilter,
@@ -146,12 +151,12 @@ pub trait OrderReader: Send + Sync {
     async fn order_by_reference(&self, reference: &Reference) -> Result<Option<OrderSnapshot>, FindError>;
 }
 
-/// An order with the number of its parked events. The order log does not contain that number.
+/// An order, together with the number of its parked events. The order log does not contain this number.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OrderSnapshot {
     /// The order.
     pub order: SharedOrder,
-    /// The number of its events in the dead letters, up to [`MAX_PARKED`].
+    /// The number of events of the order in the dead letters, up to [`MAX_PARKED`].
     pub parked: u64,
 }
 

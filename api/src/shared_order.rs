@@ -1,5 +1,5 @@
-//! An order that several answers share, and its JSON. Readers that keep orders in memory return the same [`SharedOrder`]
-//! again, so that it is encoded only once. Lists show it.
+//! Shares an order and its JSON between answers. A reader that keeps orders in memory returns the same [`SharedOrder`] each time,
+//! so each order is encoded only once. Lists of orders contain this JSON.
 
 use std::fmt;
 use std::ops::Deref;
@@ -11,13 +11,13 @@ use serde_json::value::{RawValue, to_raw_value};
 use crate::http::LinkBuilder;
 use crate::orders::OrderBody;
 
-/// An order, and its JSON once an answer has shown it. Cheap to clone.
+/// An order with its JSON. The JSON is encoded when it is first needed. Cloning is cheap.
 #[derive(Clone)]
 pub struct SharedOrder(Arc<EncodedOrder>);
 
 struct EncodedOrder {
     order: Order,
-    /// The order as an answer shows it most often: nothing of it is parked, and the API is at the root.
+    /// The JSON of the order for the most frequent case: no event of the order is parked, and the API has no base path.
     usual_body: OnceLock<Box<RawValue>>,
 }
 
@@ -25,13 +25,13 @@ impl SharedOrder {
     pub(crate) fn usual_body(&self) -> &RawValue {
         self.0.usual_body.get_or_init(|| {
             let body = OrderBody::of(self, 0, &LinkBuilder::at_root());
-            to_raw_value(&body).expect("the body is plain JSON")
+            to_raw_value(&body).expect("the body always serializes")
         })
     }
 
-    /// About how many bytes of memory the order and its JSON take.
+    /// The approximate memory of the order and its JSON, in bytes.
     pub fn approximate_bytes(&self) -> usize {
-        // The texts of the order are about as long as its JSON.
+        // The length of the JSON counts twice: once for the JSON, and once for the strings in the order, which are about as long.
         size_of::<EncodedOrder>() + 2 * self.usual_body().get().len()
     }
 }

@@ -1,20 +1,25 @@
-//! The state that every handler gets. The commands that run an API build it, and so do the tests.
+//! The state that all handlers of the API share. The commands that serve the API build it, and so do the tests.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use domain::Timestamp;
+use tokio::sync::watch;
 use uuid::Uuid;
 
 use crate::auth::Auth;
-use crate::http::{CorsOrigins, Hosts, RateLimit};
+use crate::export::Exports;
+use crate::http::{CorsOrigins, EventStreams, Hosts, RateLimit};
 use crate::input::BodyBudget;
 use crate::operations::Operations;
+use crate::ports::backup::BackupStreams;
+use crate::ports::feed::EventFeed;
+use crate::ports::webhooks::WebhookStore;
 use crate::ports::{EventPublisher, Health, OrderReader};
 
-/// The state as handlers get it. Each request clones it several times. Each member has its own reference count, because
-/// the threads would contend for a single count.
+/// The state in the form that handlers get. Each request clones it several times. A clone changes a single reference count,
+/// because one `Arc` holds all members. With a count for each member, the threads would contend for many counts.
 pub(crate) type SharedState = Arc<AppState>;
 
 /// The ports, the clock, the source of ids and the options of the API.
@@ -28,6 +33,20 @@ pub struct AppState {
     pub health: Arc<dyn Health>,
     /// The dead letters and counters for operators. If this is `None`, the operator endpoints answer 404.
     pub operations: Option<Operations>,
+    /// The feed of recorded events. If this is `None`, its endpoint answers 404.
+    pub feed: Option<Arc<dyn EventFeed>>,
+    /// The streams of backups. If this is `None`, their endpoint answers 404.
+    pub backups: Option<Arc<dyn BackupStreams>>,
+    /// The slots for streams of events. If this is `None`, the deployment cannot send streams, and answers requests for
+    /// a stream with 406.
+    pub event_streams: Option<EventStreams>,
+    /// Becomes true, or loses its sender, when the service stops. Streams and waiting requests end at that time. If this is
+    /// `None`, the service never stops them.
+    pub stopping: Option<watch::Receiver<bool>>,
+    /// The export of recorded events. If this is `None`, its endpoint answers 404.
+    pub exports: Option<Exports>,
+    /// The webhook subscriptions. If this is `None`, their endpoints answer 404.
+    pub webhooks: Option<Arc<dyn WebhookStore>>,
     /// How requests are authenticated.
     pub auth: Auth,
     /// Whether requests that publish events must have an idempotency key.
@@ -36,11 +55,11 @@ pub struct AppState {
     pub clock: fn() -> Timestamp,
     /// Returns a new id for an order, an event or a request.
     pub new_id: fn() -> Uuid,
-    /// The keys of orders' metadata by which orders can be found. The store must have an index of each.
+    /// The keys of the metadata by which orders can be found. The store must have an index for each of these keys.
     pub searchable_metadata: Arc<BTreeSet<String>>,
-    /// How many requests under `/v1` a client may make. `None`: any number.
+    /// How many requests under `/v1` a client may make. `None` means that requests are not limited.
     pub rate_limit: Option<RateLimit>,
-    /// The memory and threads that all request bodies share.
+    /// Limits the memory and the threads that all request bodies use together.
     pub body_budget: BodyBudget,
     /// The host names that requests may use.
     pub hosts: Hosts,
@@ -64,6 +83,12 @@ impl AppState {
             reader,
             health,
             operations: None,
+            feed: None,
+            backups: None,
+            event_streams: None,
+            stopping: None,
+            exports: None,
+            webhooks: None,
             auth,
             require_idempotency_key,
             clock,
@@ -73,6 +98,21 @@ impl AppState {
             body_budget: BodyBudget::default(),
             hosts: Hosts::Any,
             cors_origins,
+        }
+    }
+
+    /// Whether the service is stopping. A dropped sender means that it is, as in [`AppState::stopped`]: if the two differed,
+    /// a stream would wait for nothing again and again.
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.stopping.as_ref().is_some_and(|stopping| *stopping.borrow() || stopping.has_changed().is_err())
+    }
+
+    /// Completes when the service stops.
+    pub(crate) async fn stopped(&self) {
+        match self.stopping.clone() {
+            // An error means that the sender was dropped. In that case, the service is already stopping.
+            Some(mut stopping) => drop(stopping.wait_for(|is_stopping| *is_stopping).await),
+            None => std::future::pending().await,
         }
     }
 }

@@ -1,4 +1,4 @@
-//! AWS calls and DynamoDB units per order, counted by proxies between the roles and the emulator.
+//! Measures AWS calls and DynamoDB units per order. Proxies between the roles and the emulator count both.
 
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
@@ -9,16 +9,17 @@ use crate::support::counting::{CallCounts, CountingProxy};
 use crate::support::service::{Api, Service, order};
 
 const ROUNDS: usize = 5;
-/// The orders of a round that one client posts one by one.
+/// The number of orders in a round that one client posts one by one.
 const SEQUENTIAL: usize = 40;
 /// The number of concurrent clients of a round.
 const CONNECTIONS: usize = 64;
-/// The orders of a round that each concurrent client posts one by one.
+/// The number of orders in a round that each concurrent client posts one by one.
 const PER_CONNECTION: usize = 5;
-/// The orders of a round that go through their whole life cycle.
+/// The number of orders in a round that go through their whole life cycle.
 const LIVES: usize = 10;
 
-/// The roles as in containers. Each has a counting proxy before AWS.
+/// The API and the consumer as separate processes, as in containers. Each sends its AWS calls through a proxy that
+/// counts them.
 struct Roles<'a> {
     deployment: &'a Deployment,
     api: Service,
@@ -35,9 +36,10 @@ struct CountedRound {
 }
 
 pub(crate) async fn report(deployment: &Deployment) -> anyhow::Result<()> {
-    println!("\nCalls and units per order, {ROUNDS} rounds each");
+    println!("\nAWS calls and DynamoDB units per order, {ROUNDS} rounds each");
     println!(
-        "  for writes that share a call, the emulator does not count the index: on AWS, a creation costs 2 units and its share of the ledger"
+        "  note: the emulator does not count index units of batched writes; on AWS, a creation costs 2 write units, for the event and its \
+         index entry, and a fraction of a unit for the ledger"
     );
     let roles = Roles::start(deployment).await?;
     let (mut sequential, mut concurrent, mut lives) = (Vec::new(), Vec::new(), Vec::new());
@@ -46,9 +48,12 @@ pub(crate) async fn report(deployment: &Deployment) -> anyhow::Result<()> {
         concurrent.push(roles.round(CONNECTIONS * PER_CONNECTION, roles.post_concurrently()).await?);
         lives.push(roles.round(LIVES, roles.live()).await?);
     }
-    print(&format!("order_created, {SEQUENTIAL} by one client"), &sequential);
-    print(&format!("order_created, {PER_CONNECTION} by each of {CONNECTIONS} clients"), &concurrent);
-    print(&format!("five events of an order, each sent after the last was recorded, {LIVES} orders"), &lives);
+    print(&format!("order_created, {SEQUENTIAL} orders by one client"), &sequential);
+    print(&format!("order_created, {PER_CONNECTION} orders by each of {CONNECTIONS} clients"), &concurrent);
+    print(
+        &format!("five events of each order, each sent after the previous one was recorded, {LIVES} orders"),
+        &lives,
+    );
     Ok(())
 }
 

@@ -13,8 +13,8 @@ const ROUNDS: usize = 5;
 const MESSAGES: usize = 500;
 const LOADS: [(&str, Load); 3] = [
     ("order_created", events::creations),
-    ("five events of each order, one a batch", events::lives_step_by_step),
-    ("five events of each order in a batch", events::lives_in_one_batch),
+    ("five events of each order, one in each batch", events::lives_step_by_step),
+    ("five events of each order, all in one batch", events::lives_in_one_batch),
 ];
 
 /// The cost of one message, in microseconds.
@@ -25,7 +25,9 @@ struct Cost {
 
 pub(crate) async fn report(deployment: &Deployment) -> anyhow::Result<()> {
     println!("\nCPU per message, in µs: batches of 10, {ROUNDS} rounds of {MESSAGES} messages");
-    println!("  ours: the whole process, logs and polling included; v0: its handler only");
+    println!(
+        "  ours: the CPU time of our whole process, including logs and polling; v0: the CPU time of only the handler"
+    );
     for (name, load) in LOADS {
         let (mut ours, mut v0) = (deployment.function("consumer").await?, deployment.v0_consumer().await?);
         // A short round warms up the connections and the lazily created clients of both functions.
@@ -42,7 +44,7 @@ pub(crate) async fn report(deployment: &Deployment) -> anyhow::Result<()> {
         print("ours", &our_costs, memory.0);
         print("v0", &v0_costs, memory.1);
         let ratios: Spread = our_costs.iter().zip(&v0_costs).map(|(ours, v0)| v0.cpu / ours.cpu).collect();
-        println!("    v0 uses {ratios:.1} times as much");
+        println!("    the v0 consumer uses {ratios:.1} times the CPU time of our consumer");
     }
     Ok(())
 }
@@ -53,7 +55,7 @@ fn print(name: &str, costs: &[Cost], memory: f64) {
     println!("    {name}: {cpu:.0}; {memory:.0} MiB resident; elapsed {elapsed:.0}");
 }
 
-/// Lets a function handle about this many messages.
+/// Lets a function handle approximately this many messages.
 async fn round(
     deployment: &Deployment,
     function: &mut FunctionProcess,

@@ -18,7 +18,7 @@ const V0_HANDLER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/aws/v0_ha
 pub(crate) struct Deployment {
     pub(crate) emulator: Emulator,
     pub(crate) queues: Queues,
-    /// The program of our functions.
+    /// The program that our functions run.
     pub(crate) program: PathBuf,
 }
 
@@ -33,7 +33,7 @@ impl Deployment {
         Ok(deployment)
     }
 
-    /// A role as it runs in a container, with AWS at `endpoint`.
+    /// A command that runs a role in a separate process, as a container does. The role uses the AWS services at `endpoint`.
     pub(crate) fn role(&self, arguments: &[&str], endpoint: &str) -> Command {
         let mut command = orders(arguments);
         command.envs(self.environment(endpoint));

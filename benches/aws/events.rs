@@ -1,6 +1,6 @@
-//! Events in the form in which Lambda passes them to a function. Our consumer and the v0 consumer both understand every
-//! message. Creations have the form that our API writes, with the time also in `data`, where v0 expects it. Changes
-//! have the form of a v0 producer.
+//! Events in the form in which Lambda passes them to a function. Our consumer and the v0 consumer both understand
+//! every message. Creations have the form that our API writes, but also contain the time in `data`, where the v0
+//! consumer expects it. Changes have the form of a v0 producer.
 
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -8,16 +8,16 @@ use uuid::Uuid;
 const TIME: &str = "2026-11-23T10:00:00Z";
 const STATUSES: [&str; 4] = ["confirmed", "paid", "shipped", "delivered"];
 
-/// Makes batches of 10 messages of new orders.
+/// Makes batches of ten messages for the queue with this ARN. The orders in them are new.
 pub(crate) type Load = fn(queue_arn: &str) -> Vec<Value>;
 
-/// Ten new orders.
+/// One batch that creates ten orders.
 pub(crate) fn creations(queue_arn: &str) -> Vec<Value> {
     let orders: Vec<_> = (0..10).map(|_| Uuid::now_v7().to_string()).collect();
     vec![batch(queue_arn, orders.iter().map(|id| (id, created(id))))]
 }
 
-/// Ten orders from created to delivered. Each batch contains one event of each order.
+/// Batches that take ten orders from created to delivered. Each batch contains one event of each order.
 pub(crate) fn lives_step_by_step(queue_arn: &str) -> Vec<Value> {
     let orders: Vec<_> = (0..10).map(|_| Uuid::now_v7().to_string()).collect();
     let mut batches = vec![batch(queue_arn, orders.iter().map(|id| (id, created(id))))];
@@ -27,7 +27,7 @@ pub(crate) fn lives_step_by_step(queue_arn: &str) -> Vec<Value> {
     batches
 }
 
-/// Two orders from created to delivered, in one batch.
+/// One batch that takes two orders from created to delivered.
 pub(crate) fn lives_in_one_batch(queue_arn: &str) -> Vec<Value> {
     let orders = [(); 2].map(|()| Uuid::now_v7().to_string());
     vec![batch(queue_arn, orders.iter().flat_map(life))]
@@ -38,7 +38,7 @@ fn life(id: &String) -> impl Iterator<Item = (&String, Value)> {
     std::iter::once((id, created(id))).chain(changes)
 }
 
-/// A batch with the creation of one order.
+/// A batch that creates one order.
 pub(crate) fn one_creation(queue_arn: &str) -> Value {
     let id = Uuid::now_v7().to_string();
     batch(queue_arn, std::iter::once((&id, created(&id))))

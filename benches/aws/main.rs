@@ -6,7 +6,7 @@
 //! target/lambda/orders/bootstrap`.
 
 #![allow(clippy::print_stdout, reason = "a benchmark prints its result")]
-#![allow(clippy::unwrap_used, reason = "a benchmark that fails has nothing to report")]
+#![allow(clippy::unwrap_used, reason = "a failing benchmark may panic")]
 
 mod calls;
 mod cpu;
@@ -15,7 +15,7 @@ mod events;
 mod figures;
 mod runtime_api;
 mod start;
-#[allow(dead_code, unreachable_pub, reason = "the benchmark uses a part of the tests' support")]
+#[allow(dead_code, unreachable_pub, reason = "the benchmark uses only a part of the test support")]
 #[path = "../../tests/it/support/mod.rs"]
 mod support;
 
@@ -29,7 +29,7 @@ fn main() -> anyhow::Result<()> {
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
         match argument.as_str() {
-            // Cargo passes it.
+            // Cargo passes `--bench` to every benchmark.
             "--bench" => {}
             "--program" => program = arguments.next().unwrap_or_default().into(),
             _ => parts.push(argument),

@@ -21,7 +21,7 @@ use crate::support::service::PATIENCE;
 /// The time limit of an invocation.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// A function in a separate process. The process is killed when this value is dropped.
+/// A function that runs in a separate process. The process is killed when this value is dropped.
 pub(crate) struct FunctionProcess {
     process: Child,
     pub(crate) started: Instant,
@@ -38,7 +38,7 @@ pub(crate) struct Answer {
     pub(crate) handler_cpu: Option<Duration>,
 }
 
-/// The state of the server.
+/// The state of the server that answers the function's calls of the Runtime API.
 struct Shared {
     events: Mutex<mpsc::Receiver<String>>,
     answers: mpsc::Sender<anyhow::Result<Answer>>,
@@ -70,7 +70,7 @@ impl FunctionProcess {
             ("AWS_LAMBDA_LOG_GROUP_NAME", "/aws/lambda/measured"),
             ("AWS_LAMBDA_LOG_STREAM_NAME", "measured"),
         ]);
-        // Our consumer and the v0 consumer both write logs, which this benchmark does not read.
+        // The output is dropped, because this benchmark does not read the logs of the consumers.
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         let started = Instant::now();
         let process = command.spawn().with_context(|| format!("{command:?}"))?;
@@ -96,7 +96,7 @@ impl FunctionProcess {
 
 impl Drop for FunctionProcess {
     fn drop(&mut self) {
-        // Both calls fail if the process has already exited.
+        // Errors are ignored, because the process may have exited already.
         let _ = self.process.kill();
         let _ = self.process.wait();
     }

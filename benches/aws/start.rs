@@ -21,7 +21,9 @@ struct ColdStart {
 }
 
 pub(crate) async fn report(deployment: &Deployment) -> anyhow::Result<()> {
-    println!("\nCold starts, in ms from the start of the process, {STARTS} of each in turns");
+    println!(
+        "\nCold starts, in ms from the start of the process; the programs take turns, with {STARTS} starts each"
+    );
     let (mut consumers, mut apis, mut v0) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..STARTS {
         consumers.push(start(deployment, Some("consumer")).await?);
@@ -64,12 +66,12 @@ fn print(name: &str, starts: &[ColdStart]) {
 /// Prints the size of the program, with and without symbols.
 fn print_size(program: &Path) -> anyhow::Result<()> {
     let mib = |path: &Path| anyhow::Ok(std::fs::metadata(path)?.len() as f64 / f64::from(1 << 20));
-    print!("  the program has {:.1} MiB", mib(program)?);
+    print!("  size of the program: {:.1} MiB", mib(program)?);
     let folder = tempfile::TempDir::new()?;
     let stripped = folder.path().join("stripped");
     match Command::new("strip").arg("-o").arg(&stripped).arg(program).status() {
         Ok(status) if status.success() => println!(", {:.1} MiB stripped", mib(&stripped)?),
-        _ => println!("; install `strip` for the size without symbols"),
+        _ => println!("; to measure the size without symbols, install `strip`"),
     }
     Ok(())
 }

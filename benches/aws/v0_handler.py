@@ -1,8 +1,8 @@
-"""The v0 consumer, rebuilt for comparison with ours: messages one by one, a read before each put of an order, a partial
-batch response, and a log line for each step.
+"""The v0 consumer, rebuilt for comparison with ours. It handles messages one by one, reads before each put of an order,
+answers with a partial batch response, and logs a line for each step.
 
 Run as a program, it is a function on `AWS_LAMBDA_RUNTIME_API` that reports the CPU time of its handler with each answer.
-It differs from the original in one point: the read has the sort key, without which DynamoDB refuses it.
+It differs from the original in one point: the read has the sort key, because DynamoDB refuses a read without it.
 """
 
 import http.client
@@ -52,7 +52,7 @@ def handle(record):
             raise ValueError(f"no such message type: {body['type']}")
         return Result(message_id, True)
     except ValueError as error:
-        # Like the original, drops malformed and invalid messages.
+        # Like the original handler, this one drops malformed and invalid messages.
         logger.error(f"message {message_id} is not valid: {error}")
         return Result(message_id, True)
     except Exception as error:
@@ -101,7 +101,8 @@ def cpu_seconds():
 
 
 def serve():
-    # Lambda's own runtime installs a handler that formats and writes each line.
+    # Lambda's own Python runtime installs a log handler that formats and writes each line, so this runtime does the
+    # same.
     logging.basicConfig()
     api = http.client.HTTPConnection(os.environ["AWS_LAMBDA_RUNTIME_API"])
     path = "/2018-06-01/runtime/invocation"

@@ -9,7 +9,7 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep_until};
 
 pub(crate) const CONNECTIONS: u32 = 64;
-/// The client measures one of this many paced requests.
+/// When the client sends requests at a fixed rate, it measures one out of this many requests.
 const MEASURED_EVERY: u32 = 8;
 const WAIT: &str = "prefer: wait=20\r\n";
 const BODY: &str = r#"{"customer_id":"c-1","currency":"EUR","items":[{"sku":"tea","quantity":2,"unit_price":450},{"sku":"cup","quantity":1,"unit_price":900}]}"#;
@@ -52,13 +52,13 @@ impl Connection {
         self.get_with(path, "").await
     }
 
-    /// Like `get`, with more headers.
+    /// Like `get`, with additional headers.
     async fn get_with(&mut self, path: &str, headers: &str) -> anyhow::Result<&[u8]> {
         self.ask(format!("GET {path} HTTP/1.1\r\nhost: 127.0.0.1\r\n{headers}\r\n").as_bytes()).await
     }
 }
 
-/// A request that creates an order, with more headers.
+/// A request that creates an order, with additional headers.
 pub(crate) fn order(path: &str, headers: &str) -> Vec<u8> {
     let length = BODY.len();
     format!(
@@ -103,8 +103,8 @@ pub(crate) async fn answered(port: u16, path: &'static str, time: Duration) -> a
     Ok(all)
 }
 
-/// Asks for pages from concurrent clients, each client one by one, for the given time. Returns the sorted times of the
-/// requests. `path` makes the path from the number of the request.
+/// Requests pages from concurrent clients for the given time. Each client sends one request at a time. Returns the
+/// sorted times of the requests. `path` returns the path for the number of a request.
 pub(crate) async fn page_times(
     port: u16,
     time: Duration,
@@ -132,14 +132,14 @@ pub(crate) async fn page_times(
     Ok(all)
 }
 
-/// Which time of a paced request is measured.
+/// The interval that is measured for a request with a planned start.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Wait {
-    /// The time from when the request is due until the echo's answer.
+    /// The time from the planned start of the request until the echo's answer.
     Echo,
-    /// The time from when the request is due until the answer that the order is recorded.
+    /// The time from the planned start of the request until the answer that the order is recorded.
     SentToRecorded,
-    /// The time from the answer that the order is accepted until the answer with its receipt. The service sends the
+    /// The time from the answer that accepts the order until the answer with the receipt. The service sends the
     /// receipt when the order is recorded.
     AcceptedToRecorded,
 }
@@ -178,7 +178,7 @@ impl Wait {
     }
 }
 
-/// Sends requests at this rate. Returns the sorted times of the measured requests.
+/// Sends requests at this rate. Returns the sorted times of those requests that are measured.
 pub(crate) async fn paced(
     port: u16,
     wait: Wait,

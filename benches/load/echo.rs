@@ -1,5 +1,6 @@
-//! The echo that rates are compared with, and an echo that also waits for the disk. No service that stores a request
-//! before it answers can be faster than the second one.
+//! The echo to which rates are compared, and an echo that also waits for the disk. No service that stores a request
+//! before it answers can be faster than the second echo. And a sink, the receiver of webhooks: it uses as little CPU time as
+//! possible, because a real receiver runs on another machine.
 
 use std::fs::File;
 use std::io::Write;
@@ -12,10 +13,11 @@ use axum::extract::State;
 use axum::routing::post;
 use axum::{Json, Router};
 use serde_json::Value;
-use tokio::net::TcpListener;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 
-/// A body to store, with the request that waits for it.
+/// A body to store, and the channel that reports to the request that the body is stored.
 type Job = (Value, oneshot::Sender<()>);
 
 /// Answers every JSON body with the same body, on the port in `PORT`.
@@ -48,14 +50,46 @@ fn store(mut file: File, pending: &Receiver<Job>) {
         }
         file.write_all(&bytes).and_then(|()| file.sync_data()).expect("the file can be written");
         for request in stored {
-            // The client may have closed the connection.
+            // The send fails if the client has closed the connection.
             let _ = request.send(());
         }
     }
 }
 
-async fn serve(router: Router) -> anyhow::Result<()> {
+/// Answers every request with 204, without a look at it.
+pub(super) async fn sink() -> anyhow::Result<()> {
+    let listener = listen().await?;
+    loop {
+        let (stream, _) = listener.accept().await?;
+        tokio::spawn(answer_all(stream));
+    }
+}
+
+async fn answer_all(mut stream: TcpStream) -> std::io::Result<()> {
+    stream.set_nodelay(true)?;
+    let mut buffer = Vec::with_capacity(64 << 10);
+    while stream.read_buf(&mut buffer).await? > 0 {
+        while let Some(length) = request_length(&buffer).filter(|length| *length <= buffer.len()) {
+            buffer.drain(..length);
+            stream.write_all(b"HTTP/1.1 204 No Content\r\n\r\n").await?;
+        }
+    }
+    Ok(())
+}
+
+/// The length of the request with which the buffer begins, once its head is complete.
+fn request_length(buffer: &[u8]) -> Option<usize> {
+    let head = buffer.windows(4).position(|bytes| bytes == b"\r\n\r\n")? + 4;
+    let text = std::str::from_utf8(&buffer[..head]).ok()?;
+    let body = text.lines().find_map(|line| line.strip_prefix("content-length: "));
+    Some(head + body.and_then(|length| length.parse().ok()).unwrap_or(0))
+}
+
+async fn listen() -> anyhow::Result<TcpListener> {
     let port = std::env::var("PORT").context("PORT")?;
-    let listener = TcpListener::bind(format!("127.0.0.1:{port}")).await?;
-    Ok(axum::serve(listener, router).await?)
+    Ok(TcpListener::bind(format!("127.0.0.1:{port}")).await?)
+}
+
+async fn serve(router: Router) -> anyhow::Result<()> {
+    Ok(axum::serve(listen().await?, router).await?)
 }

@@ -21,16 +21,16 @@ pub(crate) struct Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // Both calls fail if the process has already exited.
+        // Errors are ignored, because the process may have exited already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// Orders per second.
+/// The rates at which the service accepts and records orders, per second.
 pub(crate) struct Rates {
     pub accepted: f64,
-    /// The rate of orders, over the time until all accepted orders were recorded.
+    /// The number of accepted orders, divided by the time until all of them were recorded.
     pub recorded: f64,
 }
 
@@ -40,6 +40,7 @@ pub(crate) fn run(bench: impl Future<Output = anyhow::Result<()>>) -> anyhow::Re
     let mut arguments = std::env::args().skip(1);
     match arguments.next().as_deref() {
         Some("--echo") => runtime.block_on(echo::bare()),
+        Some("--sink") => runtime.block_on(echo::sink()),
         Some("--durable-echo") => {
             runtime.block_on(echo::durable(Path::new(&arguments.next().context("no path")?)))
         }
@@ -51,6 +52,14 @@ impl Process {
     /// Starts the echo.
     pub(crate) async fn echo() -> anyhow::Result<Self> {
         Self::this_program(&["--echo".as_ref()]).await
+    }
+
+    /// Starts the receiver of webhooks, with the lowest priority.
+    pub(crate) async fn sink() -> anyhow::Result<Self> {
+        let port = free_port()?;
+        let mut command = Command::new("nice");
+        command.args(["-n", "19"]).arg(std::env::current_exe()?).arg("--sink");
+        Self::start(command.env("PORT", port.to_string()), port).await
     }
 
     /// Starts the echo that stores bodies in a new file at `path`.
@@ -71,7 +80,7 @@ impl Process {
         Self::logging(data, &more, Stdio::inherit()).await
     }
 
-    /// Starts the service with its default log level. It logs to this file.
+    /// Starts the service with its default log level. The service logs to this file.
     pub(crate) async fn orders_with_log(data: &Path, log: &Path) -> anyhow::Result<Self> {
         Self::logging(data, &[], File::create(log)?.into()).await
     }
@@ -88,7 +97,7 @@ impl Process {
     /// Starts a command and waits until it answers on the port.
     pub(crate) async fn start(command: &mut Command, port: u16) -> anyhow::Result<Self> {
         let mut process = Self { child: command.spawn()?, port };
-        // A process may listen before it can answer.
+        // A process may listen before it is able to answer.
         while !answers(port).await {
             if let Some(status) = process.child.try_wait()? {
                 anyhow::bail!("the process ended during its start: {status}");
@@ -110,7 +119,9 @@ impl Process {
         let (_, body) = answer.split_once("\r\n\r\n").context("no answer")?;
         let counters: Value = serde_json::from_str(body)?;
         anyhow::ensure!(counters["ledger"]["balanced"] == true, "the ledger is not balanced: {counters}");
-        counters["ledger"]["in_flight"].as_u64().context("no count of events in flight")
+        counters["ledger"]["in_flight"]
+            .as_u64()
+            .context("the ledger does not contain the number of events in flight")
     }
 
     /// The requests per second that the process answers at this path, measured for the given time.
@@ -135,8 +146,8 @@ impl Process {
             if in_flight == 0 {
                 return Ok(());
             }
-            // To count the events in flight, the service reads every queued message. So the loop polls less often if
-            // many messages are queued.
+            // To count the events in flight, the service reads every queued message. So this loop polls less often
+            // while many messages are queued.
             tokio::time::sleep(Duration::from_micros(5000 + in_flight)).await;
         }
     }
@@ -144,7 +155,7 @@ impl Process {
 
 async fn answers(port: u16) -> bool {
     let Ok(mut connection) = Connection::open(port).await else { return false };
-    // The echo answers this path with 404, which also shows that the echo is running.
+    // The echo answers this path with 404. That answer also shows that the echo is running.
     connection.get("/healthz").await.is_ok() || connection.has_answer()
 }
 

@@ -93,7 +93,8 @@ async def create(request: Request) -> JSONResponse:
         order = CreateOrder.model_validate_json(await request.body())
     except ValidationError as error:
         return JSONResponse(error.errors(include_url=False, include_context=False, include_input=False), 422)
-    # Not in a thread: the switch would take longer than waiting for the disk.
+    # The order is created on this thread, because a switch to another thread would take longer than waiting for the
+    # disk.
     return JSONResponse({"order_id": str(orders.create(order))}, 202)
 
 

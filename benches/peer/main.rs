@@ -1,16 +1,16 @@
-//! Compares our service with a common alternative: an order service on the Python library `eventsourcing` with SQLite,
-//! behind Starlette on uvicorn (`app.py`), installed from PyPI. Run it with `cargo bench --bench peer`; it needs Python
-//! 3.11 or newer.
+//! Compares our service with a common alternative, an order service in Python (`app.py`). That service uses the library
+//! `eventsourcing` with SQLite, behind Starlette on uvicorn, all installed from PyPI. Run the benchmark with
+//! `cargo bench --bench peer`. It needs Python 3.11 or newer.
 //!
-//! The echo, the peer and our service run in turn, with the client of the benchmark `intake`. When the peer answers, it
-//! has recorded the order. When our service answers, it has only accepted the order. So the benchmark shows both rates
+//! The echo, the peer and our service run in turn, with the client of the benchmark `intake`. The peer answers after
+//! it has recorded the order. Our service answers when it has accepted the order. So the benchmark prints two rates
 //! of our service: accepted and recorded.
 
-#![allow(clippy::print_stdout, reason = "its output is what it is for")]
+#![allow(clippy::print_stdout, reason = "a benchmark prints its result")]
 
 #[path = "../load/mod.rs"]
 mod load;
-#[allow(unreachable_pub, reason = "the tests share it")]
+#[allow(unreachable_pub, reason = "the integration tests use the same module and need its public items")]
 #[path = "../../tests/it/support/venv.rs"]
 mod venv;
 
@@ -40,7 +40,8 @@ fn main() -> anyhow::Result<()> {
 /// Starts the peer on this database.
 async fn peer(database: &Path) -> anyhow::Result<Process> {
     let requirements = Path::new(SOURCES).join("requirements.txt");
-    let venv = Venv { name: "the peer", needed_by: "benchmarks with the peer", minor: 11, requirements };
+    let venv =
+        Venv { name: "the peer", needed_by: "the benchmarks of the Python peer", minor: 11, requirements };
     let interpreter = venv.set_up("python3", Path::new(INSTALLED)).map_err(anyhow::Error::msg)?;
     let port = processes::free_port()?;
     let mut command = Command::new(interpreter);
@@ -57,17 +58,23 @@ async fn compare(echo: &Process, peer: &Process, orders: &Process) -> anyhow::Re
         let theirs = peer.rate("/v1/orders", TIME).await?;
         let Rates { accepted, recorded } = orders.take_in(TIME).await?;
         println!(
-            "round {round}: echo {bare:.0}/s, peer {theirs:.0}/s, ours {accepted:.0}/s, recorded {recorded:.0}/s"
+            "round {round}: echo {bare:.0}/s, peer {theirs:.0}/s, our service {accepted:.0}/s accepted and {recorded:.0}/s recorded"
         );
         peers.push(theirs / bare);
         intake.push(accepted / theirs);
         sustained.push(recorded / theirs);
     }
-    println!("peer to echo: {:.3}", Spread::from_iter(peers));
-    println!("ours, durable intake, to peer: {:.1}", Spread::from_iter(intake));
-    println!("ours, recorded, to peer: {:.1}", Spread::from_iter(sustained));
+    println!("rate of the peer, relative to the echo: {:.3}", Spread::from_iter(peers));
     println!(
-        "memory of peer and ours afterwards: {:.0} and {:.0} MiB",
+        "rate at which our service accepts orders, relative to the peer: {:.1}",
+        Spread::from_iter(intake)
+    );
+    println!(
+        "rate at which our service records orders, relative to the peer: {:.1}",
+        Spread::from_iter(sustained)
+    );
+    println!(
+        "memory afterwards: peer {:.0} MiB, our service {:.0} MiB",
         peer.resident_mib()?,
         orders.resident_mib()?
     );

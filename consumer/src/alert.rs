@@ -1,11 +1,15 @@
-//! The alert about new dead letters. One alert covers a batch, with counts, reasons and the commands to inspect the
-//! dead letters. The [`crate::DeadLetterRole`] and the embedded engine raise it.
+//! The alerts, of two kinds. An alert about new dead letters covers a batch. It contains counts, reasons and the
+//! commands to inspect the dead letters. The [`crate::DeadLetterRole`] and the embedded engine raise it. An alert about
+//! a webhook subscription reports that the subscription was stopped or that deliveries were given up. The workers of
+//! [`crate::webhooks`] raise it.
 
 use std::collections::{BTreeMap, HashSet};
 use std::fmt::Write;
 
-use domain::{DeadLetter, OrderId};
+use domain::{DeadLetter, OrderId, Subscription};
 use serde::Serialize;
+
+use crate::webhooks::PendingAlert;
 
 /// The maximum number of dead letters that an alert lists.
 const LISTED: usize = 5;
@@ -13,9 +17,109 @@ const LISTED: usize = 5;
 /// imported.
 const MAX_ORIGINS: usize = 10;
 
-/// An alert. Its JSON is for programs; [`Alert::subject`] and [`Alert::text`] are for people.
+/// An alert. Programs read its JSON, and people read [`Alert::subject`] and [`Alert::text`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Alert {
+#[serde(untagged)]
+pub enum Alert {
+    /// Messages were parked as dead letters.
+    DeadLetters(DeadLetterAlert),
+    /// A webhook subscription needs an operator.
+    Webhook(WebhookAlert),
+}
+
+impl Alert {
+    /// The kind of alert, as in the `type` of its JSON.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::DeadLetters(alert) => alert.kind,
+            Self::Webhook(alert) => alert.kind,
+        }
+    }
+
+    /// The subject line. It has at most 100 ASCII characters, which is the limit of SNS
+    /// ([Publish](https://docs.aws.amazon.com/sns/latest/api/API_Publish.html)).
+    pub fn subject(&self) -> String {
+        match self {
+            Self::DeadLetters(alert) => alert.subject(),
+            Self::Webhook(alert) => alert.subject(),
+        }
+    }
+
+    /// The full text of the alert, for people.
+    pub fn text(&self) -> String {
+        match self {
+            Self::DeadLetters(alert) => alert.text(),
+            Self::Webhook(alert) => alert.text(),
+        }
+    }
+}
+
+/// The alert about a webhook subscription.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct WebhookAlert {
+    /// The kind of alert, which is always `webhook`.
+    #[serde(rename = "type")]
+    pub kind: &'static str,
+    /// The subscription.
+    pub subscription_id: String,
+    /// Why the subscription was stopped. `None` if it was not stopped.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stopped: Option<String>,
+    /// The number of orders whose delivery was given up after the last attempt.
+    pub gave_up: u64,
+    /// The id of one order whose delivery was given up, as an example.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub order_id: Option<String>,
+}
+
+impl WebhookAlert {
+    /// The alert about what happened to a subscription. It does not contain the URL, which may be a credential.
+    pub fn new(subscription: &Subscription, pending: &PendingAlert) -> Self {
+        Self {
+            kind: "webhook",
+            subscription_id: subscription.id.to_string(),
+            stopped: pending.stopped.clone(),
+            gave_up: pending.gave_up,
+            order_id: pending.order_id.as_ref().map(|id| id.as_str().to_owned()),
+        }
+    }
+
+    fn subject(&self) -> String {
+        let id = &self.subscription_id;
+        match self.stopped {
+            Some(_) => format!("orders: webhook {id} was stopped"),
+            None => format!("orders: webhook {id} gave up deliveries"),
+        }
+    }
+
+    fn text(&self) -> String {
+        let id = &self.subscription_id;
+        let mut text = String::new();
+        // Writing to a string never fails.
+        if let Some(reason) = &self.stopped {
+            let _ = writeln!(text, "The webhook subscription {id} was stopped. {reason}\n");
+        }
+        if self.gave_up > 0 {
+            let order = self.order_id.as_deref().unwrap_or("unknown");
+            let _ = writeln!(
+                text,
+                "Deliveries of subscription {id} were given up after the last attempt. Orders affected: {} (one of \
+                 them: {order}). Their later events are held back.\n",
+                self.gave_up
+            );
+        }
+        let _ = write!(
+            text,
+            "No event is lost: deliveries can continue with the event at which they stopped. To inspect them:\n\n  \
+             orders webhooks show {id}\n  orders webhooks deliveries {id}\n"
+        );
+        text
+    }
+}
+
+/// The alert about new dead letters.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct DeadLetterAlert {
     /// The kind of alert, which is always `dead_letters`.
     #[serde(rename = "type")]
     pub kind: &'static str,
@@ -25,11 +129,11 @@ pub struct Alert {
     pub reasons: BTreeMap<&'static str, usize>,
     /// The queues that the messages come from.
     pub origins: Vec<String>,
-    /// How many orders have new parked events.
+    /// The number of orders with newly parked events.
     pub orders: usize,
     /// The first of the new dead letters.
     pub first: Vec<ListedDeadLetter>,
-    /// The distinct orders that `orders` counts.
+    /// The ids of the orders that were already counted, so that `orders` counts each order once.
     #[serde(skip)]
     order_ids: HashSet<OrderId>,
 }
@@ -48,14 +152,14 @@ pub struct ListedDeadLetter {
     pub order_id: Option<String>,
 }
 
-impl Default for Alert {
+impl Default for DeadLetterAlert {
     fn default() -> Self {
         let (reasons, origins, first, order_ids) = Default::default();
         Self { kind: "dead_letters", count: 0, reasons, origins, orders: 0, first, order_ids }
     }
 }
 
-impl Alert {
+impl DeadLetterAlert {
     /// The alert about these dead letters, or `None` if there are none.
     pub fn of<'a>(letters: impl IntoIterator<Item = &'a DeadLetter>) -> Option<Self> {
         let mut alert = Self::default();
@@ -88,9 +192,7 @@ impl Alert {
         }
     }
 
-    /// The subject line. It has at most 100 ASCII characters, which is the limit of SNS
-    /// ([Publish](https://docs.aws.amazon.com/sns/latest/api/API_Publish.html)).
-    pub fn subject(&self) -> String {
+    fn subject(&self) -> String {
         let reasons: Vec<_> =
             self.reasons.iter().map(|(reason, count)| format!("{count} {reason}")).collect();
         let mut subject = format!("orders: {} dead: {}", messages(self.count), reasons.join(", "));
@@ -98,10 +200,9 @@ impl Alert {
         subject
     }
 
-    /// The full text.
-    pub fn text(&self) -> String {
+    fn text(&self) -> String {
         let mut text = format!("{} parked. Orders affected: {}.\n\n", messages(self.count), self.orders);
-        // Writing to a string never fails.
+        // Writing to a string cannot fail.
         for (reason, count) in &self.reasons {
             let _ = writeln!(text, "  {count} × {reason}");
         }

@@ -1,5 +1,5 @@
-//! Handles batches from the dead-letter queue: archives each dead letter, and raises one alert for a batch. The poll
-//! loop or the Lambda handler calls this module.
+//! Handles batches from the dead-letter queue: archives each dead letter, and raises one alert for each batch. The
+//! poll loop or the Lambda handler calls this module.
 //!
 //! A dead letter is acknowledged only after it is archived and its alert is raised. Until then, its message stays on
 //! the queue. Archiving a dead letter again changes nothing, and alerts are delivered at least once.
@@ -12,7 +12,7 @@ use domain::{DeadLetter, ParkReason, Timestamp};
 use tokio::time::{Instant, timeout_at};
 use uuid::Uuid;
 
-use crate::alert::Alert;
+use crate::alert::{Alert, DeadLetterAlert};
 use crate::disposition::Disposition;
 use crate::handler::{BatchHandler, HandledMessage};
 use crate::ports::{Alerts, Archive, Clock, DEAD_LETTER, Message, REPAIRED, REPLAYS};
@@ -21,17 +21,17 @@ use crate::ports::{Alerts, Archive, Clock, DEAD_LETTER, Message, REPAIRED, REPLA
 pub mod attributes {
     /// Why the message was parked, as a text of [`domain::ParkReason::as_str`].
     pub const REASON: &str = "reason";
-    /// What is wrong and where.
+    /// What is wrong with the message, and where.
     pub const DETAIL: &str = "detail";
     /// The queue that the original message was on.
     pub const ORIGIN: &str = "origin_queue";
-    /// The id of the original message on that queue.
+    /// The id of the original message on its queue.
     pub const MESSAGE_ID: &str = "message_id";
-    /// How often the message was received from that queue.
+    /// How often the original message was received from its queue.
     pub const RECEIVE_COUNT: &str = "receive_count";
-    /// When the message was sent to that queue (RFC 3339).
+    /// When the original message was sent to its queue (RFC 3339).
     pub const SENT_AT: &str = "sent_at";
-    /// When the message was first received from that queue (RFC 3339).
+    /// When the original message was first received from its queue (RFC 3339).
     pub const FIRST_RECEIVED_AT: &str = "first_received_at";
     /// When the message was parked (RFC 3339).
     pub const PARKED_AT: &str = "parked_at";
@@ -42,11 +42,11 @@ pub mod attributes {
 pub struct DeadLetterRole {
     /// The archive that keeps the dead letters.
     pub archive: Arc<dyn Archive>,
-    /// The sink that alerts are raised to.
+    /// The sink that receives the alerts.
     pub alerts: Arc<dyn Alerts>,
-    /// Supplies the parking time of dead letters that have none.
+    /// Supplies the parking time of a dead letter whose message does not state it.
     pub clock: Clock,
-    /// The origin of dead letters without an origin attribute. SQS itself moved these to the dead-letter queue.
+    /// The origin queue of a dead letter whose message does not name one, because SQS itself moved the message.
     pub origin: String,
 }
 
@@ -59,7 +59,9 @@ impl DeadLetterRole {
         for message in messages {
             let is_held_back = message.group.as_ref().is_some_and(|group| stopped_groups.contains(group));
             let disposition = if is_held_back {
-                Disposition::Retry("an earlier dead letter of its group must be archived first".to_owned())
+                Disposition::Retry(
+                    "an earlier dead letter of the same group must be archived first".to_owned(),
+                )
             } else {
                 let letter = dead_letter_of(&message, &self.origin, (self.clock)());
                 match self.archive.keep(&letter).await {
@@ -75,15 +77,13 @@ impl DeadLetterRole {
                     }
                 }
             };
-            handled.push(HandledMessage { message, disposition });
+            handled.push(HandledMessage { message, disposition, delay: None });
         }
-        if let Some(alert) = Alert::of(&kept)
-            && let Err(error) = self.alerts.raise(&alert).await
+        let count = kept.len();
+        if let Some(alert) = DeadLetterAlert::of(&kept)
+            && let Err(error) = self.alerts.raise(&Alert::DeadLetters(alert)).await
         {
-            tracing::error!(
-                count = alert.count,
-                "cannot raise an alert; the dead letters stay on their queue: {error:#}"
-            );
+            tracing::error!(count, "cannot raise an alert; the dead letters stay on their queue: {error:#}");
             let why = format!("the alert was not raised: {error:#}");
             let archived = handled.iter_mut().filter(|handled| handled.disposition == Disposition::Archived);
             archived.for_each(|handled| handled.disposition = Disposition::Retry(why.clone()));
@@ -101,10 +101,11 @@ impl BatchHandler for DeadLetterRole {
     async fn handle_until(&self, messages: Vec<Message>, deadline: Instant) -> Vec<HandledMessage> {
         let all = messages.clone();
         timeout_at(deadline, self.archive(messages)).await.unwrap_or_else(|_| {
-            tracing::warn!("out of time: the dead letters stay on their queue");
+            tracing::warn!("the deadline has passed: the dead letters stay on their queue");
             let retry = |message| HandledMessage {
                 message,
                 disposition: Disposition::Retry("out of time".to_owned()),
+                delay: None,
             };
             all.into_iter().map(retry).collect()
         })
@@ -132,11 +133,11 @@ pub fn dead_letter_of(message: &Message, origin: &str, now: Timestamp) -> DeadLe
         [attributes::SENT_AT, attributes::FIRST_RECEIVED_AT, attributes::PARKED_AT]
             .map(|name| take(name).and_then(|time| Timestamp::parse(&time).ok()));
     let (replayed, replays) = (take(DEAD_LETTER), take(REPLAYS));
-    // The dead letter itself keeps its repairs, so the attribute is dropped.
+    // The attribute is removed, because a dead letter keeps its repairs in a separate field.
     take(REPAIRED);
     let id = replayed.or(message_id).unwrap_or_else(|| message.id.clone());
     let moved =
-        || "received as often as the queue allows without success; the logs of that time contain the errors";
+        || "the message failed each time that it was received; the logs of those times contain the errors";
     let parked_at = parked_at.or(message.sent_at).unwrap_or(now);
     let mut letter = DeadLetter::new(
         safe_id(&id, message),
@@ -155,8 +156,9 @@ pub fn dead_letter_of(message: &Message, origin: &str, now: Timestamp) -> DeadLe
     letter
 }
 
-/// Returns `id` if it can be part of a key and a URL, and otherwise an id derived from it. If `id` is empty, the new id
-/// is derived from the body. So archiving the same message again still changes nothing.
+/// Returns `id` if it can be part of a key and a URL, and otherwise an id derived from `id`. If `id` is empty, the
+/// new id is derived from the body. The result is the same each time, so archiving the same message again changes
+/// nothing.
 fn safe_id(id: &str, message: &Message) -> String {
     let plain = |b: u8| b.is_ascii_alphanumeric() || b == b'_' || b == b'-';
     match id {

@@ -1,5 +1,5 @@
-//! Decides what to do with one event, given the state of its order. The functions are pure. `plan` calls them for
-//! messages from the queue, and [`crate::inline`] for an event that is being accepted.
+//! Decides what to do with one event, given the state of its order. The functions are pure. `plan` calls this module
+//! for messages from the queue, and [`crate::inline`] calls it for an event that is being accepted.
 
 use domain::judge::Refusal;
 use domain::{
@@ -21,7 +21,7 @@ pub enum Plan {
     Reject(Outcome),
     /// Write nothing, because an earlier delivery of the same message led to this outcome.
     AlreadyHandled(Outcome),
-    /// Write nothing, because another message brought the same event before.
+    /// Write nothing, because another message has already delivered the same event.
     Duplicate,
     /// Move the event's message to the dead letters.
     Park(ParkReason, String),
@@ -29,21 +29,21 @@ pub enum Plan {
     Retry(String),
 }
 
-/// The parts of an order's state on which the decision about one event depends.
+/// The parts of an order's state that affect the decision about one event.
 #[derive(Debug, Clone, Copy)]
 pub struct OrderContext<'a> {
     /// The order, or `None` if its log is empty.
     pub order: Option<&'a Order>,
     /// The ids of the first dead letters in the order's parked sequence.
     pub parked: &'a [String],
-    /// The outcome of the event, if the event was handled before.
+    /// The outcome of the event, if the event was already handled.
     pub earlier: Option<&'a EventOutcome>,
-    /// Another order that has the reference which the event would give to this one.
+    /// The other order that already has the reference which the event would give to this order.
     pub reference_holder: Option<&'a OrderId>,
 }
 
 impl<'a> OrderContext<'a> {
-    /// The context for an event of a loaded order.
+    /// Selects from a loaded order what the decision about this event depends on.
     pub fn of(loaded: &'a LoadedOrder, envelope: &Envelope) -> Self {
         let earlier = loaded.outcomes.iter().find(|outcome| outcome.event_id == envelope.event_id);
         let reference_holder = reference_of(&envelope.event).and_then(|wanted| {
@@ -54,22 +54,23 @@ impl<'a> OrderContext<'a> {
         Self { order: loaded.order.as_ref(), parked: &loaded.parked, earlier, reference_holder }
     }
 
-    /// Whether a dead letter of the order must be processed before this message. A replay waits only for the dead
-    /// letters before its own in the parked sequence. A message from a producer waits for all of them.
+    /// Whether a dead letter of the order must be processed before this message. A replay must wait only for the dead
+    /// letters that precede its own in the parked sequence. A message from a producer must wait for the whole
+    /// sequence.
     fn follows_parked(&self, message: &Message) -> bool {
         let place = self.parked.iter().position(|id| id == message.dead_letter_id());
         place.unwrap_or(self.parked.len()) > 0
     }
 }
 
-/// Decides about `envelope`, which `message` carries.
+/// Decides what to do with the event in `envelope`, which arrived in `message`.
 ///
 /// On an ordered queue, an event that follows a parked event of its order is parked too. This applies even to an event
 /// that is legal now, because redriving the parked event may make it illegal. Only an `order_created` is never parked
 /// for that reason.
 ///
-/// On a queue without order, a legal event is recorded, and an early one is retried until its predecessors are
-/// recorded. If its predecessors are parked, the early event is parked too, unless it is a replay.
+/// On a queue without order, a legal event is recorded, and an early event is retried until its predecessors are
+/// recorded. If its predecessors are parked, the early event is parked too, unless the message is a replay.
 pub fn decide(context: OrderContext<'_>, message: &Message, envelope: &Envelope) -> Plan {
     let is_ordered = message.group.is_some();
     let is_replay = message.replayed().is_some();
@@ -79,7 +80,7 @@ pub fn decide(context: OrderContext<'_>, message: &Message, envelope: &Envelope)
             Outcome::Recorded { .. } | Outcome::Rejected { .. } if is_same_message => {
                 return Plan::AlreadyHandled(outcome.clone());
             }
-            // The message is already a dead letter, but could not be removed from the queue.
+            // The message was already moved to the dead letters, but could not be deleted from the queue.
             Outcome::Parked { reason, detail } if is_same_message && !is_replay => {
                 return Plan::Park(*reason, detail.clone());
             }
@@ -120,12 +121,13 @@ fn reject(order: Option<&Order>, refusal: Refusal) -> Plan {
 }
 
 fn park_after_parked() -> Plan {
-    Plan::Park(ParkReason::BehindParked, "an earlier event of its order is in the dead letters".to_owned())
+    Plan::Park(ParkReason::BehindParked, "an earlier event of the same order is a dead letter".to_owned())
 }
 
-/// The log entry for an event whose plan is [`Plan::Record`], recorded at `now`, and the order after that entry.
+/// The log entry for an event whose plan is [`Plan::Record`], and the order after that entry. The entry is recorded
+/// at `now`.
 ///
-/// The event was judged, so an error means that it is not the next event of this order.
+/// The caller has already judged the event. So an error only means that the event is not the next one in the order's log.
 pub fn log_entry(
     order: Option<&Order>,
     message: &Message,

@@ -1,19 +1,21 @@
-//! Dispositions: what happens to a message after its event was handled. `settle` decides; the poll loop, the Lambda
-//! handler and the adapters of the ports act on the decision.
+//! Dispositions: what happens to a message after its event was handled. `settle` chooses the disposition. The poll
+//! loop, the Lambda handler and the adapters of the ports act on it.
 
 use domain::{Outcome, ParkReason, RejectReason};
 
-/// What happens to a message: acknowledged or retried, and how the ledger counts it.
+/// What happens to a message: whether it is acknowledged or retried, and how the ledger counts it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Disposition {
     /// Acknowledge the message: its event is in the log with this version.
     Recorded(u64),
     /// Acknowledge the message: the rules refused its event.
     Rejected(RejectReason, String),
-    /// Acknowledge the message: its event was handled before.
+    /// Acknowledge the message: its event was already handled.
     Duplicate,
     /// Acknowledge the message: it came from the dead-letter queue and is archived.
     Archived,
+    /// Acknowledge the message: the work that it asked for is done. It carried no event, so no outcome is counted.
+    Completed,
     /// Do nothing: the message is now a dead letter and has already left the queue.
     Parked(ParkReason, String),
     /// Receive the message again, for this reason.
@@ -24,7 +26,9 @@ impl Disposition {
     /// Whether the message must be acknowledged.
     pub fn is_acknowledged(&self) -> bool {
         match self {
-            Self::Recorded(_) | Self::Rejected(..) | Self::Duplicate | Self::Archived => true,
+            Self::Recorded(_) | Self::Rejected(..) | Self::Duplicate | Self::Archived | Self::Completed => {
+                true
+            }
             Self::Parked(..) | Self::Retry(_) => false,
         }
     }
@@ -37,6 +41,7 @@ impl Disposition {
             Self::Duplicate => "duplicate",
             Self::Parked(..) => "parked",
             Self::Archived => "archived",
+            Self::Completed => "completed",
             Self::Retry(_) => "retried",
         }
     }

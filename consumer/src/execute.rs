@@ -19,7 +19,8 @@ use crate::plan::{LoadedOrders, plan_group};
 use crate::ports::{Append, Clock, DeadLetters, LedgerStore, LoadRequest, LoadedOrder, Message, OrderLog};
 use crate::settle::{ExecutedGroup, Settler};
 
-/// How often a group is planned if other writers keep taking its versions. After that, its messages are retried later.
+/// A group is planned at most this often while other writers keep appending to its orders. After that, the messages of the group
+/// are retried later.
 const ROUNDS: u32 = 4;
 /// The maximum pause before a group is planned again. The pause keeps two consumers from conflicting repeatedly.
 const CONFLICT_PAUSE: Duration = Duration::from_millis(50);
@@ -31,7 +32,7 @@ const CONCURRENT_GROUPS: usize = 100;
 /// Handles batches of messages.
 #[derive(Clone)]
 pub struct Consumer {
-    /// The log that events are recorded in.
+    /// The log in which events are recorded.
     pub log: Arc<dyn OrderLog>,
     /// The store for messages that cannot be processed.
     pub dead_letters: Arc<dyn DeadLetters>,
@@ -39,9 +40,9 @@ pub struct Consumer {
     pub clock: Clock,
     /// The currency of orders in schema version 0, whose messages contain no currency.
     pub default_currency: Currency,
-    /// How often the queue delivers a message before the queue itself moves it to the dead letters. `None` if it never
-    /// does. The consumer parks a message that fails on its last delivery, so that the parked sequence and the reason
-    /// are complete.
+    /// How often the queue delivers a message before the queue itself moves it to the dead letters. `None` if the
+    /// queue never moves messages. The consumer parks a message that fails on its last delivery, so that the parked
+    /// sequence and the reason are complete.
     pub max_receives: Option<u32>,
     /// Counts messages. `None` if the inbox counts the messages that it acknowledges.
     pub ledger: Option<Arc<dyn LedgerStore>>,
@@ -65,20 +66,21 @@ impl BatchHandler for Consumer {
 }
 
 impl Consumer {
-    /// Handles `messages`, group by group, each group in the order given. A failure affects no other group.
+    /// Handles `messages` group by group. The messages of a group are handled in the given order. A failure affects
+    /// no other group.
     ///
-    /// Each step is one call to the store for all groups, so all groups take as long as the slowest one.
+    /// Each step is one call to the store for all groups. So the slowest group determines how long every group takes.
     pub async fn handle(&self, messages: Vec<Message>) -> Vec<HandledMessage> {
         self.handle_groups(group_messages(messages, self.default_currency)).await
     }
 
-    /// Handles `messages` like [`Consumer::handle`], but handles each group independently. At the `deadline`, returns
-    /// the disposition of each message, in the order given. A group that is not finished by then is retried as a whole.
-    /// No group is started after the deadline.
+    /// Like [`Consumer::handle`], but handles each group independently and ends at `deadline`. Returns the
+    /// disposition of each message, in the given order. A group that is not finished at the deadline is retried as a
+    /// whole. No group is started after the deadline.
     ///
-    /// The deadline can interrupt a group anywhere without loss. Its messages are still on the queue or parked, and at
-    /// worst parked twice. The next delivery continues from what was written: an appended event counts as a duplicate,
-    /// and a missing projection is written.
+    /// The deadline can interrupt a group at any point without loss. The messages of the group are still on the queue
+    /// or parked; at worst, a message is parked twice. The next delivery continues from what was written: an appended
+    /// event counts as a duplicate, and a missing projection is written.
     pub async fn handle_until(&self, messages: Vec<Message>, deadline: Instant) -> Vec<HandledMessage> {
         let groups = group_messages(messages.clone(), self.default_currency);
         let dispositions: Vec<OnceLock<Disposition>> = messages.iter().map(|_| OnceLock::new()).collect();
@@ -89,23 +91,23 @@ impl Consumer {
             }
             let places = group.places.clone();
             for (place, handled) in places.into_iter().zip(self.handle_groups(vec![group]).await) {
-                // Each place belongs to exactly one group, so its disposition is set only once.
+                // Each message belongs to exactly one group, so its disposition is set only once.
                 let _ = dispositions_ref[place].set(handled.disposition);
             }
         });
-        // After a timeout, the dispositions of unfinished groups are not set.
+        // After a timeout, the messages of unfinished groups have no dispositions.
         let _ = timeout_at(deadline, work).await;
         let all = messages.into_iter().zip(dispositions);
         all.map(|(message, disposition)| at_deadline(message, disposition)).collect()
     }
 
-    /// Handles groups until each is settled. A group with a conflict is planned again.
+    /// Handles groups until each one is settled. A group with a conflict is planned again.
     async fn handle_groups(&self, mut open: Vec<MessageGroup>) -> Vec<HandledMessage> {
         let mut executed: Vec<ExecutedGroup> = Vec::new();
         for round in 1..=ROUNDS {
             if round > 2 {
-                // The second round loads every order. So a conflict after it means that another consumer is writing to
-                // an order at the same time.
+                // The second round loads every order. So a conflict after that round means that another consumer is writing to
+                // the same order at the same time.
                 tokio::time::sleep(full_jitter(1, CONFLICT_PAUSE, CONFLICT_PAUSE)).await;
             }
             let (conflicts, done): (Vec<_>, Vec<_>) =
@@ -121,7 +123,7 @@ impl Consumer {
         Settler { log, dead_letters, max_receives: self.max_receives }.settle(executed).await
     }
 
-    /// Loads the orders of all groups, plans each group, and appends.
+    /// Loads the orders of all groups, plans each group, and appends the planned events.
     async fn execute(&self, groups: Vec<MessageGroup>, is_first_round: bool) -> Vec<ExecutedGroup> {
         let orders = self.load(&groups, is_first_round).await;
         let now = (self.clock)();
@@ -143,7 +145,7 @@ impl Consumer {
         executed.collect()
     }
 
-    /// Loads the orders of each group.
+    /// Loads the orders of each group, except those that are assumed not to exist.
     async fn load(&self, groups: &[MessageGroup], is_first_round: bool) -> Vec<LoadedOrders> {
         let mut orders: Vec<LoadedOrders> = Vec::with_capacity(groups.len());
         let mut requests: Vec<LoadRequest> = Vec::new();
@@ -165,17 +167,18 @@ impl Consumer {
 /// A message with its disposition. A message whose group was not finished at the deadline is retried.
 fn at_deadline(message: Message, disposition: OnceLock<Disposition>) -> HandledMessage {
     let disposition = disposition.into_inner().unwrap_or_else(|| {
-        let why = "out of time: its group was not done at the deadline";
+        let why = "out of time: the group was not finished by the deadline";
         let (message_id, receives) = (message.id.as_str(), message.receive_count);
         tracing::warn!(message_id, receives, why, "to be retried");
         Disposition::Retry(why.to_owned())
     });
-    HandledMessage { message, disposition }
+    HandledMessage { message, disposition, delay: None }
 }
 
-/// The orders of a group that are assumed not to exist, and the orders to load. The first round assumes that an order does
-/// not exist if its first event in the group creates it and is received for the first time, and that no order has its
-/// reference. If the order exists after all, or the reference is taken, the append fails, and the next round loads both.
+/// Divides the orders of a group into those that are assumed not to exist, and those that must be loaded. In the first
+/// round, an order is assumed not to exist if its first event in the group creates it and is received for the first
+/// time. The reference of such an order is assumed to be free. If an assumption is wrong, the append fails, and the
+/// next round loads every order.
 fn orders_to_load(messages: &[DecodedMessage], is_first_round: bool) -> (LoadedOrders, Vec<LoadRequest>) {
     let mut assumed = LoadedOrders::default();
     let mut requests: Vec<LoadRequest> = Vec::new();

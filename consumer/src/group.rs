@@ -10,7 +10,7 @@ use tracing::Span;
 use crate::ports::Message;
 use crate::spans;
 
-/// A message, with its event if the event can be read.
+/// A message, together with its event if the event can be read.
 #[derive(Debug)]
 pub(crate) struct DecodedMessage {
     pub(crate) message: Message,
@@ -40,11 +40,11 @@ impl DecodedMessage {
 #[derive(Debug, Default)]
 pub(crate) struct MessageGroup {
     pub(crate) messages: Vec<DecodedMessage>,
-    /// The place of each message in its batch.
+    /// The position of each message in its batch.
     pub(crate) places: Vec<usize>,
 }
 
-/// The key by which messages are grouped.
+/// The key of the group to which a message belongs.
 #[derive(PartialEq, Eq, Hash)]
 enum GroupKey {
     Group(String),
@@ -52,8 +52,8 @@ enum GroupKey {
     Message(String),
 }
 
-/// Groups messages by the queue's ordering group, or otherwise by order. A message that has neither forms a separate
-/// group.
+/// Groups messages by the queue's ordering group, or by order if the queue has no ordering groups. A message that has
+/// neither forms a separate group.
 pub(crate) fn group_messages(messages: Vec<Message>, default_currency: Currency) -> Vec<MessageGroup> {
     let mut groups: Vec<MessageGroup> = Vec::new();
     let mut group_of_key: HashMap<GroupKey, usize, RandomState> = HashMap::default();

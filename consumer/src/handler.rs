@@ -1,6 +1,8 @@
 //! The interface that the poll loop and the Lambda handler call with a batch. The [`crate::Consumer`] and the
 //! [`crate::DeadLetterRole`] implement it.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use tokio::time::Instant;
 
@@ -14,6 +16,8 @@ pub struct HandledMessage {
     pub message: Message,
     /// What must happen to the message.
     pub disposition: Disposition,
+    /// When the message is received again, if it must be retried. `None`: after the usual backoff.
+    pub delay: Option<Duration>,
 }
 
 /// Handles batches of messages for the caller that received them.
@@ -22,7 +26,7 @@ pub trait BatchHandler: Send + Sync {
     /// Handles a batch without a deadline.
     async fn handle(&self, messages: Vec<Message>) -> Vec<HandledMessage>;
 
-    /// Handles a batch, and returns the disposition of each message at the deadline, in the order given.
+    /// Handles a batch until the deadline at the latest. Returns the disposition of each message, in the given order.
     async fn handle_until(&self, messages: Vec<Message>, deadline: Instant) -> Vec<HandledMessage>;
 
     /// Counts a batch. The caller must acknowledge the messages first, and set the disposition of a message that could

@@ -1,4 +1,4 @@
-//! Decides on an event while it is being accepted, for an inline commit. The embedded engine calls it.
+//! Decides about an event while it is being accepted, for an inline commit. The embedded engine calls this module.
 //!
 //! If queue and log share one store, the commit that accepts an event can also record it, provided that nothing of its
 //! order is queued. The decision is the same as the consumer's: [`decide`]. An event that cannot be recorded
@@ -14,22 +14,23 @@ use crate::disposition::Disposition;
 use crate::ports::{Append, LedgerCounts, LoadedOrder, Message};
 use crate::{metering, settle, spans};
 
-/// Stored in place of a message id, because no message carried the event. If a message carries the event later, its id
-/// differs, so the message is a duplicate.
+/// Stands for the message id of an event that is recorded inline, because no message carried the event. If a message carries the
+/// same event later, that message counts as a duplicate, because its id differs.
 const NO_MESSAGE: &str = "-";
 
 /// An event that can be recorded by the commit that accepts it.
 #[derive(Debug)]
 pub struct InlineAppend {
-    /// The append to make. It is valid as long as the order does not change and none of its events is queued or parked.
+    /// The append that records the event. It is valid as long as the order does not change and no event of the order
+    /// is queued or parked.
     append: Append,
     span: Span,
     since: Instant,
 }
 
 impl InlineAppend {
-    /// Decides about the event, which would be recorded at `now`. `message` is the message that would carry the event
-    /// on an ordered queue; only its known fields are set. Returns `None` if the event cannot be recorded now.
+    /// Decides whether the event can be recorded at the time `now`. `message` is the message that would carry the event on an
+    /// ordered queue; only its known fields are set. Returns `None` if the event cannot be recorded now.
     pub fn decide(
         loaded: LoadedOrder,
         message: &Message,
@@ -47,7 +48,7 @@ impl InlineAppend {
         Some(Self { append, span, since })
     }
 
-    /// The append of this one event.
+    /// The append that records the event.
     pub fn append(&self) -> &Append {
         &self.append
     }
@@ -66,7 +67,7 @@ impl InlineAppend {
         self.append.events.remove(0).envelope
     }
 
-    /// Reports the recorded event to log, metrics and trace, like an event from the queue.
+    /// Reports the recorded event to the log, the metrics and the trace, in the same way as an event from the queue.
     pub fn report_recorded(&self) {
         let event = self.event();
         let disposition = Disposition::Recorded(event.version);

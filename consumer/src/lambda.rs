@@ -1,13 +1,13 @@
 //! The consumer as a Lambda function behind an SQS event source mapping: each invocation delivers one batch. The Lambda
 //! command runs it.
 //!
-//! The mapping owns the messages, and deletes all messages that the answer does not list. So the answer lists exactly
-//! the messages that must be received again. Parked messages are not listed, because they are dead letters. The mapping
-//! must have the setting `ReportBatchItemFailures`. Without this setting, it ignores the answer and deletes all
-//! messages.
+//! The mapping deletes all messages that the answer does not list, so the answer lists exactly the messages that must
+//! be received again. Parked messages are not listed, because they are dead letters. The mapping must have the
+//! setting `ReportBatchItemFailures`. Without this setting, the mapping ignores the answer and deletes all messages.
 //!
-//! The mapping deletes messages after the answer, and does not report whether that succeeded. So the function counts a
-//! batch before the result is known: if the mapping fails to delete a message, the next delivery counts it again.
+//! The mapping deletes messages after the answer, and does not report whether the deletion succeeded. So the function
+//! counts a batch before the result is known. If the mapping fails to delete a message, the next delivery counts that
+//! message again.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -28,13 +28,14 @@ mod event;
 
 pub use event::SqsBatch;
 
-/// The maximum time of an invocation that is reserved for changing visibility timeouts and for the answer.
+/// The maximum time at the end of an invocation that is reserved for changing visibility timeouts and for the answer.
 const MARGIN: Duration = Duration::from_secs(1);
 
-/// Whether an event that is not a batch is a ping. Pings keep the environment warm.
+/// Recognizes pings among the events that are not batches. A ping only keeps the environment warm.
 pub type IsPing = fn(&str) -> bool;
 
-/// Runs at the end of each invocation, before the answer. After the answer, Lambda may freeze the environment.
+/// A function that runs at the end of each invocation, before the answer. After the answer, Lambda may freeze the
+/// environment.
 pub type AfterEach = fn() -> BoxFuture<'static, ()>;
 
 /// Serves invocations, one at a time, for as long as the environment lives.
@@ -96,14 +97,14 @@ impl InvocationHandler {
         self.delay_retries(&handled, limits.answer).await;
         let answer = answer(&handled);
         if let Err(error) = &answer {
-            // All messages are delivered again, so none of them is counted yet.
+            // All messages are delivered again, so none of them is counted now.
             handled
                 .iter_mut()
                 .for_each(|handled| handled.disposition = Disposition::Retry(format!("{error:#}")));
         }
         batch.handled(&handled);
         if timeout_at(limits.answer, self.work.count(&handled)).await.is_err() {
-            tracing::warn!("no time left to count a batch in the ledger");
+            tracing::warn!("there is no time left to count a batch in the ledger");
         }
         answer
     }
@@ -121,23 +122,23 @@ impl InvocationHandler {
                     tracing::warn!("cannot set the delay of a retry: {error:#}");
                 }
             }
-            Err(_) => tracing::warn!("no time left to set the delay of {} retries", again.len()),
+            Err(_) => tracing::warn!("there is no time left to set the delay of {} retries", again.len()),
         }
     }
 }
 
 /// The deadlines within an invocation.
 struct Limits {
-    /// When handling the messages must end.
+    /// When the handling of the messages must end.
     work: Instant,
-    /// When everything but the answer must be done.
+    /// When everything except the answer must be finished.
     answer: Instant,
 }
 
 impl Limits {
-    /// The deadlines that reserve up to [`MARGIN`] before `deadline`. At `deadline`, Lambda kills the environment and
-    /// delivers the whole batch again. The margin is at most a fifth of the time left, so that most of a short timeout
-    /// is spent on the messages.
+    /// The deadlines of an invocation that ends at `deadline`. They reserve at most [`MARGIN`], and at most a fifth
+    /// of the time left, so that most of a short timeout is spent on the messages. At `deadline`, Lambda kills the
+    /// environment and delivers the whole batch again.
     fn of(deadline: SystemTime) -> Self {
         let left = deadline.duration_since(SystemTime::now()).unwrap_or_default();
         let margin = MARGIN.min(left / 5);
@@ -147,10 +148,10 @@ impl Limits {
 }
 
 /// Lists the messages to retry. A message without an id is an error. An empty id in the answer would also make the
-/// whole batch fail, but without a log line.
+/// whole batch fail, but no log line would give the reason.
 fn answer(handled: &[HandledMessage]) -> anyhow::Result<SqsBatchResponse> {
     let mut answer = SqsBatchResponse::default();
-    for HandledMessage { message, disposition } in handled {
+    for HandledMessage { message, disposition, .. } in handled {
         if let Disposition::Retry(why) = disposition {
             anyhow::ensure!(
                 !message.id.is_empty(),

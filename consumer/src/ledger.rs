@@ -1,5 +1,5 @@
-//! Counts handled messages for the ledger. `plan` counts what an append will record, and the consumer counts each batch at
-//! its end.
+//! Counts handled messages for the ledger. `plan` counts what an append will record, and the consumer counts each
+//! batch after handling it.
 
 use std::iter::Sum;
 
@@ -8,7 +8,7 @@ use crate::handler::HandledMessage;
 use crate::ports::{LedgerCounts, LedgerStore, Message};
 
 impl LedgerCounts {
-    /// Adds a message with this disposition.
+    /// Counts a message by its disposition.
     pub(crate) fn add(&mut self, message: &Message, disposition: &Disposition) {
         let is_replay = message.replayed().is_some();
         self.received += u64::from(!is_replay && message.receive_count == 1);
@@ -17,7 +17,12 @@ impl LedgerCounts {
             Disposition::Recorded(_) if !is_replay => self.recorded += 1,
             Disposition::Rejected(..) if !is_replay => self.rejected += 1,
             Disposition::Duplicate if !is_replay => self.duplicate += 1,
-            _ => {}
+            Disposition::Recorded(_)
+            | Disposition::Rejected(..)
+            | Disposition::Duplicate
+            | Disposition::Archived
+            | Disposition::Completed
+            | Disposition::Retry(_) => {}
         }
     }
 }
@@ -37,10 +42,10 @@ impl Sum for LedgerCounts {
 /// Counts a batch of handled messages. A failure is only logged, because handling the batch again would not help.
 pub(crate) async fn count(store: &dyn LedgerStore, handled: &[HandledMessage]) {
     let mut counts = LedgerCounts::default();
-    for HandledMessage { message, disposition } in handled {
+    for HandledMessage { message, disposition, .. } in handled {
         counts.add(message, disposition);
     }
-    // Counts of zero are also reported, because the store may have to correct an optimistic count.
+    // Counts that are all zero are reported, too. The store may have written an optimistic count, which must then be corrected.
     if let Err(error) = store.add(counts).await {
         tracing::warn!(?counts, "cannot count a batch in the ledger: {error:#}");
     }

@@ -12,9 +12,19 @@
 //! 5. `settle` stores rejections, parks messages, and gives each message its [`Disposition`]. `ledger` counts the
 //!    messages.
 //!
-//! [`inline`] also calls `decide`, for an event that is being accepted by a queue that shares its commits with the log.
+//! [`inline`] also calls `decide`, for an event that is being accepted. This requires a queue that shares its commits
+//! with the log.
 //!
 //! [`dead_letters`] handles the dead-letter queue: it archives dead letters and raises an [`alert`].
+//!
+//! [`import`] plans the import of events that another store has recorded.
+//!
+//! [`relay`] reads recorded events from the change stream, appends them to the feed, and sends them on to [`webhooks`]
+//! and to outputs.
+//!
+//! [`rounds`] sends the items of a group in order to a service that may accept a part of a batch.
+//!
+//! [`webhooks`] posts recorded events to the receivers of webhook subscriptions.
 //!
 //! The caller that received the messages acknowledges or retries them. The [`Consumer`] itself only parks messages.
 //!
@@ -28,6 +38,7 @@ mod disposition;
 pub mod execute;
 mod group;
 mod handler;
+pub mod import;
 pub mod inline;
 #[cfg(feature = "lambda")]
 pub mod lambda;
@@ -36,8 +47,12 @@ mod metering;
 mod plan;
 pub mod poll;
 pub mod ports;
+pub mod printable;
+pub mod relay;
+pub mod rounds;
 mod settle;
 mod spans;
+pub mod webhooks;
 
 pub use dead_letters::DeadLetterRole;
 pub use decide::Plan;

@@ -1,5 +1,5 @@
-//! Metrics of handled messages, through the [`metrics`] facade. The poll loop and the Lambda handler record each batch here,
-//! and `inline` each event. Nothing is recorded unless the program installs a recorder.
+//! Metrics of handled messages, through the [`metrics`] facade. The poll loop and the Lambda handler report each
+//! batch to this module, and `inline` reports each event. Nothing is recorded unless the program installs a recorder.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant, SystemTime};
@@ -12,7 +12,7 @@ use crate::disposition::Disposition;
 use crate::handler::HandledMessage;
 use crate::ports::Message;
 
-/// Measures one batch, from receipt to the end.
+/// Measures one batch, from when it is received until all of its messages are handled.
 pub(crate) struct BatchMetrics {
     started: Instant,
 }
@@ -36,10 +36,11 @@ impl BatchMetrics {
         histogram!("orders_processing_duration_seconds").record(self.started.elapsed());
         let latency = end_to_end();
         let (now, mut statuses) = (now(), BTreeMap::<_, u64>::new());
-        for HandledMessage { message, disposition } in handled {
+        for HandledMessage { message, disposition, .. } in handled {
             *statuses.entry(disposition.as_str()).or_default() += 1;
             match disposition {
-                // The latency of a replay would include the time that it spent as a dead letter.
+                // The latency of a replay is not recorded, because it would include the time that the message spent as
+                // a dead letter.
                 Disposition::Recorded(_) if message.replayed().is_none() => {
                     since(message, now).into_iter().for_each(|seconds| latency.record(seconds));
                 }

@@ -23,11 +23,12 @@ pub(crate) struct GroupPlan {
     pub(crate) plans: Vec<Plan>,
 }
 
-/// Plans the messages of one group in the order of the queue, and updates `orders` to their state after the plan.
+/// Plans the messages of one group in the order of the queue. Updates `orders` to their state after the plan.
 ///
-/// On an ordered queue, all messages after the first one to retry are retried too. On a queue without order, early
-/// events are decided again after all others, because their predecessors may come later in the same batch. That second
-/// decision treats the event as if it had been received again, so it never changes the plan of another message.
+/// On an ordered queue, all messages after the first message to retry are retried too. On a queue without order, early
+/// events are planned again after all other events, because their predecessors may come later in the same batch. A new
+/// plan for an early event has the same effect as a new delivery of the event. It never changes the plans of other
+/// messages.
 pub(crate) fn plan_group(
     messages: &[DecodedMessage],
     orders: &mut LoadedOrders,
@@ -38,7 +39,7 @@ pub(crate) fn plan_group(
     let mut is_held_back = false;
     for decoded in messages {
         let plan = if is_held_back {
-            Plan::Retry("an earlier event of its group must be retried first".to_owned())
+            Plan::Retry("an earlier event of the same group must be retried first".to_owned())
         } else {
             planner.plan(decoded)
         };
@@ -49,8 +50,8 @@ pub(crate) fn plan_group(
     GroupPlan { appends: planner.appends, plans }
 }
 
-/// Decides again about the messages without order that are to be retried. Returns true if an event is to be recorded
-/// now, because that may make another early event legal.
+/// Decides again about the messages that are to be retried and have no ordering group. Returns true if an event is to
+/// be recorded after all, because that may make another early event legal.
 fn replan_retries(messages: &[DecodedMessage], plans: &mut [Plan], planner: &mut GroupPlanner<'_>) -> bool {
     let mut has_recorded = false;
     for (decoded, plan) in messages.iter().zip(plans) {
@@ -64,11 +65,12 @@ fn replan_retries(messages: &[DecodedMessage], plans: &mut [Plan], planner: &mut
 
 /// Collects the plan of a group.
 struct GroupPlanner<'a> {
-    /// The orders as of the plan so far.
+    /// The orders in their state after the messages that are already planned.
     orders: &'a mut LoadedOrders,
     /// The time at which all events of the group are recorded.
     now: Timestamp,
-    /// At most one append for each order. A linear search is enough, because a group is one order or a small batch.
+    /// Each order has at most one append. A linear search is enough, because a group contains one order or a small
+    /// batch.
     appends: Vec<Append>,
 }
 
@@ -82,7 +84,7 @@ impl GroupPlanner<'_> {
         let loaded = match self.orders.get_mut(&envelope.order_id) {
             Some(Ok(loaded)) => loaded,
             Some(Err(error)) => return Plan::Retry(error.clone()),
-            None => return Plan::Retry("its order was not loaded".to_owned()),
+            None => return Plan::Retry("the order of this event was not loaded".to_owned()),
         };
         let message = &decoded.message;
         match decide(OrderContext::of(loaded, envelope), message, envelope) {
@@ -116,7 +118,7 @@ impl GroupPlanner<'_> {
         Plan::Park(reason, detail)
     }
 
-    /// Adds an event to the append of its order, which was `previous` before.
+    /// Adds an event to the append of its order, or begins the append. `previous` is the order before the event.
     fn append(&mut self, event: RecordedEvent, message: &Message, order: Order, previous: Option<Order>) {
         let disposition = Disposition::Recorded(event.version);
         let place = self.appends.iter().position(|append| append.order.order_id == order.order_id);
@@ -138,7 +140,8 @@ impl GroupPlanner<'_> {
     }
 }
 
-/// Stores the outcome of the event of `message` in `loaded`, and removes the message from the parked sequence there.
+/// Stores the outcome of the message's event in `loaded`, and removes the message from the parked sequence in
+/// `loaded`.
 fn set_outcome(loaded: &mut LoadedOrder, message: &Message, event_id: EventId, outcome: Outcome) {
     let id = message.dead_letter_id();
     loaded.outcomes.retain(|known| known.event_id != event_id);

@@ -14,7 +14,7 @@ use crate::handler::{BatchHandler, HandledMessage};
 use crate::metering;
 use crate::ports::{Inbox, Message};
 
-/// How the loop polls.
+/// The settings of the poll loop.
 #[derive(Debug, Clone, Copy)]
 pub struct PollOptions {
     /// How many batches are handled concurrently.
@@ -38,7 +38,7 @@ pub async fn run(
     }
     while let Some(ended) = workers.join_next().await {
         if let Err(error) = ended {
-            tracing::error!(%error, "a consumer worker panicked; its messages become visible again at their timeout");
+            tracing::error!(%error, "a consumer worker panicked; its messages become visible again at their visibility timeout");
             if !*stop.borrow() {
                 workers.spawn(work(Arc::clone(&inbox), Arc::clone(&handler), options, stop.clone()));
             }
@@ -98,20 +98,21 @@ async fn acknowledge(inbox: &dyn Inbox, mut handled: Vec<HandledMessage>) -> Vec
     for (place, acked) in done.into_iter().zip(acked) {
         if let Err(error) = acked {
             tracing::warn!("cannot acknowledge a message: {error:#}");
-            handled[place].disposition = Disposition::Retry(format!("it is still on the queue: {error:#}"));
+            handled[place].disposition =
+                Disposition::Retry(format!("the message is still on the queue: {error:#}"));
         }
     }
     handled
 }
 
 /// The messages to receive again, each with its delay. All messages of an ordering group get the delay of the first
-/// one, because none of them can be received before the first.
+/// message, because none of them can be received before the first message.
 pub(crate) fn retries(handled: &[HandledMessage]) -> Vec<(&Message, Duration)> {
     let mut delays: HashMap<&str, Duration> = HashMap::new();
     let again = handled.iter().filter(|handled| matches!(handled.disposition, Disposition::Retry(_)));
     again
-        .map(|HandledMessage { message, .. }| {
-            let own = || retry_delay(message.receive_count);
+        .map(|HandledMessage { message, delay, .. }| {
+            let own = || delay.unwrap_or_else(|| retry_delay(message.receive_count));
             let delay = match message.group.as_deref() {
                 Some(group) => *delays.entry(group).or_insert_with(own),
                 None => own(),

@@ -16,14 +16,16 @@ use domain::{
 use crate::alert::Alert;
 use crate::disposition::Disposition;
 
-/// The queue, as its consumer sees it. Messages are delivered at least once. On an ordered queue, the messages of a
-/// group are delivered in order, and no message is delivered while earlier ones of its group are in flight.
+/// The queue, as the consumer uses it. Messages are delivered at least once. On an ordered queue, the messages of a
+/// group are delivered in order. No message is delivered while an earlier message of its group is in flight.
 #[async_trait]
 pub trait Inbox: Send + Sync {
-    /// Waits up to `wait` for messages and takes up to `max` of them. They are in flight until they are acknowledged,
-    /// parked or retried, or until their visibility timeout passes. An empty result means that none arrived in time.
+    /// Waits up to `wait` for messages and takes up to `max` of them. The messages are in flight until they are
+    /// acknowledged, parked or retried, or until their visibility timeout passes. An empty result means that no
+    /// message arrived in time.
     ///
-    /// Dropping the future loses no message. Messages that were being delivered become visible again at their timeout.
+    /// If the future is dropped, no message is lost. Messages that were being delivered become visible again at their
+    /// visibility timeout.
     async fn receive(&self, max: usize, wait: Duration) -> anyhow::Result<Vec<Message>>;
 
     /// Removes messages from the queue and counts their dispositions. All dispositions must be
@@ -64,12 +66,13 @@ pub trait Alerts: Send + Sync {
 /// Counts dispositions, for inboxes that do not count the messages that they acknowledge.
 #[async_trait]
 pub trait LedgerStore: Send + Sync {
-    /// Adds the counts of a batch, minus the optimistic counts that were written with its appends ([`Append::counts`]).
+    /// Adds the counts of a batch, minus the optimistic counts that were written together with its appends
+    /// ([`Append::counts`]).
     async fn add(&self, counts: LedgerCounts) -> anyhow::Result<()>;
 }
 
-/// The dispositions of a batch of messages. The disposition of a replay is counted here only if it is parked again;
-/// otherwise its release counts it.
+/// The dispositions of a batch of messages. A replay is counted here only if it is parked again. Any other replay is
+/// counted when its dead letter is released.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct LedgerCounts {
     /// The number of messages that were received for the first time.
@@ -78,7 +81,7 @@ pub struct LedgerCounts {
     pub recorded: u64,
     /// The number of messages whose event the rules refused.
     pub rejected: u64,
-    /// The number of events that were handled before.
+    /// The number of events that were already handled.
     pub duplicate: u64,
     /// The number of messages that were moved to the dead letters.
     pub parked: u64,
@@ -91,7 +94,7 @@ pub const REPLAYS: &str = "replays";
 /// The attribute of a replayed message that contains the repairs of its dead letter, as a [`Repaired`] in JSON.
 pub const REPAIRED: &str = "repaired";
 
-/// The attribute that contains X-Ray's trace header, by the name that SQS uses.
+/// The attribute that contains X-Ray's trace header. SQS defines the name of this attribute.
 pub const TRACE_HEADER: &str = "AWSTraceHeader";
 
 /// A message in flight.
@@ -113,24 +116,24 @@ pub struct Message {
     pub attributes: BTreeMap<String, String>,
     /// The body, as it was sent.
     pub body: Vec<u8>,
-    /// The decoded event, if the inbox still has it. Otherwise the consumer decodes the body.
+    /// The decoded event, if the inbox has kept it in memory. `None` makes the consumer decode the body.
     pub event: Option<Box<Envelope>>,
 }
 
 impl Message {
-    /// The id of the dead letter that this message replays. `None` if this message is not a replay.
+    /// The id of the dead letter that this message replays, or `None` if this message is not a replay.
     pub fn replayed(&self) -> Option<&str> {
         self.attributes.get(DEAD_LETTER).map(String::as_str)
     }
 
-    /// The id of the dead letter that this message replays. For any other message, the message id, which is also the id
-    /// of the dead letter that it could become.
+    /// The id of the message's dead letter. A replay has the id of the dead letter that it replays. Any other message
+    /// has its message id, which a dead letter made from the message would get.
     pub fn dead_letter_id(&self) -> &str {
         self.replayed().unwrap_or(&self.id)
     }
 
-    /// The repairs of the dead letter that this message replays, and its original body. Only the attribute of a replay
-    /// has this meaning. An attribute of the same name from a producer is ignored.
+    /// The repairs of the dead letter that this message replays, and its original body. These are read only from the
+    /// attribute of a replay. An attribute of the same name in a producer's message is ignored.
     pub fn repaired(&self) -> Option<Box<Repaired>> {
         self.replayed()?;
         let text = self.attributes.get(REPAIRED)?;
@@ -155,7 +158,7 @@ pub struct ParkRequest<'a> {
     pub message: &'a Message,
     /// The code of the reason.
     pub reason: ParkReason,
-    /// What is wrong and where, in one sentence.
+    /// Describes what is wrong and where, in one sentence.
     pub detail: String,
     /// The event in the message, if it can be read.
     pub event: Option<&'a Envelope>,
@@ -178,8 +181,8 @@ pub trait OrderLog: Send + Sync {
     /// Loads orders, with the outcomes of the given events. The result is never stale.
     async fn load(&self, requests: &[LoadRequest]) -> Vec<anyhow::Result<LoadedOrder>>;
 
-    /// Appends to logs. Each element is independent of the others. Its events are consecutive versions of one order.
-    /// The append is the commit point; the derived writes may follow it.
+    /// Appends to logs. Each append is independent of the other ones, and contains consecutive versions of one order.
+    /// The append is the commit point; the derived writes may follow later.
     async fn append(&self, appends: &[Append]) -> Vec<Result<Appended, AppendError>>;
 
     /// Stores the outcomes of events that are not appended, because they are rejected or parked.
@@ -191,23 +194,23 @@ pub trait OrderLog: Send + Sync {
 pub struct LoadRequest {
     /// The order.
     pub order_id: OrderId,
-    /// Events of the order that may have been handled before.
+    /// The ids of the events whose outcomes are needed. Each event may already have been handled.
     pub event_ids: Vec<EventId>,
-    /// The references that these events would give to the order. Usually there are none.
+    /// The references that these events would give to the order. Most events give no reference.
     pub references: Vec<Reference>,
 }
 
 /// The parts of an order's state on which decisions about its events depend.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct LoadedOrder {
-    /// The order after its latest event, whether or not it is projected. `None` if its log is empty.
+    /// The order after its latest event, even if that event is not projected yet. `None` if the order's log is empty.
     pub order: Option<Order>,
     /// The ids of the first dead letters in the order's parked sequence. One more than the number of requested events
     /// is enough, because each event removes at most one dead letter from the sequence.
     pub parked: Vec<String>,
-    /// The outcomes of the requested events, as far as they have one.
+    /// The outcomes of those requested events that already have one.
     pub outcomes: Vec<EventOutcome>,
-    /// Those requested references that an order has, each with that order.
+    /// Those requested references that an order already has, each with the order that has it.
     pub reference_holders: Vec<(Reference, OrderId)>,
 }
 
@@ -218,8 +221,8 @@ pub struct EventOutcome {
     pub event_id: EventId,
     /// The outcome of the event.
     pub outcome: Outcome,
-    /// The id of the message that carried the event, if known. Another message with the event is a duplicate. Another
-    /// delivery of this message is not.
+    /// The id of the message that carried the event, if known. If another message carries the same event, that message
+    /// is a duplicate. A second delivery of the same message is not a duplicate.
     pub message: Option<String>,
 }
 
@@ -228,18 +231,19 @@ pub struct EventOutcome {
 pub struct Append {
     /// The events of the append, at least one. Their versions are consecutive.
     pub events: Vec<RecordedEvent>,
-    /// The ids of the messages that carried the events, one for each event. Empty if they are not known.
+    /// The ids of the messages that carried the events, one for each event. Empty if the ids are not known.
     pub messages: Vec<String>,
     /// The order after the last event.
     pub order: Order,
-    /// The order before the first event; `None` if that event creates it.
+    /// The order before the first event, or `None` if the first event creates the order.
     pub previous: Option<Order>,
-    /// The optimistic count of the messages: received and recorded only. A [`LedgerStore`] may write it along with the
-    /// events; it is corrected when the batch is counted.
+    /// The optimistic count of the messages, which includes only the received and the recorded ones. A
+    /// [`LedgerStore`] may write this count together with the events. The count is corrected when the batch is
+    /// counted.
     pub counts: LedgerCounts,
 }
 
-/// What an append found.
+/// The result of a successful append.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Appended {
     /// The events were new and are now appended.
@@ -251,27 +255,28 @@ pub enum Appended {
 /// Why an append failed.
 #[derive(Debug, thiserror::Error)]
 pub enum AppendError {
-    /// The versions are taken by other events, or by the same events from other messages. The caller must load and
-    /// decide again.
+    /// The log already contains other events with the versions of this append, or the same events from other messages.
+    /// The caller must load the order and decide again.
     #[error("version {version} of order {order_id} is taken by another event")]
     Conflict {
         /// The order.
         order_id: OrderId,
-        /// The first version of the append that another event has taken.
+        /// The first version that the append needs but that another event already has.
         version: u64,
     },
-    /// Another order has the reference that an event gives to this one: load and decide again. Nothing was appended.
+    /// Another order already has the reference that an event gives to this order. Nothing was appended. The caller
+    /// must load the orders and decide again.
     #[error("order {by} has the reference {reference:?}")]
     ReferenceTaken {
         /// The reference.
         reference: Reference,
-        /// The order that has it.
+        /// The order that already has the reference.
         by: OrderId,
     },
-    /// The store failed; the same append may succeed later.
+    /// The store failed. The same append may succeed later.
     #[error("the store is not available")]
     Unavailable(#[source] anyhow::Error),
 }
 
-/// Returns the current time. The consumer records events at this time; tests supply their own.
+/// Returns the current time. The consumer records events at this time, and tests supply a clock of their own.
 pub type Clock = fn() -> Timestamp;

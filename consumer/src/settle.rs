@@ -10,8 +10,8 @@ use crate::handler::HandledMessage;
 use crate::ports::{AppendError, Appended, DeadLetters, Message, OrderLog, ParkRequest};
 use crate::spans;
 
-/// The target of the log lines about handled messages. `docs/observability.md` gives this name, so that operators can
-/// turn the lines off.
+/// The target of the log lines about handled messages. `docs/observability.md` documents this name, so that operators
+/// can turn the lines off.
 const LOG_TARGET: &str = "consumer::finish";
 
 /// A group whose plan was executed.
@@ -30,14 +30,14 @@ impl ExecutedGroup {
         })
     }
 
-    /// The messages, each with its disposition if the appends determine it.
+    /// Splits the group into its messages. A message gets its disposition here if the results of the appends determine it.
     fn into_pending(self, number: usize) -> impl Iterator<Item = PendingMessage> {
         let Self { group, plans, appended } = self;
         let failure = appended.iter().find_map(|(_, result)| result.as_ref().err()).map(explain);
         group.messages.into_iter().zip(plans).map(move |(decoded, plan)| {
             let disposition = match (&plan, &failure) {
-                // The decision about the event assumed that earlier events were appended, but they were not. In an
-                // ordered group, the message is retried anyway.
+                // The decision about the event assumed that earlier events were appended, but those appends failed.
+                // In an ordered group, the message is retried in any case.
                 (Plan::Reject(_), Some(why)) if decoded.message.group.is_none() => {
                     Some(Disposition::Retry(why.clone()))
                 }
@@ -48,7 +48,7 @@ impl ExecutedGroup {
     }
 }
 
-/// A message whose disposition may still be open.
+/// A message that may still need its disposition.
 struct PendingMessage {
     decoded: DecodedMessage,
     plan: Plan,
@@ -89,7 +89,7 @@ impl PendingMessage {
 pub(crate) struct Settler<'a> {
     pub(crate) log: &'a dyn OrderLog,
     pub(crate) dead_letters: &'a dyn DeadLetters,
-    /// How often the queue delivers a message, see [`crate::Consumer::max_receives`].
+    /// How often the queue delivers a message. See [`crate::Consumer::max_receives`].
     pub(crate) max_receives: Option<u32>,
 }
 
@@ -125,14 +125,14 @@ impl Settler<'_> {
         for ((message, receipt), result) in rejected.iter_mut().zip(receipts).zip(results) {
             message.disposition = Some(match (result, receipt.outcome) {
                 (Ok(()), Some(outcome)) => outcome.into(),
-                (Ok(()), None) => Disposition::Retry("its rejection has no outcome".to_owned()),
+                (Ok(()), None) => Disposition::Retry("the rejected event has no outcome".to_owned()),
                 (Err(error), _) => Disposition::Retry(format!("{error:#}")),
             });
         }
     }
 
-    /// Releases the dead letters whose replays are finished. If the release fails, the replay is handled again, with
-    /// the same outcome.
+    /// Releases the dead letters whose replays are finished. If the release fails, the replay is handled again and
+    /// has the same outcome.
     async fn release_replays(&self, pending: &mut [PendingMessage]) {
         let replays = pending.iter_mut().filter(|message| message.decoded.message.replayed().is_some());
         let mut done: Vec<&mut PendingMessage> = replays
@@ -155,7 +155,7 @@ impl Settler<'_> {
         }
     }
 
-    /// Decides to park messages that must be retried, but that the queue would not deliver again.
+    /// Marks messages for parking if they must be retried, but the queue would not deliver them again.
     fn park_last_retries(&self, pending: &mut [PendingMessage]) {
         let Some(max_receives) = self.max_receives else { return };
         let mut group_with_failure = None;
@@ -173,9 +173,9 @@ impl Settler<'_> {
         }
     }
 
-    /// Parks messages: of each ordered group the first one to park, and of the other groups all of them. Parking one at
-    /// a time keeps the parked sequence in order, because the later messages are not parked if an earlier one fails.
-    /// Returns whether there may be more messages to park.
+    /// Parks messages. In each ordered group, parks only the first one that must be parked, so that the parked
+    /// sequence keeps its order even if parking fails. In other groups, parks all messages. Returns whether more
+    /// messages may have to be parked.
     async fn park_next(&self, pending: &mut [PendingMessage]) -> bool {
         let mut latest_group = None;
         let mut is_first_of_group = |message: &&mut PendingMessage| {
@@ -214,7 +214,7 @@ fn after_append(
             Some(match result {
                 Some((_, Ok(Appended::New | Appended::Already))) => Disposition::Recorded(*version),
                 Some((_, Err(error))) => Disposition::Retry(explain(error)),
-                None => Disposition::Retry("the store returned no result for it".to_owned()),
+                None => Disposition::Retry("the store returned no result for the append".to_owned()),
             })
         }
         Plan::AlreadyHandled(outcome) => Some(outcome.clone().into()),
@@ -232,14 +232,14 @@ fn explain(error: &AppendError) -> String {
 }
 
 /// In an ordered group, retries every message that follows a message to retry. A message that is already parked has
-/// left the queue and stays parked.
+/// left the queue, and stays parked.
 fn hold_back(pending: &mut [PendingMessage]) {
     let mut stopped_group = None;
     for message in pending {
         if stopped_group == Some(message.group)
             && !matches!(message.disposition, Some(Disposition::Parked(..) | Disposition::Retry(_)))
         {
-            let why = "an earlier event of its group must be retried first".to_owned();
+            let why = "an earlier event of the same group must be retried first".to_owned();
             message.disposition = Some(Disposition::Retry(why));
         }
         if message.is_ordered() && matches!(message.disposition, Some(Disposition::Retry(_))) {
@@ -254,10 +254,10 @@ pub(crate) fn log_recorded(envelope: &Envelope, version: u64) {
     tracing::info!(target: LOG_TARGET, order_id, %event_id, correlation_id, %kind, version, "recorded");
 }
 
-/// Reports the disposition to the trace and the log. Each message logs one line.
+/// Reports the disposition to the trace and the log. The log gets one line for each message.
 fn report(pending: PendingMessage) -> HandledMessage {
     let disposition =
-        pending.disposition.unwrap_or_else(|| Disposition::Retry("it was not settled".to_owned()));
+        pending.disposition.unwrap_or_else(|| Disposition::Retry("the message was not settled".to_owned()));
     let DecodedMessage { message, event, span, .. } = pending.decoded;
     spans::end(&span, &disposition);
     let _entered = span.enter();
@@ -268,7 +268,7 @@ fn report(pending: PendingMessage) -> HandledMessage {
             tracing::error!(target: LOG_TARGET, message_id = id, outcome = ?disposition, "a message does not contain an event");
         }
     }
-    HandledMessage { message, disposition }
+    HandledMessage { message, disposition, delay: None }
 }
 
 fn log_disposition(envelope: &Envelope, message: &Message, disposition: &Disposition) {
@@ -291,6 +291,6 @@ fn log_disposition(envelope: &Envelope, message: &Message, disposition: &Disposi
             let receives = message.receive_count;
             tracing::warn!(target: LOG_TARGET, order_id, %event_id, correlation_id, %kind, receives, why, "to be retried");
         }
-        Disposition::Archived => {}
+        Disposition::Archived | Disposition::Completed => {}
     }
 }

@@ -1,6 +1,6 @@
-//! The span of a handled event, which is part of the trace of the request that proposed the event. `group` and `inline`
-//! open the span, and `settle` ends it. Without the feature `otlp` there are no spans. Log lines carry the correlation
-//! id with or without spans.
+//! The span of a handled event, which is part of the trace of the request that proposed the event. `group` and
+//! `inline` open the span, and `settle` ends it. Without the feature `otlp`, there are no spans. Log lines contain
+//! the correlation id in either case.
 
 use domain::Envelope;
 use tracing::Span;
@@ -33,6 +33,7 @@ mod exported {
 
     /// Opens the span, which ends when it is dropped.
     pub(crate) fn of_event(message: &Message, event: Option<&Envelope>) -> Span {
+        // The attributes follow OpenTelemetry:
         // https://opentelemetry.io/docs/specs/semconv/messaging/messaging-spans/
         let span = tracing::debug_span!(
             parent: None,
@@ -56,7 +57,7 @@ mod exported {
             headers.insert("traceparent".to_owned(), traceparent);
         }
         let producer = get_text_map_propagator(|propagator| propagator.extract(&headers));
-        // Setting the parent fails if no exporter is installed.
+        // If no exporter is installed, a parent cannot be set. The error is ignored.
         let _ = span.set_parent(producer);
         if let Some(envelope) = event {
             span.record("otel.name", format!("process {}", envelope.event.event_type()));
@@ -67,7 +68,7 @@ mod exported {
         span
     }
 
-    /// Sets the disposition on the span.
+    /// Sets the disposition as an attribute of the span.
     pub(crate) fn end(span: &Span, disposition: &Disposition) {
         span.set_attribute("orders.outcome", disposition.as_str());
         match disposition {
@@ -80,7 +81,7 @@ mod exported {
                 span.set_status(Status::error(detail.clone()));
             }
             Disposition::Retry(why) => span.set_status(Status::error(why.clone())),
-            Disposition::Duplicate | Disposition::Archived => {}
+            Disposition::Duplicate | Disposition::Archived | Disposition::Completed => {}
         }
     }
 

@@ -1,6 +1,6 @@
-//! Tests of batches of messages: the disposition of each message, given the state of the log and its failures.
+//! Tests batches of messages: the disposition of each message, given the state of the log and its failures.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![allow(clippy::unwrap_used, reason = "a test may panic, because a panic makes the test fail")]
 
 mod support;
 
@@ -20,7 +20,7 @@ async fn dispositions(fake: &Arc<Fake>, messages: Vec<Message>) -> BTreeMap<Stri
     handled.into_iter().map(|handled| (handled.message.id, word(&handled.disposition))).collect()
 }
 
-/// The messages as a queue without order delivers them.
+/// The messages in the form that a queue without order delivers: they have no group.
 fn without_order(what: &[&str]) -> Vec<Message> {
     messages(what).into_iter().map(|message| Message { group: None, ..message }).collect()
 }
@@ -43,7 +43,7 @@ async fn a_batch_records_several_events_of_an_order_and_does_not_load_new_orders
     ];
     assert_eq!(found, expected(&wanted));
     assert_eq!((fake.version("a"), fake.version("b")), (3, 1));
-    assert_eq!(*fake.loads.lock().unwrap(), 0, "an order created in the batch is not loaded");
+    assert_eq!(*fake.loads.lock().unwrap(), 0, "an order that is created in the batch is not loaded");
     assert_eq!(fake.settled.lock().unwrap().len(), 1);
 }
 
@@ -72,14 +72,15 @@ async fn a_failing_order_holds_back_its_group_and_no_other() {
         ("confirmed@b", "recorded"),
     ];
     assert_eq!(found, expected(&wanted));
-    assert!(fake.settled.lock().unwrap().is_empty(), "no message after a failure is decided");
+    assert!(fake.settled.lock().unwrap().is_empty(), "messages after a failed message are not decided");
 }
 
 #[tokio::test]
 async fn an_order_assumed_to_be_new_is_loaded_after_a_conflict() {
     let fake = Arc::new(Fake::default());
     dispositions(&fake, messages(&["created@a", "confirmed@a"])).await;
-    // The creation arrives again: the same message, its event in another message, and another event.
+    // The creation is delivered again: as the same message, as another message with the same event, and as another
+    // event.
     let mut again = messages(&["created@a", "created@a", "x@a"]);
     again[1].id = "copy".to_owned();
     again[1].body = again[0].body.clone();
@@ -111,9 +112,9 @@ async fn an_unreadable_message_parks_later_events_of_its_order_in_order_and_no_o
         ("confirmed@a", ParkReason::BehindParked),
         ("paid@a", ParkReason::BehindParked),
     ];
-    assert_eq!(dead, wanted, "in the order of the batch");
+    assert_eq!(dead, wanted, "the dead letters are in the order of the batch");
 
-    // Later events are parked after the parked ones, unless they can never become legal.
+    // Later events of the order are parked, too, unless they can never become legal.
     let found = dispositions(&fake, vec![message(10, "shipped@a"), message(11, "created@a")]).await;
     assert_eq!((found["shipped@a"], found["created@a"]), ("parked", "illegal"));
 }
@@ -128,7 +129,7 @@ async fn an_unreadable_message_without_an_order_holds_back_no_order() {
     assert_eq!(found, expected(&wanted));
 }
 
-/// The message as a redrive sends it.
+/// The message in the form in which a redrive sends it.
 fn replay(message: Message) -> Message {
     let attributes = [(DEAD_LETTER.to_owned(), message.id.clone()), (REPLAYS.to_owned(), "1".to_owned())];
     Message { attributes: attributes.into(), id: format!("replay of {}", message.id), ..message }
@@ -171,7 +172,7 @@ async fn a_replay_that_fails_again_keeps_its_place_and_so_do_the_ones_after_it()
     assert_eq!(sequence, ["teleported@a", "confirmed@a", "paid@a"]);
     assert!(fake.released.lock().unwrap().is_empty());
 
-    // A replay that overtakes its predecessors is parked again.
+    // A replay that arrives before its predecessors is parked again.
     let found = dispositions(&fake, vec![replay(sent[2].clone())]).await;
     assert_eq!(found["replay of confirmed@a"], "parked");
     assert_eq!(fake.recorded("a"), ["created"]);
@@ -234,7 +235,7 @@ async fn an_early_event_is_rejected_if_ordered_retried_if_not_and_parked_after_a
     let unordered = Arc::new(Fake::default());
     let found = dispositions(&unordered, without_order(&["delivered@a", "created@a", "confirmed@a"])).await;
     let wanted = [("delivered@a", "retry"), ("created@a", "recorded"), ("confirmed@a", "recorded")];
-    assert_eq!(found, expected(&wanted), "on a queue without order only the early message is retried");
+    assert_eq!(found, expected(&wanted), "on a queue without order, only the early message is retried");
 
     let sequence = (OrderId::parse("a").unwrap(), vec!["letter".to_owned()]);
     let parked = Arc::new(Fake { sequences: Mutex::new([sequence].into()), ..Fake::default() });
@@ -262,7 +263,8 @@ async fn a_batch_with_all_events_of_an_order_needs_no_second_delivery_whatever_t
     let version = |id: &str| 1 + life.iter().position(|event| *event == id).unwrap() as u64;
     for sent in all {
         let fake = Arc::new(Fake::default());
-        for HandledMessage { message, disposition } in consumer(&fake).handle(without_order(&sent)).await {
+        for HandledMessage { message, disposition, .. } in consumer(&fake).handle(without_order(&sent)).await
+        {
             assert_eq!(
                 disposition,
                 Disposition::Recorded(version(&message.id)),
@@ -276,7 +278,7 @@ async fn a_batch_with_all_events_of_an_order_needs_no_second_delivery_whatever_t
 
 #[tokio::test]
 async fn an_early_event_is_decided_again_after_the_rest_of_its_batch() {
-    // The cancellation and the shipment are both early. Once the first is recorded, the second is illegal.
+    // The cancellation and the shipment are both early. Once the cancellation is recorded, the shipment is illegal.
     let fake = Arc::new(Fake::default());
     let sent = ["cancelled@a", "created@b", "shipped@a", "created@a", "confirmed@a", "confirmed@c"];
     let found = dispositions(&fake, without_order(&sent)).await;
@@ -301,7 +303,7 @@ async fn orders_that_share_a_group_get_only_their_own_events() {
     assert_eq!(fake.recorded("b"), ["created", "confirmed"]);
 }
 
-/// The ids with their dispositions, in the order of the result.
+/// The message ids with their dispositions, in the order of the result.
 fn in_order(handled: &[HandledMessage]) -> Vec<(&str, &'static str)> {
     handled.iter().map(|handled| (handled.message.id.as_str(), word(&handled.disposition))).collect()
 }
@@ -311,7 +313,7 @@ async fn at_the_deadline_finished_groups_have_their_disposition_and_the_others_a
     let fake = Arc::new(Fake { hanging: HashSet::from(["a"]), ..Fake::default() });
     let started = Instant::now();
     let sent = ["created@b", "created@a", "teleported@c", "confirmed@a", "confirmed@b", "paid@c"];
-    // The handling is spawned, because the real callers are tasks of a multi-threaded runtime.
+    // The handling runs as a task, because the real callers are tasks of a multi-threaded runtime.
     let consumer = consumer(&fake);
     let handling =
         async move { consumer.handle_until(messages(&sent), started + Duration::from_secs(5)).await };

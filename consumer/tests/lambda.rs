@@ -1,7 +1,7 @@
-//! Tests of invocations by an event source mapping: the answer to each event, and the dispositions of its messages.
+//! Tests invocations by an event source mapping: the answer to each event, and the dispositions of its messages.
 
 #![cfg(feature = "lambda")]
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![allow(clippy::unwrap_used, reason = "a test may panic, because a panic makes the test fail")]
 
 mod support;
 
@@ -40,7 +40,7 @@ async fn answer(fake: &Arc<Fake>, inbox: &Arc<FakeInbox>, json: &str) -> anyhow:
     Ok(serde_json::to_value(answer).unwrap())
 }
 
-/// The answer that lists the messages at these `places` of a fixture.
+/// The answer that reports the messages at these places of a fixture as failed.
 fn failures(json: &str, places: &[usize]) -> Value {
     let event: Value = serde_json::from_str(json).unwrap();
     let named: Vec<_> = places
@@ -67,7 +67,7 @@ async fn handled_messages_are_not_listed() {
     assert_eq!(fake.recorded("o-3"), ["created"]);
     assert_eq!(fake.settled.lock().unwrap().len(), 1, "the refund is rejected");
 
-    // The second delivery changes nothing: every event was handled before.
+    // The second delivery changes nothing, because every event was already handled.
     assert_eq!(answer(&fake, &inbox, FIFO).await.unwrap(), json!({ "batchItemFailures": [] }));
     assert_eq!(fake.version("o-2"), 3);
     assert!(inbox.retried.lock().unwrap().is_empty());
@@ -83,7 +83,7 @@ async fn a_transient_failure_retries_its_message_and_the_rest_of_its_group() {
     assert_eq!(fake.recorded("o-1"), ["created", "confirmed"]);
     assert_eq!(fake.recorded("o-3"), ["created"]);
 
-    // The messages were received nine times, nine times, and once. All get the delay of the first message.
+    // The receive counts of the three messages are nine, nine and one. All messages get the delay of the first message.
     let retried = inbox.retried.lock().unwrap();
     let handles: Vec<&str> = retried.iter().map(|(handle, _)| handle.as_str()).collect();
     assert_eq!(handles, ["AQEB-handle-2", "AQEB-handle-4", "AQEB-handle-7"]);
@@ -102,7 +102,7 @@ async fn delays_are_spread_over_the_whole_range_of_their_receive_count() {
     }
     let retried = inbox.retried.lock().unwrap();
     let longest = |handle: &str| retried.iter().filter(|(it, _)| it == handle).map(|(_, delay)| *delay).max();
-    // It is practically impossible that a hundred random delays all miss the upper half.
+    // It is practically certain that at least one of a hundred random delays is in the upper half.
     for (handle, most) in [("AQEB-handle-2", 300), ("first-handle-2", 30)] {
         let longest = longest(handle).unwrap();
         assert!(
@@ -120,7 +120,7 @@ async fn a_visibility_timeout_that_cannot_be_set_does_not_change_the_answer() {
 
 #[tokio::test]
 async fn a_standard_queue_has_no_order_even_if_its_messages_have_groups() {
-    // On an ordered queue, the confirmation and the payment would be rejected.
+    // If the queue were ordered, the confirmation and the payment would be rejected. On a standard queue, they are not.
     let (fake, inbox) = (Arc::new(Fake::default()), Arc::<FakeInbox>::default());
     assert_eq!(answer(&fake, &inbox, STANDARD).await.unwrap(), failures(STANDARD, &[1]));
     assert_eq!(fake.recorded("o-1"), ["created", "confirmed"]);
@@ -135,7 +135,7 @@ async fn an_unreadable_body_is_parked_and_its_order_after_it() {
     assert_eq!(answer(&fake, &inbox, MALFORMED).await.unwrap(), json!({ "batchItemFailures": [] }));
     assert_eq!(fake.recorded("o-1"), ["created"]);
     let mut dead = fake.dead.lock().unwrap().clone();
-    // Groups are parked in no particular order.
+    // Groups are parked in an undefined order, so the test sorts the dead letters.
     dead.sort_by(|one, other| one.0.cmp(&other.0));
     let event: Value = serde_json::from_str(MALFORMED).unwrap();
     let wanted = [
@@ -166,7 +166,7 @@ async fn a_message_that_cannot_be_parked_is_listed_with_the_rest_of_its_group() 
 #[tokio::test]
 async fn a_body_that_is_not_text_is_parked_and_affects_no_other() {
     let whole = serde_json::from_str::<Value>(SURROGATE);
-    assert!(whole.is_err(), "with bodies as strings, the event could not be read");
+    assert!(whole.is_err(), "the bodies of these messages cannot be read as strings");
 
     let (fake, inbox) = (Arc::new(Fake::default()), Arc::default());
     assert_eq!(answer(&fake, &inbox, SURROGATE).await.unwrap(), json!({ "batchItemFailures": [] }));
@@ -178,22 +178,28 @@ async fn a_body_that_is_not_text_is_parked_and_affects_no_other() {
         panic!("two, not {dead:?}")
     };
     assert_eq!((*reason, *escaped_reason), (ParkReason::Malformed, ParkReason::Invalid));
-    assert!(String::from_utf8_lossy(broken).contains(r#""note":"cut off: "#), "the rest is readable");
-    assert!(String::from_utf8_lossy(escaped).contains(r#""note":"cut off: \ud83c""#), "as it was sent");
+    assert!(
+        String::from_utf8_lossy(broken).contains(r#""note":"cut off: "#),
+        "the text before the half character is kept"
+    );
+    assert!(
+        String::from_utf8_lossy(escaped).contains(r#""note":"cut off: \ud83c""#),
+        "the body is unchanged"
+    );
 }
 
 #[tokio::test]
 async fn a_message_without_an_id_fails_the_invocation_only_if_it_has_to_be_retried() {
     let (fake, inbox) = (Arc::new(Fake::default()), Arc::default());
     assert_eq!(answer(&fake, &inbox, NAMELESS).await.unwrap(), json!({ "batchItemFailures": [] }));
-    assert_eq!(*fake.loads.lock().unwrap(), 2, "without a valid receive count no order is assumed to be new");
+    assert_eq!(*fake.loads.lock().unwrap(), 2, "without a valid receive count, every order is loaded");
 
     // One of these messages has no id, and the other has the id null.
     for order in ["o-1", "o-3"] {
         let error = answer(&failing(order), &inbox, NAMELESS).await.unwrap_err().to_string();
         assert!(error.contains("without an id") && error.contains("no connection"), "{error}");
     }
-    // The other messages have ids.
+    // The messages to retry have ids here, so the answer can name them.
     assert_eq!(answer(&failing("o-2"), &inbox, NAMELESS).await.unwrap(), failures(NAMELESS, &[1]));
 }
 

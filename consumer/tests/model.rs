@@ -1,6 +1,6 @@
 //! Tests random batches against a model, which predicts the disposition of each message and the logs at the end.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![allow(clippy::unwrap_used, reason = "a test may panic, because a panic makes the test fail")]
 
 mod support;
 
@@ -15,7 +15,7 @@ use support::{Fake, consumer, message, word};
 const LIFE: [&str; 5] = ["created", "confirmed", "shipped", "delivered", "returned"];
 const ORDERS: [&str; 3] = ["a", "b", "c"];
 
-/// What a message contains, apart from its order.
+/// The content of a message, apart from its order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum What {
     /// The event with this index in [`LIFE`].
@@ -30,7 +30,7 @@ enum What {
 struct Sent {
     order: usize,
     what: What,
-    /// Whether the message is in one group with other orders, as v0 producers send it.
+    /// Whether the message shares a group with messages of other orders, as in messages of v0 producers.
     shared: bool,
 }
 
@@ -47,7 +47,8 @@ fn sent() -> impl Strategy<Value = Sent> {
     })
 }
 
-/// Mixes random events with events in the order of [`LIFE`]. The latter reach later states than random events would.
+/// Mixes random events with events in the order of [`LIFE`]. Events in that order reach later states than random events
+/// would.
 fn batch() -> impl Strategy<Value = Vec<Sent>> {
     let lives = prop::collection::vec((0..ORDERS.len(), 0..=LIFE.len()), 0..3).prop_map(|lives| {
         let life = |(order, length): (usize, usize)| {
@@ -56,7 +57,7 @@ fn batch() -> impl Strategy<Value = Vec<Sent>> {
         lives.into_iter().flat_map(life).collect::<Vec<_>>()
     });
     (lives, prop::collection::vec(sent(), 0..12)).prop_map(|(lives, others)| {
-        // Interleaves the events in the order of `LIFE` with the random ones, so that neither kind comes in one block.
+        // Mixes the events in the order of `LIFE` with the random events, so that the batch does not contain them as two blocks.
         let (mut lives, mut others) = (lives.into_iter(), others.into_iter());
         let mut all = Vec::new();
         loop {
@@ -87,7 +88,7 @@ fn messages(sent: &[Sent], ordered: bool) -> Vec<Message> {
     sent.iter().enumerate().map(one).collect()
 }
 
-/// A model of the consumer that handles one message after the other.
+/// A model of the consumer, which handles the messages one after the other.
 struct Model<'a> {
     recorded: [usize; ORDERS.len()],
     parked: [usize; ORDERS.len()],
@@ -137,8 +138,8 @@ fn by_number(handled: &[HandledMessage]) -> BTreeMap<usize, &'static str> {
     handled.iter().map(|it| (it.message.id.parse().unwrap(), word(&it.disposition))).collect()
 }
 
-/// Whether all messages of each order are in one group. The events of an order in two groups would not be handled in
-/// order.
+/// Whether all messages of each order are in one group. If the events of an order were in two groups, they would not be
+/// handled in order.
 fn groups_are_apart(sent: &[Sent]) -> bool {
     let of = |shared: bool| sent.iter().filter(move |it| it.shared == shared).map(|it| it.order);
     let shared: HashSet<_> = of(true).collect();
@@ -150,7 +151,7 @@ proptest! {
 
     #[test]
     fn a_batch_of_an_ordered_queue_gets_the_dispositions_of_the_model(
-        sent in batch().prop_filter("an order is in one group", |sent| groups_are_apart(sent)),
+        sent in batch().prop_filter("all messages of an order are in one group", |sent| groups_are_apart(sent)),
         failing in prop::collection::hash_set(prop::sample::select(ORDERS.to_vec()), 0..=2),
         dead_letters_fail in prop::bool::weighted(0.2),
     ) {
@@ -199,8 +200,8 @@ proptest! {
         let found = by_number(&run(&one_fails, messages(&sent, false)));
         for (number, sent) in sent.iter().enumerate() {
             match sent.what {
-                // The events of the failing order cannot be written. But events of this order that follow a parked
-                // message are parked.
+                // The log cannot write the events of the failing order, so these events are retried. Events that follow
+                // a parked message are parked instead.
                 What::Event(_) if ORDERS[sent.order] == failing => {
                     prop_assert!(["retry", "parked"].contains(&found[&number]), "{}", found[&number]);
                 }

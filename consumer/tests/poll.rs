@@ -1,6 +1,6 @@
 //! Tests how the poll loop counts a batch if the queue fails to delete it.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![allow(clippy::unwrap_used, reason = "a test may panic, because a panic makes the test fail")]
 
 mod support;
 
@@ -57,7 +57,7 @@ impl Inbox for StickyQueue {
 #[tokio::test]
 async fn a_message_that_cannot_be_acknowledged_is_counted_once_it_is() {
     let mut sent = messages(&["created@a", "shipped@a", "created@b", "confirmed@b"]);
-    // A different message contains the same event.
+    // This message has a new id, but contains the same event as an earlier message.
     sent.push(Message { id: "again".to_owned(), ..sent[3].clone() });
     sent.iter_mut().for_each(|message| message.receive_count = 0);
     let (empty, mut emptied) = watch::channel(false);

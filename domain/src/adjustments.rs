@@ -1,4 +1,5 @@
-//! Adjustments of an order's total: discounts, shipping, taxes and fees. Events contain them, and [`crate::order`] adds them up.
+//! Adjustments of an order's total: discounts, shipping, taxes and fees. Events contain adjustments, and
+//! [`crate::order`] adds them to the total.
 
 use std::collections::HashSet;
 
@@ -12,7 +13,7 @@ use crate::value::{InvalidValue, Text};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AdjustmentKind {
-    /// A discount; its amount is usually negative.
+    /// A discount. Its amount is usually negative.
     Discount,
     /// The price of shipping.
     Shipping,
@@ -28,7 +29,7 @@ impl AdjustmentKind {
     /// Every kind.
     pub const ALL: [Self; 5] = [Self::Discount, Self::Shipping, Self::Tax, Self::Fee, Self::Other];
 
-    /// The kind as events write it.
+    /// The name of the kind, as events contain it.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Discount => "discount",
@@ -39,7 +40,7 @@ impl AdjustmentKind {
         }
     }
 
-    /// The inverse of [`AdjustmentKind::as_str`].
+    /// The kind with this name. The inverse of [`AdjustmentKind::as_str`].
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.as_str() == name)
     }
@@ -55,10 +56,10 @@ pub struct Adjustment {
     /// A label for people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub label: Option<Text<200>>,
-    /// The amount to add; negative for a discount.
+    /// The amount to add. A discount has a negative amount.
     pub amount: SignedAmount,
-    /// The line that the adjustment belongs to. Its amount counts in proportion to the units of the line that are neither
-    /// cancelled nor returned.
+    /// The line that the adjustment belongs to, if any. The amount then counts in proportion to the units of the line
+    /// that are neither cancelled nor returned.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub line_id: Option<LineId>,
 }
@@ -76,7 +77,7 @@ impl Adjustments {
     pub fn parse(adjustments: Vec<Adjustment>) -> Result<Self, InvalidValue> {
         let error = |rule: String| Err(InvalidValue::new("adjustments", rule));
         if adjustments.len() > Self::MAX {
-            return error(format!("must be at most {}", Self::MAX));
+            return error(format!("must have at most {} entries", Self::MAX));
         }
         let mut seen = HashSet::with_capacity(adjustments.len());
         if !adjustments.iter().all(|adjustment| seen.insert(adjustment.adjustment_id.as_str())) {
@@ -95,34 +96,34 @@ impl Adjustments {
         self.0.is_empty()
     }
 
-    /// The first line that an adjustment names and that is not among the lines with these ids.
+    /// The first line id that an adjustment refers to and for which `is_line` returns false.
     pub(crate) fn unknown_line(&self, is_line: impl Fn(&str) -> bool) -> Option<&LineId> {
         self.0.iter().filter_map(|it| it.line_id.as_ref()).find(|id| !is_line(id.as_str()))
     }
 
-    /// The sum of the adjustments that raise the total.
+    /// The sum of the positive adjustments.
     pub(crate) fn raise(&self) -> i128 {
         self.0.iter().map(|adjustment| i128::from(adjustment.amount.minor().max(0))).sum()
     }
 
-    /// The total of an order of these lines with these adjustments, of which no unit is cancelled or returned. The total must
-    /// be an amount, also without the discounts, because a cancellation can end one. An adjustment of a line must name one of
-    /// the lines.
+    /// The total of an order with these lines and adjustments, before any unit is cancelled or returned. Every line that an
+    /// adjustment refers to must exist. The sum without the discounts must also fit an [`Amount`], because a cancellation can end
+    /// a discount.
     pub fn total_with(&self, items: &LineItems) -> Result<Amount, InvalidValue> {
         if let Some(id) = self.unknown_line(|id| items.line(id).is_some()) {
-            let rule = format!("must name lines of the order, which has no line {:?}", id.as_str());
+            let rule = format!("must name lines of the order, but the order has no line {:?}", id.as_str());
             return Err(InvalidValue::new("adjustments", rule));
         }
         let lines = i128::from(items.total().minor());
         if lines + self.raise() > i128::from(Amount::MAX) {
-            let rule = format!("must be 0–{} with its adjustments, also without the discounts", Amount::MAX);
+            let rule = format!("must be 0–{} in minor units, even without the discounts", Amount::MAX);
             return Err(InvalidValue::new("total", rule));
         }
         let sum: i128 = self.0.iter().map(|adjustment| i128::from(adjustment.amount.minor())).sum();
         let total = lines + sum;
         let total = i64::try_from(total).ok().and_then(|total| Amount::parse(total).ok());
         total.ok_or_else(|| {
-            let rule = format!("must be 0–{} with its adjustments", Amount::MAX);
+            let rule = format!("must be 0–{} in minor units, including its adjustments", Amount::MAX);
             InvalidValue::new("total", rule)
         })
     }

@@ -1,10 +1,11 @@
-//! The body of a message, as dead letters and their repairs keep it.
+//! The body of a message, as dead letters and repairs store it.
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-/// Bytes of any kind. In JSON they are the member `body` if they are UTF-8, or else the member `body_base64`.
+/// Arbitrary bytes. The JSON contains them in the member `body` if they are UTF-8, and otherwise in the member
+/// `body_base64`.
 #[derive(Clone, PartialEq, Eq, Default)]
 pub struct MessageBody(pub Vec<u8>);
 
@@ -41,7 +42,7 @@ impl<'de> Deserialize<'de> for MessageBody {
                     de::Error::custom(format!("body_base64 is not base64 (RFC 4648 section 4): {error}"))
                 })
             }
-            _ => Err(de::Error::custom("there must be either `body` or `body_base64`")),
+            _ => Err(de::Error::custom("exactly one of `body` and `body_base64` must be present")),
         }
     }
 }

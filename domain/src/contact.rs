@@ -1,6 +1,7 @@
-//! Whom to reach about an order, and where to send it: personal data. Events and orders contain it.
+//! The contact of an order: how to reach the customer, and where to send the goods and the invoice. Events and orders
+//! contain this personal data.
 //!
-//! Nothing here is ever logged: `Debug` shows only that there is a contact, and errors do not repeat values.
+//! Personal data is never logged. `Debug` shows only that a contact exists, and errors do not repeat values.
 
 use std::fmt;
 
@@ -10,7 +11,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::value::{InvalidValue, Text, string_value};
 
-/// How to reach the people behind an order. Every member is optional.
+/// How to reach the customer of an order, and where to send the goods and the invoice. Every member is optional.
 #[derive(Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(remote = "Self")]
 pub struct Contact {
@@ -20,13 +21,13 @@ pub struct Contact {
     /// The e-mail address.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub email: Option<Email>,
-    /// The telephone number, as the person writes it.
+    /// The telephone number, in any notation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub phone: Option<Text<40>>,
-    /// Where the goods go.
+    /// The address that the goods are sent to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shipping_address: Option<Address>,
-    /// Where the invoice goes.
+    /// The address that the invoice is sent to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub billing_address: Option<Address>,
 }
@@ -42,7 +43,7 @@ pub struct Address {
     pub company: Option<Text<200>>,
     /// The street and number.
     pub line1: Text<200>,
-    /// The rest of the street address.
+    /// Further details of the street address.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub line2: Option<Text<200>>,
     /// The town.
@@ -63,7 +64,7 @@ impl Serialize for Contact {
     }
 }
 
-/// Reads an object. The derived implementation would also accept an empty array.
+/// Reads a contact from a JSON object. The derived implementation of `Deserialize` would also accept an array.
 impl<'de> Deserialize<'de> for Contact {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Members;
@@ -96,12 +97,12 @@ impl fmt::Debug for Address {
     }
 }
 
-/// An e-mail address as HTML forms accept it, of at most 254 characters (RFC 5321 section 4.5.3.1).
+/// An e-mail address in the form that HTML forms accept, with at most 254 characters (RFC 5321 section 4.5.3.1).
 #[derive(Clone, PartialEq, Eq)]
 pub struct Email(Box<str>);
 
 impl Email {
-    /// Parses an address. An error contains the rule, and not the address.
+    /// Parses an e-mail address. The error describes the expected form, and never repeats the text.
     pub fn parse(text: &str) -> Result<Self, InvalidValue> {
         use validator::ValidateEmail as _;
         if text.len() > 254 || !text.validate_email() {
@@ -129,7 +130,7 @@ string_value!(Email);
 pub struct Country(&'static str);
 
 impl Country {
-    /// Parses an upper-case alpha-2 code. An error contains the rule, and not the code.
+    /// Parses an alpha-2 code in upper case. The error describes the expected form, and never repeats the text.
     pub fn parse(code: &str) -> Result<Self, InvalidValue> {
         let known = celes::Country::from_alpha2(code).ok().filter(|country| country.alpha2 == code);
         known.map(|country| Self(country.alpha2)).ok_or_else(|| {

@@ -1,5 +1,5 @@
-//! A message that could not be processed, with all that is known about it. The archive keeps it, operators read it, and a
-//! redrive starts from it; its JSON is the same everywhere.
+//! A message that could not be processed, with all that is known about it. The archive stores dead letters, operators
+//! read them, and a redrive sends them again. The JSON of a dead letter is the same on every backend.
 
 use std::collections::BTreeMap;
 
@@ -24,7 +24,7 @@ pub struct DeadLetter {
     pub state: DeadLetterState,
     /// Why the message was parked.
     pub reason: ParkReason,
-    /// What is wrong and where, in one sentence.
+    /// Describes what is wrong and where, in one sentence.
     pub detail: String,
     /// The order of the event, if known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -44,7 +44,7 @@ pub struct DeadLetter {
     /// The ordering group of the message on that queue.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub group: Option<String>,
-    /// How often the message was received; 0 if unknown.
+    /// How often the message was received. The number is 0 if unknown.
     #[serde(default)]
     pub receive_count: u32,
     /// When the message was sent.
@@ -58,13 +58,13 @@ pub struct DeadLetter {
     /// How often the dead letter was redriven since its last repair.
     #[serde(default)]
     pub replays: u32,
-    /// The other attributes of the message, as the queue names them.
+    /// The other attributes of the message, under the names that the queue uses.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub attributes: BTreeMap<String, String>,
-    /// The body to redrive: the repaired one, or else the original.
+    /// The body to redrive: the repaired body if there is one, and otherwise the original body.
     #[serde(flatten)]
     pub body: MessageBody,
-    /// The original body, if it was repaired.
+    /// The original body, if an operator repaired the body.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub original: Option<MessageBody>,
     /// The repairs, oldest first. Older versions of this program did not write this field.
@@ -79,12 +79,12 @@ pub struct DeadLetter {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum DeadLetterState {
-    /// Kept until an operator acts.
+    /// The dead letter is kept until an operator acts.
     #[default]
     Parked,
-    /// Back on the queue, and not handled yet.
+    /// The message was sent back to the queue, and is not handled yet.
     Replaying,
-    /// Discarded, and kept for reference.
+    /// An operator discarded the dead letter. It is kept for reference.
     Discarded,
 }
 
@@ -92,7 +92,7 @@ impl DeadLetterState {
     /// Every state.
     pub const ALL: [Self; 3] = [Self::Parked, Self::Replaying, Self::Discarded];
 
-    /// The state as written in JSON.
+    /// The state as JSON contains it.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Parked => "parked",
@@ -115,7 +115,7 @@ pub struct Discard {
 }
 
 impl DeadLetter {
-    /// A dead letter of a message with this body. The caller sets the fields that the body does not contain.
+    /// Creates the dead letter of a message with this body. The caller sets the fields that the body does not contain.
     pub fn new(
         id: impl Into<String>,
         body: Vec<u8>,
@@ -148,8 +148,9 @@ impl DeadLetter {
         }
     }
 
-    /// Replaces the body to redrive, and keeps the original and the repair. A known order stays the same, because its later events
-    /// are parked after this one; the other ids are those of the new body.
+    /// Replaces the body to redrive. Keeps the original body and adds the repair to the list. A known order id is never
+    /// replaced, because later events of that order are parked after this dead letter. The other ids are taken from the
+    /// new body.
     pub fn repair(&mut self, body: Vec<u8>, repair: Repair) {
         if self.body.0 == body {
             return;
@@ -165,12 +166,12 @@ impl DeadLetter {
         self.event_id = event_id.or(self.event_id);
         self.event_type = event_type;
         self.correlation_id = correlation_id.or(self.correlation_id.take());
-        // Redrives are counted for each body, because a repair may have removed the cause of the failures.
+        // A repair resets the count of redrives, because the repair may have removed the cause of the failures.
         self.replays = 0;
     }
 
-    /// Discards the dead letter, and returns the new receipt of its event: rejected, with the reason. `None` if the
-    /// event's type, id or order is unknown, because then no client holds a receipt.
+    /// Discards the dead letter, and returns the new receipt of its event: rejected, with the reason. Returns `None` if
+    /// the type, the id or the order of the event is unknown, because then no client holds a receipt.
     pub fn discard(&mut self, discard: Discard) -> Option<Receipt> {
         let outcome = Outcome::Rejected {
             reason: RejectReason::Discarded,

@@ -1,5 +1,5 @@
-//! Why a message is not an event that we can process, and how its data is read. The envelope, the table of event kinds and
-//! the upcasting module use it.
+//! Reads the data of events, and describes why a message cannot be read as an event. The envelope, the table of event
+//! kinds and the upcasting modules use this module.
 
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
@@ -11,10 +11,10 @@ use crate::wording;
 /// one.
 pub const SCHEMA_VERSION: u32 = 2;
 
-/// Why a message is not an event that we can process. `Display` describes what is wrong and where.
+/// Why a message cannot be read as an event. `Display` describes what is wrong and where.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DecodeError {
-    /// Not JSON, or not an envelope.
+    /// The message is not JSON, or not an envelope.
     #[error("the message is not an event envelope: {0}")]
     Malformed(String),
     /// The `type` is unknown.
@@ -23,10 +23,10 @@ pub enum DecodeError {
     /// The `schema_version` is unknown.
     #[error("unknown schema version {0}: this program reads up to {SCHEMA_VERSION}")]
     UnknownSchema(u32),
-    /// The data breaks a rule of its type.
+    /// The data breaks a rule for events of this type.
     #[error("invalid {at}: {why}")]
     Invalid {
-        /// A path into the message, such as `data.items[0].quantity`.
+        /// A path to the invalid member of the message, such as `data.items[0].quantity`.
         at: String,
         /// The rule.
         why: String,
@@ -34,7 +34,7 @@ pub enum DecodeError {
 }
 
 impl DecodeError {
-    /// The reason code of the dead letter.
+    /// The reason code of the dead letter that the message becomes.
     pub fn reason(&self) -> ParkReason {
         match self {
             Self::Malformed(_) => ParkReason::Malformed,
@@ -49,19 +49,19 @@ impl DecodeError {
     }
 }
 
-/// Whether this JSON is an array. Serde would also accept an array for a struct, with the fields in their order.
+/// Whether the JSON is an array. Callers refuse arrays, which serde would accept for a struct if they list its fields in order.
 pub(crate) fn is_array(json: &[u8]) -> bool {
     json.trim_ascii_start().first() == Some(&b'[')
 }
 
-/// Reads `data` as a `T`. If that fails, reads it again with the slower reader that tracks where the error is.
+/// Reads `data` as a `T`. If that fails, reads `data` again with a slower reader, which tracks the path of the error.
 pub(crate) fn typed<T: DeserializeOwned>(data: &RawValue) -> Result<T, DecodeError> {
     serde_json::from_str(data.get()).or_else(|_| {
         let mut reader = serde_json::Deserializer::from_str(data.get());
         serde_path_to_error::deserialize(&mut reader).map_err(|error| {
             let path = error.path().to_string();
             let at = if path == "." { "data".to_owned() } else { format!("data.{}", wording::shown(&path)) };
-            // Personal data is never repeated: errors are logged and shown to operators.
+            // Errors never repeat personal data, because errors are logged and shown to operators.
             let is_personal = ["contact", "notes"].iter().any(|member| path.starts_with(member));
             let why = wording::value_error(error.inner());
             DecodeError::invalid(at, if is_personal { wording::without_value(&why) } else { &why })

@@ -1,5 +1,5 @@
-//! What documents show about orders, derived from the code: how the status changes, and the guards. `docs/api.md` contains both,
-//! and a test compares them.
+//! Generates the status diagram and the tables of guards that `docs/api.md` contains. A test compares the document with
+//! this output.
 
 use std::collections::{BTreeSet, HashSet};
 
@@ -11,8 +11,8 @@ use crate::order::Order;
 use crate::recorded::RecordedEvent;
 use crate::status::OrderStatus;
 
-/// The events of the order in the diagram, with the data besides its id: two units, one payment, and one refund of all. Amended
-/// or further events lead to no other status.
+/// The events that the order in the diagram can get, with their data apart from the order id. The order has two units,
+/// one payment, and one refund of the whole payment. Amendments and further events would not lead to any other status.
 const EVENTS: &[(EventType, &str)] = &[
     (
         EventType::Created,
@@ -30,7 +30,8 @@ const EVENTS: &[(EventType, &str)] = &[
     (EventType::Refunded, r#","amount":2"#),
 ];
 
-/// How events change the status of a small order, as a Mermaid state diagram. Events that leave it as it is are not shown.
+/// How events change the status of a small order, as a Mermaid state diagram. Events that do not change the status are
+/// not shown.
 pub fn diagram() -> String {
     let name = |status: Option<OrderStatus>| status.map_or("[*]", OrderStatus::as_str);
     let place = |event: EventType| EventType::ALL.iter().position(|it| *it == event);
@@ -50,7 +51,7 @@ pub fn diagram() -> String {
     lines.join("\n")
 }
 
-/// Every change of the status in all histories of the order.
+/// Every change of the status that some sequence of the events in [`EVENTS`] can cause.
 fn changes() -> Vec<(Option<OrderStatus>, EventType, OrderStatus)> {
     let events: Vec<_> = EVENTS.iter().map(|(event_type, data)| entry(*event_type, data)).collect();
     let mut changes = Vec::new();
@@ -81,7 +82,7 @@ fn entry(event_type: EventType, data: &str) -> RecordedEvent {
     RecordedEvent { version: 1, recorded_at: envelope.timestamp, repaired: None, envelope }
 }
 
-/// The guards of each event, and what each guard requires, as two tables in Markdown.
+/// Two tables in Markdown: the guards of each event, and the condition of each guard.
 pub fn guards_table() -> String {
     let mut lines = vec!["| event | guards |".to_owned(), "|---|---|".to_owned()];
     for event in EventType::ALL {

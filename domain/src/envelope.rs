@@ -1,5 +1,5 @@
-//! An event with its metadata, as it travels on the queue and as it is logged. The API encodes envelopes; the consumer decodes
-//! them.
+//! An event with its metadata, in the form in which the queue and the log store it. The API encodes envelopes, and
+//! the consumer decodes them.
 
 use serde::ser::SerializeStruct;
 use serde::{Deserialize, Serialize, Serializer};
@@ -29,13 +29,14 @@ pub struct Envelope {
     pub event_id: EventId,
     /// The order that the event belongs to.
     pub order_id: OrderId,
-    /// When the event happened, by its producer's clock.
+    /// When the event happened, according to the producer's clock.
     pub timestamp: Timestamp,
     /// The request that caused the event.
     pub correlation_id: CorrelationId,
     /// The version that the order must have when the event is recorded.
     pub expected_version: Option<u64>,
-    /// A hash of the request. It distinguishes a retry from another request with the same idempotency key.
+    /// A hash of the request. Two requests with the same idempotency key and different hashes are not retries of each
+    /// other.
     pub request_hash: Option<String>,
     /// The principal that proposed the event.
     pub actor: Option<String>,
@@ -43,7 +44,8 @@ pub struct Envelope {
     pub event: Event,
 }
 
-/// The members of an envelope, with data that is not decoded yet. Unknown members are ignored: newer producers may add some.
+/// The members of an envelope, with data that is not decoded yet. Unknown members are ignored, because newer
+/// producers may add members.
 #[derive(Deserialize)]
 struct EnvelopeMembers<'a> {
     #[serde(rename = "type")]
@@ -59,7 +61,7 @@ struct EnvelopeMembers<'a> {
     actor: Option<String>,
 }
 
-/// The members that the data of every event has. The timestamp is there for consumers of schema version 0.
+/// The members that the data of every event contains. Consumers of schema version 0 read the timestamp here.
 #[derive(Deserialize)]
 struct CommonData {
     order_id: OrderId,
@@ -131,7 +133,7 @@ impl Envelope {
         json.raw(r#","data":{"order_id":"#);
         json.plain(self.order_id.as_str());
         match &self.event {
-            // `order_created` is the most frequent and the largest event.
+            // `order_created` is the most frequent and the largest event, so a faster writer encodes it.
             Event::Created(created) => write_created(created, json),
             event => json.members_of(event),
         }
@@ -178,7 +180,7 @@ fn write_created(created: &Created, json: &mut JsonWriter) {
     json.flag(r#","ship_unpaid":true"#, created.ship_unpaid);
 }
 
-/// The error for a message that is not an envelope. The message is read again to find the member that is wrong.
+/// The error for a message that is not an envelope. Reads the message again to find out which member is wrong.
 fn malformed(message: &[u8], error: &serde_json::Error) -> DecodeError {
     let mut reader = serde_json::Deserializer::from_slice(message);
     let member = serde_path_to_error::deserialize::<_, EnvelopeMembers<'_>>(&mut reader).err();

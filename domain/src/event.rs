@@ -1,6 +1,7 @@
-//! The data of each kind of event, as the table in [`crate::event_kinds`] refers to it.
+//! The data of each kind of event. The table in [`crate::event_kinds`] refers to these types.
 //!
-//! The API requires some members that are optional here: v0 producers send events without them ([`crate::upcast_v0`]).
+//! Some members are optional here but required by the API, because v0 producers send events without them
+//! ([`crate::upcast_v0`]).
 
 use serde::{Deserialize, Deserializer, Serialize, de};
 
@@ -12,10 +13,10 @@ use crate::metadata::{Metadata, MetadataPatch};
 use crate::money::{Amount, Currency};
 use crate::value::{InvalidValue, Text, Timestamp, is_false};
 
-/// Notes of the client about an order.
+/// The client's notes about an order.
 pub type Notes = Text<2000>;
 
-/// Data of an event without data: an empty object.
+/// The data of an event type that has no members: an empty object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Empty {}
 
@@ -37,10 +38,10 @@ pub struct Created {
     /// Discounts, shipping, taxes and fees.
     #[serde(skip_serializing_if = "Adjustments::is_empty")]
     pub adjustments: Adjustments,
-    /// The client's own number of the order, unique in this service.
+    /// The client's own number of the order, which is unique in this service.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reference: Option<Reference>,
-    /// Whom to reach about the order.
+    /// How to reach the customer, and where to send the goods and the invoice.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub contact: Option<Box<Contact>>,
     /// Notes for people.
@@ -49,7 +50,7 @@ pub struct Created {
     /// When the service proposes to cancel the order if it is still unpaid.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<Timestamp>,
-    /// Whether the order may be shipped before it is paid, as for invoices and cash on delivery.
+    /// Whether the order may be shipped before it is paid, as with invoices and cash on delivery.
     #[serde(skip_serializing_if = "is_false")]
     pub ship_unpaid: bool,
 }
@@ -99,19 +100,19 @@ impl TryFrom<UncheckedCreated> for Created {
     }
 }
 
-/// Data of `order_amended`. Each member that is present replaces the order's as a whole.
+/// Data of `order_amended`. Each member that is present replaces the whole corresponding member of the order.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Amended {
-    /// All lines of the order from now on, each with a price.
+    /// The new lines of the order, each with a price.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "optional_priced")]
     pub items: Option<LineItems>,
-    /// All adjustments of the order from now on.
+    /// The new adjustments of the order.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub adjustments: Option<Adjustments>,
-    /// The contact from now on.
+    /// The new contact.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub contact: Option<Box<Contact>>,
-    /// The client's own number of the order from now on.
+    /// The client's new number of the order.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reference: Option<Reference>,
 }
@@ -120,7 +121,7 @@ fn optional_priced<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<
     priced(deserializer).map(Some)
 }
 
-/// Reads lines that must all have a price.
+/// Reads lines, and refuses them unless every line has a price.
 pub(crate) fn priced<'de, D: Deserializer<'de>>(deserializer: D) -> Result<LineItems, D::Error> {
     let items = LineItems::deserialize(deserializer)?;
     if !items.is_priced() {
@@ -132,10 +133,10 @@ pub(crate) fn priced<'de, D: Deserializer<'de>>(deserializer: D) -> Result<LineI
 /// Data of `order_annotated`.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Annotated {
-    /// Changes of the metadata, as a merge patch (RFC 7396).
+    /// Changes to the metadata, as a merge patch (RFC 7396).
     #[serde(default, skip_serializing_if = "MetadataPatch::is_empty")]
     pub metadata: MetadataPatch,
-    /// The notes from now on.
+    /// The new notes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub notes: Option<Notes>,
 }
@@ -153,7 +154,7 @@ pub struct Held {
 /// Data of `order_released`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Released {
-    /// The hold that ends.
+    /// The hold that is released.
     pub hold: Text<64>,
     /// The reason, in free text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -165,7 +166,7 @@ pub struct Released {
 pub struct PaymentAuthorized {
     /// The id of the payment at the payment provider.
     pub payment_id: Text<128>,
-    /// The amount that may be captured.
+    /// The authorized amount, up to which the payment may be captured.
     pub amount: Amount,
     /// The means of payment, such as `card`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -175,7 +176,7 @@ pub struct PaymentAuthorized {
 /// Data of `order_payment_voided`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PaymentVoided {
-    /// The payment whose authorization ends.
+    /// The payment whose authorization is voided.
     pub payment_id: Text<128>,
 }
 
@@ -185,13 +186,15 @@ pub struct Paid {
     /// The id of the payment at the payment provider.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub payment_id: Option<Text<128>>,
-    /// The amount captured. If absent: what is left of the payment's authorization; for other payments, what is due.
+    /// The captured amount. If absent, it is the rest of the payment's authorization, or the amount that is due if the
+    /// payment has no authorization.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub amount: Option<Amount>,
     /// The means of payment, such as `card`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub method: Option<Text<64>>,
-    /// Whether the order counts as paid in full, whatever the amount. Only events of schema versions 0 and 1 do.
+    /// Whether the order counts as paid in full, whatever the amount. Only true for events of schema versions 0 and
+    /// 1.
     #[serde(default, skip_serializing_if = "is_false")]
     pub settles: bool,
 }
@@ -205,10 +208,11 @@ pub struct Shipped {
     /// The carrier's tracking number.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tracking_number: Option<Text<128>>,
-    /// Identifies the shipment within its order. If absent, its number is its id: `1` for the first shipment.
+    /// Identifies the shipment within its order. If absent, the id is the number of the shipment: `1` for the first
+    /// one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shipment_id: Option<Text<64>>,
-    /// The units in the shipment. If absent: all that is left to ship.
+    /// The units in the shipment. If absent, all units that are left to ship.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub items: Option<LineQuantities>,
 }
@@ -216,7 +220,7 @@ pub struct Shipped {
 /// Data of `order_delivered`.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Delivered {
-    /// The delivered shipment. If absent: all shipments that are not delivered yet.
+    /// The delivered shipment. If absent, all shipments that are not delivered yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shipment_id: Option<Text<64>>,
 }
@@ -227,7 +231,7 @@ pub struct Cancelled {
     /// The reason, in free text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<Text<500>>,
-    /// The cancelled units. If absent: all that is left to ship.
+    /// The cancelled units. If absent, all units that are left to ship.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub items: Option<LineQuantities>,
 }
@@ -238,10 +242,10 @@ pub struct ReturnRequested {
     /// The reason, in free text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<Text<500>>,
-    /// Identifies the return within its order. If absent, its number is its id: `1` for the first return.
+    /// Identifies the return within its order. If absent, the id is the number of the return: `1` for the first one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub return_id: Option<Text<64>>,
-    /// The units to return. If absent: all that are delivered and not returned.
+    /// The units to return. If absent, all units that are delivered and not returned.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub items: Option<LineQuantities>,
 }
@@ -252,11 +256,12 @@ pub struct Returned {
     /// The reason, in free text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<Text<500>>,
-    /// The return that arrived. It need not have been requested. If absent, its number is its id.
+    /// The return that arrived. A return that was never requested may arrive, too. If absent, the id is the number of
+    /// the return.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub return_id: Option<Text<64>>,
-    /// The returned units. If absent: those of the requested return; for other returns, all that are delivered and not
-    /// returned.
+    /// The returned units. If absent, the units of the requested return. If the return was not requested, all units
+    /// that are delivered and not returned.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub items: Option<LineQuantities>,
 }
@@ -267,20 +272,22 @@ pub struct Refunded {
     /// The id of the refund at the payment provider.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refund_id: Option<Text<128>>,
-    /// The amount refunded. If absent: all that is captured and not refunded.
+    /// The refunded amount. If absent, all that is captured and not refunded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub amount: Option<Amount>,
-    /// The payment that is refunded. If absent: the payments in the order in which they came, each as far as it is captured.
+    /// The payment that is refunded. If absent, the refund is taken from the payments in the order of their creation,
+    /// from each up to its captured amount.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub payment_id: Option<Text<128>>,
     /// The reason, in free text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<Text<500>>,
-    /// Whether the refund is a concession that also lowers the total, as a credit note does. Otherwise a refund of more than is
-    /// owed to the customer becomes due again.
+    /// Whether the refund is a concession that also lowers the total, as a credit note does. Any other refund leaves
+    /// the total unchanged, so an amount that was not owed to the customer becomes due again.
     #[serde(default, skip_serializing_if = "is_false")]
     pub goodwill: bool,
-    /// Whether the order counts as refunded in full, whatever the amount. Only events of schema versions 0 and 1 do.
+    /// Whether the order counts as refunded in full, whatever the amount. Only true for events of schema versions 0
+    /// and 1.
     #[serde(default, skip_serializing_if = "is_false")]
     pub settles: bool,
 }

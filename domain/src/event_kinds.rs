@@ -1,5 +1,5 @@
-//! The table of event kinds. The decoder, the API's descriptions and samples, and the load generator read it. To add a
-//! kind of event, start here.
+//! The table of event kinds. The decoder, the API's descriptions and samples, and the load generator use this table.
+//! To add a kind of event, start here.
 
 use std::fmt;
 
@@ -11,9 +11,9 @@ use crate::event::{
     Amended, Annotated, Cancelled, Created, Delivered, Empty, Held, Paid, PaymentAuthorized, PaymentVoided,
     Refunded, Released, ReturnRequested, Returned, Shipped,
 };
-use crate::guard::Guard;
 
-/// Defines [`Event`], [`EventType`] and `for_each_event_kind!` from the table below. `$d` is a dollar sign.
+/// Defines [`Event`], [`EventType`] and `for_each_event_kind!` from the table below. The caller passes a dollar sign as
+/// `$d`. Without `$d`, this macro could not write a dollar sign into the macro that it defines.
 macro_rules! event_kinds {
     ($d:tt $(
         $kind:ident($data:ty) $name:literal
@@ -29,8 +29,8 @@ macro_rules! event_kinds {
             $(#[doc = $summary] $kind($data),)*
         }
 
-        /// The type of an event, as written in `type`.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+        /// The type of an event, as in the member `type`.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
         pub enum EventType {
             $(#[doc = $summary] #[serde(rename = $name)] $kind,)*
         }
@@ -52,18 +52,24 @@ macro_rules! event_kinds {
             }
         }
 
-        /// Calls a macro with `Kind(Data)` of each kind of event, so that a crate can add its own column to the table. The
+        /// Calls a macro with `Kind(Data)` for each kind of event, so that another crate can extend the table. The
         /// caller imports the data types of [`crate::event`].
         #[macro_export]
         macro_rules! for_each_event_kind {
             ($d callback:ident) => { $d callback! { $($kind($data))* } };
         }
 
+        /// Calls a macro with `Kind [Guards]` for each kind of event. The module of the guards uses it.
+        macro_rules! for_each_kind_with_guards {
+            ($d callback:ident) => { $d callback! { $($kind $guards)* } };
+        }
+        pub(crate) use for_each_kind_with_guards;
+
         impl EventType {
-            /// Every type, in the order in which an order usually gets them.
+            /// Every type, in the order in which the events of an order usually happen.
             pub const ALL: [Self; [$($name),*].len()] = [$(Self::$kind),*];
 
-            /// The type as written in `type`.
+            /// The type, as in the member `type`.
             pub fn as_str(self) -> &'static str {
                 match self {
                     $(Self::$kind => $name,)*
@@ -84,15 +90,8 @@ macro_rules! event_kinds {
                 }
             }
 
-            /// The conditions that must hold for an event of this type to be recorded. All are checked, in this order.
-            pub fn guards(self) -> &'static [Guard] {
-                use Guard::*;
-                match self {
-                    $(Self::$kind => &$guards,)*
-                }
-            }
-
-            /// An example of the data, as JSON without `order_id`. The examples together describe one order's life.
+            /// An example of the data, as JSON without `order_id`. Together, the examples of all types describe the
+            /// life of one order.
             pub fn example_data(self) -> &'static str {
                 match self {
                     $(Self::$kind => $example,)*
@@ -195,7 +194,7 @@ event_kinds! { $
 }
 
 impl EventType {
-    /// The inverse of [`EventType::as_str`].
+    /// The type with this name. The inverse of [`EventType::as_str`].
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|candidate| candidate.as_str() == name)
     }

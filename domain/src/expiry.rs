@@ -1,5 +1,5 @@
-//! The proposal to cancel an order that is unpaid at its deadline. The service makes it, and the consumer decides on it as on
-//! every other event.
+//! The service's proposal to cancel an order that is unpaid at its deadline. The consumer decides about this proposal
+//! as about every other event.
 
 use crate::derived_ids::event_id_for_deadline;
 use crate::envelope::Envelope;
@@ -9,9 +9,9 @@ use crate::ids::CorrelationId;
 use crate::order::Order;
 use crate::value::{Text, Timestamp};
 
-/// The actor of a proposal.
+/// The actor in the envelope of a proposal.
 pub const ACTOR: &str = "orders";
-/// The reason of a proposal.
+/// The reason in the data of a proposal.
 pub const REASON: &str = "expired";
 
 /// A proposal to cancel an order.
@@ -23,16 +23,17 @@ pub struct Expiry {
     pub proposal: Envelope,
 }
 
-/// Whether the order can never get a deadline, whatever happens to it: something was captured or shipped, or nothing is left to
-/// ship. Other orders without one may get one: an authorization may be voided, and an amendment may raise a total of 0.
+/// Whether the order can never get a deadline again: something was captured or shipped, or nothing is left to ship. Any
+/// other order without a deadline may still get one, because an authorization may be voided and an amendment may raise
+/// a total of 0.
 pub fn never_expires(order: &Order) -> bool {
     let units = order.units();
     units.left() == 0 || units.shipped > 0 || order.money().captured > 0
 }
 
-/// The proposal to cancel `order`, if it is past its [deadline](Order::deadline) at `now`.
+/// Returns the proposal to cancel `order` if its [deadline](Order::deadline) has passed at `now`.
 ///
-/// The proposal expects the version of `order`. If a payment is recorded before it, the proposal is rejected.
+/// The proposal expects the current version of `order`. If a payment is recorded first, the proposal is rejected.
 pub fn expiry(order: &Order, unpaid_age_micros: Option<i64>, now: Timestamp) -> Option<Expiry> {
     let deadline = order.deadline(unpaid_age_micros).filter(|deadline| *deadline <= now)?;
     let event_id = event_id_for_deadline(&order.order_id, deadline, order.version);

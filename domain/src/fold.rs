@@ -1,4 +1,4 @@
-//! Applies recorded events to an order. The consumer and all readers of logs fold with it.
+//! Applies recorded events to an order. The consumer and everything that reads a log use this module.
 
 use crate::event::{Amended, Cancelled, Created, Delivered, Shipped};
 use crate::event_kinds::{Event, EventType};
@@ -9,10 +9,9 @@ use crate::lines::LineQuantities;
 use crate::money::Amount;
 use crate::order::Order;
 use crate::order_line::{LineFinder, OrderLine, line_ids, line_quantities, units};
-use crate::parcels::{Hold, Shipment, ShipmentState};
+use crate::parcels::{Hold, Shipment, ShipmentState, free_number};
 use crate::recorded::RecordedEvent;
 use crate::status::OrderStatus;
-use crate::value::Text;
 
 /// Why a log cannot be folded. This service only writes logs that can be folded, so the cause is corruption or a bug.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -40,13 +39,13 @@ fn check_place(previous: Option<&Order>, recorded: &RecordedEvent) -> Result<(),
     }
     let order_id = &recorded.envelope.order_id;
     match previous.filter(|order| order.order_id != *order_id) {
-        Some(_) => Err(FoldError::of(recorded, format!("it is about order {order_id}"))),
+        Some(_) => Err(FoldError::of(recorded, format!("it belongs to order {order_id}"))),
         None => Ok(()),
     }
 }
 
 impl Order {
-    /// The order after `event`. `previous` is the order before `event`; `None` for the first event.
+    /// Returns the order after `event`. `previous` is the order before `event`, or `None` for the first event.
     pub fn apply(previous: Option<Self>, recorded: &RecordedEvent) -> Result<Self, FoldError> {
         check_place(previous.as_ref(), recorded)?;
         let judged = judge_event(previous.as_ref(), &recorded.envelope.event);
@@ -54,7 +53,8 @@ impl Order {
         Self::advance(previous, recorded)
     }
 
-    /// Like [`Order::apply`], for an event that was just judged as legal for `previous`: its guards are not checked again.
+    /// Like [`Order::apply`], for an event that was just judged to be legal for `previous`. The guards of the event are
+    /// not checked again.
     pub fn apply_judged(previous: Option<Self>, recorded: &RecordedEvent) -> Result<Self, FoldError> {
         check_place(previous.as_ref(), recorded)?;
         Self::advance(previous, recorded)
@@ -75,7 +75,7 @@ impl Order {
         Ok(order)
     }
 
-    /// The order after all `events`; `None` if there are none.
+    /// The order after all `events`, or `None` if there are none.
     pub fn fold<'a>(events: impl IntoIterator<Item = &'a RecordedEvent>) -> Result<Option<Self>, FoldError> {
         events.into_iter().try_fold(None, |order, event| Self::apply(order, event).map(Some))
     }
@@ -118,10 +118,11 @@ impl Order {
         after.encode().len()
     }
 
-    /// Changes the counters. The guards have passed, so every unit and amount that the event concerns is there.
+    /// Changes the counters. The guards have already checked that the order has the units and amounts that the event
+    /// needs.
     fn change(&mut self, event: &Event) {
         match event {
-            // The guards refuse a second creation.
+            // The guards refuse a second creation, so there is nothing to change.
             Event::Created(_) => {}
             Event::Amended(amended) => self.amend(amended),
             Event::Annotated(annotated) => {
@@ -156,7 +157,8 @@ impl Order {
         self.status = self.derived_status();
     }
 
-    /// Replaces the parts that are present. A line keeps the counters of the earlier line with its id.
+    /// Replaces the parts that the amendment contains. A new line keeps the counters of the previous line with the same
+    /// id.
     pub(crate) fn amend(&mut self, amended: &Amended) {
         let before = self.derived_total();
         if let Some(items) = &amended.items {
@@ -218,17 +220,4 @@ impl Order {
             .unwrap_or_default();
         units.into_iter().for_each(|(index, count)| self.items[index].cancelled += count);
     }
-}
-
-/// The id of a shipment or return that has none from the client: its number, or the next one that is not taken.
-pub(crate) fn free_number<const MAX: usize>(
-    earlier: usize,
-    is_taken: impl Fn(&Text<MAX>) -> bool,
-) -> Text<MAX> {
-    let number = |number: usize| Text::parse(&number.to_string()).expect("a number is a short, visible text");
-    // Of one number more than there are entries, one is free.
-    (earlier + 1..=2 * earlier + 1)
-        .map(number)
-        .find(|id| !is_taken(id))
-        .unwrap_or_else(|| number(earlier + 1))
 }

@@ -1,4 +1,4 @@
-//! Applies authorizations, captures and refunds to the payments of an order. [`crate::fold`] calls it.
+//! Applies authorizations, captures and refunds to the payments of an order. [`crate::fold`] calls this module.
 
 use crate::event::{Paid, PaymentAuthorized, PaymentVoided, Refunded};
 use crate::money::Amount;
@@ -6,8 +6,8 @@ use crate::order::Order;
 use crate::payments::{Payment, Refund};
 use crate::value::Text;
 
-/// The amount of a capture: the stated one, or else what is left of the payment's authorization, or for other payments what is
-/// due. At least 0.
+/// The amount of a capture, never negative. If the event states no amount, it is the rest of the payment's
+/// authorization, or the amount that is due if the payment has no authorization.
 pub(crate) fn captured_amount(order: &Order, paid: &Paid) -> i64 {
     if let Some(amount) = paid.amount {
         return amount.minor();
@@ -18,7 +18,7 @@ pub(crate) fn captured_amount(order: &Order, paid: &Paid) -> i64 {
     }
 }
 
-/// The payment with this id; `None` if there is no such payment, or no id.
+/// The payment with this id. `None` if no payment has the id, or if no id is given.
 pub(crate) fn known_payment<'a>(order: &'a Order, payment_id: Option<&Text<128>>) -> Option<&'a Payment> {
     order.payments.get(payment_index(order, payment_id)?)
 }
@@ -33,7 +33,7 @@ fn payment_index(order: &Order, payment_id: Option<&Text<128>>) -> Option<usize>
     order.payments.iter().position(|payment| payment.payment_id.as_ref() == Some(id))
 }
 
-/// The amount that can be refunded: of the payment, or of all payments.
+/// The amount that can still be refunded: of the payment that the event names, or of all payments if it names none.
 pub(crate) fn refundable(order: &Order, refunded: &Refunded) -> i64 {
     match &refunded.payment_id {
         Some(_) => known_payment(order, refunded.payment_id.as_ref()).map_or(0, Payment::refundable),
@@ -78,14 +78,15 @@ pub(crate) fn capture(order: &mut Order, paid: &Paid) {
         }),
     }
     order.settled_by_payment |= paid.settles;
-    // More money came in after the refund that settled the order. It is owed to the customer.
+    // A capture after the refund that settled the order is owed to the customer, so the order no longer counts as
+    // refunded in full.
     order.settled_by_refund &= amount == Amount::ZERO;
 }
 
 pub(crate) fn refund(order: &mut Order, refunded: &Refunded) {
     let left = refundable(order, refunded);
-    // A refund of schema version 0 or 1 may state a larger amount than was captured. The excess cannot have been
-    // refunded, so it is not counted.
+    // A refund of schema version 0 or 1 may state more than was captured. The excess cannot have been refunded, so it
+    // is not counted.
     let amount = refunded.amount.map_or(left, Amount::minor).min(left);
     let mut rest = amount;
     for payment in &mut order.payments {
@@ -106,6 +107,7 @@ pub(crate) fn refund(order: &mut Order, refunded: &Refunded) {
         goodwill: refunded.goodwill,
     });
     order.settled_by_refund |= refunded.settles;
-    // Unlike a concession, this refund leaves less than the price paid.
+    // After a refund that is no concession, the customer has paid less than the total, so the order no longer counts as
+    // paid in full.
     order.settled_by_payment &= refunded.goodwill || amount == 0;
 }

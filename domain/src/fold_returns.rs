@@ -1,21 +1,20 @@
-//! Applies returns to an order. [`crate::fold`] calls it.
+//! Applies returns to an order. [`crate::fold`] calls this module.
 
 use crate::event::{ReturnRequested, Returned};
-use crate::fold::free_number;
 use crate::lines::{LineQuantities, LineQuantity};
 use crate::order::Order;
 use crate::order_line::{OrderLine, line_quantities, units};
-use crate::parcels::{Return, ReturnState};
+use crate::parcels::{Return, ReturnState, free_number};
 use crate::value::Text;
 
-/// The return with this id; `None` if there is no such return, or no id.
+/// The return with this id. `None` if no return has the id, or if no id is given.
 pub(crate) fn known_return<'a>(order: &'a Order, return_id: Option<&Text<64>>) -> Option<&'a Return> {
     let id = return_id?;
     order.returns.iter().find(|it| it.return_id == *id)
 }
 
-/// The units that were returned: the stated ones, or else those of the requested return. `None` means all that are delivered
-/// and not returned.
+/// The units that come back with this event. If the event states none, these are the units of the requested return. `None` means
+/// all units that are delivered and not returned.
 pub(crate) fn returned_items<'a>(order: &'a Order, returned: &'a Returned) -> Option<&'a [LineQuantity]> {
     let requested = || known_return(order, returned.return_id.as_ref()).map(|it| it.items.as_slice());
     returned.items.as_ref().map(LineQuantities::lines).or_else(requested)

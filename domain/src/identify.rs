@@ -1,5 +1,5 @@
-//! Finds the ids in a message, even if it cannot be decoded as an event. Dead letters need them: an operator finds a dead letter
-//! by its order, and later events of the order are parked after it.
+//! Finds the ids in a message, even if the message cannot be decoded as an event. An operator looks up a dead letter by
+//! its order id, and later events of that order are parked after it.
 
 use std::borrow::Cow;
 
@@ -9,32 +9,32 @@ use serde_json::value::RawValue;
 use crate::decode::is_array;
 use crate::ids::{CorrelationId, EventId, OrderId};
 
-/// The ids found in a message, which may not be an event.
+/// The ids that [`identify`] finds in a message. The message need not be a valid event.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct MessageIdentity {
     /// The order of the event.
     pub order_id: Option<OrderId>,
     /// The event.
     pub event_id: Option<EventId>,
-    /// The `type`, whether known or not, unless it is too long for one.
+    /// The `type` of the message, whether the program knows the type or not. Absent if the text is too long for a type.
     pub event_type: Option<String>,
     /// The request that caused the event.
     pub correlation_id: Option<CorrelationId>,
-    /// The hash of that request, if it had an idempotency key.
+    /// The hash of the request that caused the event, if the request had an idempotency key.
     pub request_hash: Option<String>,
 }
 
-/// The longest text that counts as a type, in characters.
+/// The maximum length of a type, in characters. A longer text is ignored.
 const MAX_TYPE: usize = 64;
 
-/// Finds the ids in a message. In JSON, the ids are read where an envelope has them. In other text, such as a truncated
-/// envelope, an id counts only if it is the only value with its name, because choosing between two orders would be a
-/// guess.
+/// Finds the ids in a message. In valid JSON, each id is read from its place in an envelope. Other text, such as a
+/// truncated envelope, is searched for the names of the ids. An id then counts only if exactly one value has its
+/// name, because a choice between several values would be a guess.
 pub fn identify(message: &[u8]) -> MessageIdentity {
     if is_array(message) {
         return MessageIdentity::default();
     }
-    // The message can contain anything, so only the members of interest are read.
+    // Only the members that may contain ids are decoded. The other members of the message may contain anything.
     let Ok(found) = serde_json::from_slice::<IdentityMembers<'_>>(message) else { return scan(message) };
     let data = found.data.map(RawValue::get).filter(|data| !is_array(data.as_bytes()));
     let data = data.and_then(|data| serde_json::from_str::<IdentityData<'_>>(data).ok());
@@ -70,7 +70,7 @@ struct IdentityData<'a> {
 }
 
 impl MessageIdentity {
-    /// Parses the ids. `text` returns the text of the member with a given name.
+    /// Parses the ids of a message. `text` returns the text of the member with the given name.
     fn of<'a>(text: impl Fn(&str) -> Option<&'a str>) -> Self {
         Self {
             order_id: text("order_id").and_then(|id| OrderId::parse(id).ok()),
@@ -87,7 +87,8 @@ fn scan(message: &[u8]) -> MessageIdentity {
     MessageIdentity::of(|member| only_string(&text, member))
 }
 
-/// The only string value of `"name"` in text that resembles JSON. Escapes are not decoded, because no id needs any.
+/// The only string value of `"name"` in a text that resembles JSON. Escapes are not decoded, because ids never need
+/// any.
 fn only_string<'a>(text: &'a str, name: &str) -> Option<&'a str> {
     let mut found = None;
     for (at, quoted) in text.match_indices(&format!("\"{name}\"")) {

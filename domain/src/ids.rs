@@ -1,4 +1,4 @@
-//! Identifiers. Used by all crates.
+//! The types of identifiers, which all crates use.
 
 use std::sync::Arc;
 
@@ -7,12 +7,13 @@ use uuid::Uuid;
 
 use crate::value::{InvalidValue, check_name, string_value};
 
-/// Identifies an order: 1–64 characters of `[A-Za-z0-9_-]`. The API generates UUIDs; producers choose their own ids.
+/// Identifies an order: 1–64 characters of `[A-Za-z0-9_-]`. The API generates UUIDs. Other producers choose their own
+/// ids.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct OrderId(Arc<str>);
 
 impl OrderId {
-    /// Parses an order id. An error contains the rule.
+    /// Parses an order id. The error states the rule for order ids.
     pub fn parse(text: &str) -> Result<Self, InvalidValue> {
         let allowed = |b: u8| b.is_ascii_alphanumeric() || b == b'_' || b == b'-';
         if text.is_empty() || text.len() > 64 || !text.bytes().all(allowed) {
@@ -35,7 +36,8 @@ impl From<Uuid> for OrderId {
 
 string_value!(OrderId);
 
-/// Identifies an event, globally and permanently. The queue and the log drop a second event with the same id.
+/// Identifies an event. The id is globally unique and never reused. The queue and the log drop a second event with
+/// the same id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct EventId(Uuid);
@@ -73,7 +75,7 @@ impl std::str::FromStr for EventId {
 pub struct CustomerId(Arc<str>);
 
 impl CustomerId {
-    /// Parses a customer id. An error contains the rule.
+    /// Parses a customer id. The error states the rule for customer ids.
     pub fn parse(text: &str) -> Result<Self, InvalidValue> {
         check_name("customer id", text, 128)?;
         Ok(Self(text.into()))
@@ -87,13 +89,13 @@ impl CustomerId {
 
 string_value!(CustomerId);
 
-/// The client's own number of an order, such as a purchase order number: 1–64 characters without control characters. Unique
-/// in this service.
+/// The client's own number of an order, such as a purchase order number: 1–64 characters without control characters.
+/// Each reference is unique in this service.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Reference(Arc<str>);
 
 impl Reference {
-    /// Parses a reference. An error contains the rule.
+    /// Parses a reference. The error states the rule for references.
     pub fn parse(text: &str) -> Result<Self, InvalidValue> {
         check_name("reference", text, 64)?;
         Ok(Self(text.into()))
@@ -107,12 +109,12 @@ impl Reference {
 
 string_value!(Reference);
 
-/// Identifies everything that one request caused, across logs and services: 1–128 visible ASCII characters.
+/// Identifies all logs and events, in all services, that one request caused: 1–128 visible ASCII characters.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct CorrelationId(Arc<str>);
 
 impl CorrelationId {
-    /// Parses a correlation id. An error contains the rule.
+    /// Parses a correlation id. The error states the rule for correlation ids.
     pub fn parse(text: &str) -> Result<Self, InvalidValue> {
         if text.is_empty() || text.len() > 128 || !text.bytes().all(|b| b.is_ascii_graphic()) {
             return Err(InvalidValue::new("correlation id", "must be 1–128 visible ASCII characters"));

@@ -1,4 +1,5 @@
-//! Judges whether an event may be recorded for its order now. The consumer, the fold and the prediction of a redrive use it.
+//! Judges whether an event may be recorded for its order now. The consumer, the fold and the prediction of a redrive
+//! call this module.
 
 use crate::envelope::Envelope;
 use crate::event_kinds::{Event, EventType};
@@ -12,10 +13,10 @@ use crate::reasons::RejectReason;
 pub enum Verdict {
     /// The event may be recorded.
     Legal,
-    /// The event may not be recorded now, but a later event could make it legal: a queue without order may deliver it
-    /// before its predecessors.
+    /// The event may not be recorded now, but a later event could make it legal. A queue without order may deliver an
+    /// event before its predecessors.
     Early(Refusal),
-    /// The event may be recorded neither now nor later.
+    /// The event may not be recorded now, and can never become legal.
     Never(Refusal),
 }
 
@@ -24,22 +25,23 @@ pub enum Verdict {
 pub struct Refusal {
     /// The code of the rule.
     pub reason: RejectReason,
-    /// The rule and the violation, in one sentence.
+    /// Describes the rule and the violation, in one sentence.
     pub detail: String,
     /// The guard that the event failed, if a guard refused it.
     pub violation: Option<Box<Violation>>,
 }
 
-/// Judges `envelope` against its order. `None` means that the order does not exist. `reference_holder` is the order that has
-/// the reference which the event states.
+/// Judges whether `envelope` may be recorded for `order`, which is `None` if the order does not exist.
+/// `reference_holder` is the order that already has the reference in the event, if there is one.
 ///
-/// Versions only grow: an event that expects an earlier version is never legal again, and one that expects a later version is
-/// early.
+/// Versions only increase. An event that expects an earlier version can never become legal, and an event that expects a
+/// later version is early.
 pub fn judge(order: Option<&Order>, reference_holder: Option<&OrderId>, envelope: &Envelope) -> Verdict {
     let version = order.map_or(0, |order| order.version);
     if let Some(expected) = envelope.expected_version.filter(|expected| *expected != version) {
-        let detail =
-            format!("the event expects version {expected} of the order, which is at version {version}");
+        let detail = format!(
+            "the event expects version {expected} of the order, but the order is at version {version}"
+        );
         let refusal = Refusal { reason: RejectReason::VersionMismatch, detail, violation: None };
         return if expected > version { Verdict::Early(refusal) } else { Verdict::Never(refusal) };
     }
@@ -59,7 +61,8 @@ pub(crate) fn judge_event(order: Option<&Order>, event: &Event) -> Check {
     guard::all(event.event_type().guards().iter().map(|guard| guard.check(order, event)))
 }
 
-/// The events that are legal now with some data, in the order of the table.
+/// The types of events that the order can legally get now if their data is suitable, in the order of the table of
+/// event kinds.
 pub fn allowed_events(order: Option<&Order>) -> impl Iterator<Item = EventType> {
     let is_allowed =
         move |event: &EventType| event.guards().iter().all(|guard| guard.can_pass(order, *event));

@@ -1,36 +1,38 @@
-//! The counts that show that no event was lost. The stores keep them, and the API shows them.
+//! The counts of accepted messages and of what happened to them, which show that no event was lost. The stores update
+//! these counts, and the API returns them.
 
 use serde::{Deserialize, Serialize};
 
-/// Counts all accepted messages: `accepted = recorded + rejected + duplicate + parked + in flight`, where *in flight* are those
-/// still on the queue.
+/// Counts all accepted messages: `accepted = recorded + rejected + duplicate + parked + in flight`. Messages *in
+/// flight* are still on the queue.
 ///
-/// Each message counts once, by its present state: a dead letter that is redriven no longer counts as `parked`, and one that
-/// is discarded counts as `rejected`.
+/// Each message counts once, in its current state. A dead letter that is being redriven does not count as `parked`, and
+/// a discarded dead letter counts as `rejected`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Ledger {
-    /// Accepted by the queue.
+    /// Messages that the queue accepted.
     pub accepted: u64,
-    /// Recorded in the log of an order.
+    /// Messages whose event is recorded in the log of an order.
     pub recorded: u64,
-    /// Refused by the rules, or discarded.
+    /// Messages whose event the rules refused or an operator discarded.
     pub rejected: u64,
-    /// How many of the rejected messages an operator discarded.
+    /// The number of rejected messages that were discarded by an operator.
     #[serde(default)]
     pub discarded: u64,
-    /// Messages with an event that was handled before.
+    /// Messages whose event was already handled.
     pub duplicate: u64,
-    /// Kept as dead letters, and not being redriven.
+    /// Dead letters that are not being redriven.
     pub parked: u64,
 }
 
 impl Ledger {
-    /// How many messages are not in flight.
+    /// The number of messages that are no longer in flight.
     pub fn settled(&self) -> u64 {
         self.recorded + self.rejected + self.duplicate + self.parked
     }
 
-    /// How many messages must be in flight if none was lost. Negative if more are settled than were accepted.
+    /// The number of messages that must be in flight if none was lost. The number is negative if more messages were
+    /// settled than accepted.
     pub fn missing(&self) -> i128 {
         i128::from(self.accepted) - i128::from(self.settled())
     }

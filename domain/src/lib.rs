@@ -1,26 +1,28 @@
-//! The order model. Everything here is a plain function of its arguments: no I/O, no async, no clock, no randomness, which
-//! `clippy.toml` beside this crate enforces. So every rule can be tested as given / when / then.
+//! The order model. Every function here depends only on its arguments: it uses no I/O, no async code, no clock and no
+//! randomness. `clippy.toml` beside this crate enforces that. So every rule can be tested as given / when / then.
 //!
 //! Read the modules in this order:
 //!
-//! 1. [`event_kinds`]: the table of the kinds of event, each with its guards; [`event`] contains their data.
-//! 2. [`order`]: the order that readers see: lines with counters ([`order_line`]), [`payments`], [`parcels`] and the words
-//!    derived from them ([`status`]).
-//! 3. [`guard`]: the conditions for an event; [`mod@judge`] checks them: legal, early or never.
-//! 4. [`fold`]: folds an order from its events; [`past`] folds it as it was.
-//! 5. [`envelope`]: an event with its metadata, as it travels; [`recorded`] is an entry of the log, [`decode`] describes why a
-//!    message cannot be read, and `upcast_v0` and `upcast_v1` read older schema versions.
-//!    [`mod@expiry`] is the event that the service itself proposes.
-//! 6. [`outcome`]: what happened to an event, which its receipt shows; [`reasons`] contains the codes.
-//! 7. [`dead_letter`]: a message that could not be processed; [`mod@identify`] finds its ids, [`repair`] keeps its repairs, and
-//!    [`mod@predict`] predicts a redrive.
-//! 8. [`ledger`]: the counts that show that nothing was lost.
+//! 1. [`event_kinds`] contains the table of event kinds with their guards. [`event`] contains the data of each kind.
+//! 2. [`order`] defines the order that readers see: lines with counters ([`order_line`]), [`payments`], [`parcels`] and
+//!    the statuses derived from the counters ([`status`]).
+//! 3. [`guard`] defines the conditions for an event. [`mod@judge`] checks them, with the result legal, early or never.
+//! 4. [`fold`] folds an order from its events. [`past`] folds an earlier state of an order.
+//! 5. [`envelope`] defines an event with its metadata, and [`recorded`] an entry of the log. [`decode`] describes why a
+//!    message cannot be read, and `upcast_v0` and `upcast_v1` read older schema versions. [`mod@expiry`] makes the
+//!    event that the service itself proposes.
+//! 6. [`outcome`] describes what happened to an event, which the receipt of the event shows. [`reasons`] contains the
+//!    codes.
+//! 7. [`dead_letter`] defines a message that could not be processed. [`mod@identify`] finds its ids, [`repair`] keeps
+//!    its repairs, and [`mod@predict`] predicts a redrive.
+//! 8. [`ledger`] contains the counts which show that no event was lost.
+//! 9. [`subscription`] defines a webhook subscription, which recorded events are posted to.
 //!
-//! [`value`], [`money`], [`lines`], [`adjustments`], [`contact`], [`metadata`] and [`ids`] are value types: parsed once, and always
-//! valid afterwards. [`derived_ids`] derives the ids that retries share. [`wording`] describes what is wrong with JSON, and
-//! [`mod@diagram`] what documents show.
+//! [`value`], [`money`], [`lines`], [`adjustments`], [`contact`], [`metadata`] and [`ids`] contain value types. A
+//! value is parsed once, and is always valid afterwards. [`derived_ids`] derives the ids that are the same for all
+//! retries. [`wording`] describes errors in JSON, and [`mod@diagram`] generates parts of the documents.
 //!
-//! The words are those of `docs/glossary.md`.
+//! The terms are defined in `docs/glossary.md`.
 
 pub mod adjustments;
 pub mod body;
@@ -57,6 +59,7 @@ pub mod reasons;
 pub mod recorded;
 pub mod repair;
 pub mod status;
+pub mod subscription;
 mod upcast_v0;
 mod upcast_v1;
 pub mod value;
@@ -86,4 +89,5 @@ pub use reasons::{ParkReason, RejectReason};
 pub use recorded::RecordedEvent;
 pub use repair::{Repair, Repaired};
 pub use status::{FulfilmentStatus, OrderStatus, PaymentStatus};
+pub use subscription::{Subscription, SubscriptionId, SubscriptionState};
 pub use value::{InvalidValue, Text, Timestamp};

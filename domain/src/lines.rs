@@ -1,5 +1,5 @@
-//! The lines that an order is created or amended with, and the parts of lines that an event concerns. Events contain them,
-//! and [`crate::order`] counts them.
+//! The lines with which an order is created or amended, and the units of lines that an event concerns. Events contain
+//! both, and [`crate::order`] counts the units.
 
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -9,12 +9,12 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use crate::money::{Amount, Quantity};
 use crate::value::{InvalidValue, Text, check_name, string_value};
 
-/// A stock keeping unit, the merchant's id of a product: 1–64 characters without control characters.
+/// A stock keeping unit, which is the merchant's id of a product: 1–64 characters without control characters.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sku(Box<str>);
 
 impl Sku {
-    /// Parses a SKU. An error contains the rule.
+    /// Parses a SKU. The error states the rule for SKUs.
     pub fn parse(text: &str) -> Result<Self, InvalidValue> {
         check_name("sku", text, 64)?;
         Ok(Self(text.into()))
@@ -28,13 +28,13 @@ impl Sku {
 
 string_value!(Sku);
 
-/// Identifies a line within its order: 1–64 characters without control characters. A line without an id from the client
-/// has its place as its id: `1` for the first line.
+/// Identifies a line within its order: 1–64 characters without control characters. If the client gave a line no id, the
+/// id is the number of the line: `1` for the first line.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct LineId(Box<str>);
 
 impl LineId {
-    /// Parses a line id. An error contains the rule.
+    /// Parses a line id. The error states the rule for line ids.
     pub fn parse(text: &str) -> Result<Self, InvalidValue> {
         check_name("line id", text, 64)?;
         Ok(Self(text.into()))
@@ -45,12 +45,12 @@ impl LineId {
         &self.0
     }
 
-    /// The id of the line at this index that has no id from the client.
+    /// The id of the line at this index if the client gave the line no id: its number, counted from 1.
     pub(crate) fn of_place(index: usize) -> String {
         (index + 1).to_string()
     }
 
-    /// The index of the line with this id among lines with these ids.
+    /// The index of the line with this id. `lines` yields the index of each line with the id that the client gave the line.
     pub(crate) fn find<'a>(
         mut lines: impl Iterator<Item = (usize, Option<&'a Self>)>,
         id: &str,
@@ -66,10 +66,10 @@ impl LineId {
 
 string_value!(LineId);
 
-/// One line of an order, as the client states it.
+/// One line of an order, in the form in which the client states it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LineItem {
-    /// The client's id of the line. If absent, the line's place is its id.
+    /// The client's id of the line. If absent, the id is the number of the line.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub line_id: Option<LineId>,
     /// The product.
@@ -84,7 +84,7 @@ pub struct LineItem {
     pub unit_price: Option<Amount>,
 }
 
-/// The lines of an order: 1 to 1,000, with distinct ids, whose sum fits an [`Amount`].
+/// The lines of an order: 1 to 1,000, with distinct ids. Their sum fits an [`Amount`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LineItems {
     lines: Vec<LineItem>,
@@ -95,7 +95,7 @@ impl LineItems {
     /// The maximum number of lines in an order.
     pub const MAX: usize = 1000;
 
-    /// Checks the number of lines and their ids, and computes their sum. An overflow is an error.
+    /// Checks the number of lines and their ids, and computes the sum of their prices. An overflow is an error.
     pub fn parse(lines: Vec<LineItem>) -> Result<Self, InvalidValue> {
         if lines.is_empty() || lines.len() > Self::MAX {
             return Err(InvalidValue::new("items", format!("must have 1–{} lines", Self::MAX)));
@@ -115,8 +115,8 @@ impl LineItems {
         for index in 0..self.lines.len() {
             if !seen.insert(self.line_id(index)) {
                 let rule = format!(
-                    "must have distinct line ids, and line {} has the id of another line; a line without an id has its \
-                     place as its id",
+                    "must have distinct line ids, but line {} has the id of another line; a line that is sent without \
+                     an id gets its number as its id",
                     index + 1
                 );
                 return Err(InvalidValue::new("items", rule));
@@ -125,7 +125,7 @@ impl LineItems {
         Ok(())
     }
 
-    /// The sum of quantity × unit price.
+    /// The sum of quantity × unit price over all lines.
     pub fn total(&self) -> Amount {
         self.total
     }
@@ -152,7 +152,7 @@ impl LineItems {
     }
 }
 
-/// The id of the line at this index: the client's, or else its place.
+/// The id of the line at this index: the client's id, or otherwise the number of the line.
 pub fn line_id(given: Option<&LineId>, index: usize) -> Cow<'_, str> {
     given.map_or_else(|| LineId::of_place(index).into(), |id| id.as_str().into())
 }
@@ -178,20 +178,20 @@ pub struct LineQuantity {
     pub quantity: Quantity,
 }
 
-/// The units that an event concerns: 1 to 1,000 lines, each at most once.
+/// The units that an event concerns: 1 to 1,000 lines, each of which occurs at most once.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
 pub struct LineQuantities(Vec<LineQuantity>);
 
 impl LineQuantities {
-    /// Checks the number of lines, and that each occurs once.
+    /// Checks that the number of lines is allowed and that each line occurs once.
     pub fn parse(lines: Vec<LineQuantity>) -> Result<Self, InvalidValue> {
         if lines.is_empty() || lines.len() > LineItems::MAX {
             return Err(InvalidValue::new("items", format!("must have 1–{} lines", LineItems::MAX)));
         }
         let mut seen = HashSet::with_capacity(lines.len());
         if !lines.iter().all(|line| seen.insert(line.line_id.as_str())) {
-            return Err(InvalidValue::new("items", "must have each line at most once"));
+            return Err(InvalidValue::new("items", "must name each line at most once"));
         }
         Ok(Self(lines))
     }

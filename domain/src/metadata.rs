@@ -1,4 +1,4 @@
-//! A client's key-value data on an order, and changes of it. Events and orders contain them.
+//! A client's key-value data on an order, and changes to that data. Events and orders contain these types.
 
 use std::collections::BTreeMap;
 
@@ -19,7 +19,7 @@ impl Metadata {
     /// The maximum length of a value, in characters.
     pub const MAX_VALUE: usize = 500;
 
-    /// Checks the number of entries and their lengths.
+    /// Checks the number of entries, and the lengths of their keys and values.
     pub fn parse(entries: BTreeMap<String, String>) -> Result<Self, InvalidValue> {
         let within = |(key, value): (&String, &String)| {
             check_text("key", key, Self::MAX_KEY).is_ok() && value.chars().count() <= Self::MAX_VALUE
@@ -30,7 +30,7 @@ impl Metadata {
         Ok(Self(entries))
     }
 
-    /// The error for too many entries, or too long ones.
+    /// The error that states the limits: how many entries are allowed, and how long keys and values may be.
     pub fn limits() -> InvalidValue {
         let (n, k, v) = (Self::MAX_ENTRIES, Self::MAX_KEY, Self::MAX_VALUE);
         let rule = format!("must have at most {n} entries, keys of 1–{k} and values of up to {v} characters");
@@ -54,13 +54,14 @@ impl<'de> Deserialize<'de> for Metadata {
     }
 }
 
-/// A merge patch of [`Metadata`] (RFC 7396): a text sets an entry, and `null` removes it. It has the same limits.
+/// A merge patch of [`Metadata`] (RFC 7396): a text sets an entry, and `null` removes the entry. The limits are the
+/// same as for [`Metadata`].
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 #[serde(transparent)]
 pub struct MetadataPatch(BTreeMap<String, Option<String>>);
 
 impl MetadataPatch {
-    /// Checks the number of entries and their lengths.
+    /// Checks the number of entries, and the lengths of their keys and values.
     pub fn parse(entries: BTreeMap<String, Option<String>>) -> Result<Self, InvalidValue> {
         let set = entries.iter().map(|(key, value)| (key.clone(), value.clone().unwrap_or_default()));
         Metadata::parse(set.collect())?;
@@ -72,12 +73,12 @@ impl MetadataPatch {
         self.0.is_empty()
     }
 
-    /// The changes, by key.
+    /// The new value of each key; `None` removes the entry.
     pub fn entries(&self) -> &BTreeMap<String, Option<String>> {
         &self.0
     }
 
-    /// The metadata after the patch. An error if it would have too many entries.
+    /// The metadata after the patch. It is an error if there would be too many entries.
     pub fn apply(&self, metadata: &Metadata) -> Result<Metadata, InvalidValue> {
         let mut entries = metadata.0.clone();
         for (key, value) in &self.0 {

@@ -1,11 +1,11 @@
-//! Money as integers in the minor unit of a currency (cents, pence, yen), and quantities. Used by all crates.
+//! Money as integers in the minor unit of a currency (cents, pence, yen), and quantities. All crates use these types.
 
 use serde::{Deserialize, Deserializer, Serialize, de};
 
 use crate::value::{InvalidValue, integer, string_value};
 
-/// An amount in the minor unit of its order's currency, from 0 to 2^53 - 1, the largest integer that every JSON reader keeps
-/// exact (RFC 8259 section 6).
+/// An amount in the minor unit of its order's currency, from 0 to 2^53 - 1. This is the largest integer that every JSON
+/// reader represents exactly (RFC 8259 section 6).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize)]
 #[serde(transparent)]
 pub struct Amount(i64);
@@ -29,14 +29,14 @@ impl Amount {
         self.0
     }
 
-    /// The sum; an error if it exceeds [`Amount::MAX`].
+    /// The sum of the two amounts. It is an error if the sum exceeds [`Amount::MAX`].
     pub fn plus(self, other: Self) -> Result<Self, InvalidValue> {
         self.0
             .checked_add(other.0)
             .map_or_else(|| Err(overflow()), |sum| Self::parse(sum).map_err(|_| overflow()))
     }
 
-    /// The product; an error if it exceeds [`Amount::MAX`].
+    /// The amount multiplied by `quantity`. It is an error if the product exceeds [`Amount::MAX`].
     pub fn times(self, quantity: Quantity) -> Result<Self, InvalidValue> {
         let product = self.0.checked_mul(i64::from(quantity.get())).ok_or_else(overflow)?;
         Self::parse(product).map_err(|_| overflow())
@@ -96,6 +96,12 @@ impl Currency {
     pub fn as_str(&self) -> &'static str {
         self.0.code()
     }
+
+    /// How many decimals an amount in the major unit has: 2 for EUR, 0 for JPY, 3 for BHD. A currency without a minor unit has
+    /// none.
+    pub fn decimals(&self) -> u16 {
+        self.0.exponent().unwrap_or(0)
+    }
 }
 
 string_value!(Currency);
@@ -106,10 +112,10 @@ string_value!(Currency);
 pub struct Quantity(u32);
 
 impl Quantity {
-    /// The largest quantity on one line.
+    /// The largest quantity that one line may have.
     pub const MAX: u32 = 1_000_000;
 
-    /// Checks the range.
+    /// Checks that a quantity is from 1 to [`Self::MAX`].
     pub fn parse(quantity: i64) -> Result<Self, InvalidValue> {
         match u32::try_from(quantity) {
             Ok(n @ 1..=Self::MAX) => Ok(Self(n)),

@@ -1,5 +1,5 @@
-//! The order that readers see: counters, and the words derived from them. [`crate::fold`] applies events to it; the consumer
-//! projects it, and the API shows it.
+//! The order that readers see: counters, and the statuses derived from them. [`crate::fold`] applies events to the
+//! order, the consumer projects it, and the API returns it.
 
 use serde::{Deserialize, Serialize};
 
@@ -15,7 +15,7 @@ use crate::payments::{Payment, Refund};
 use crate::status::{FulfilmentStatus, OrderStatus, PaymentStatus};
 use crate::value::{Timestamp, is_false};
 
-/// An order after its latest recorded event.
+/// An order in the state after its latest recorded event.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Order {
     /// The order.
@@ -30,7 +30,7 @@ pub struct Order {
     pub currency: Currency,
     /// The ordered lines with their counters.
     pub items: Vec<OrderLine>,
-    /// The price of the order, derived from the counters ([`Order::derived_total`]).
+    /// The price of the order, which is derived from the counters ([`Order::derived_total`]).
     pub total: Amount,
     /// Key-value data of the client.
     #[serde(default, skip_serializing_if = "Metadata::is_empty")]
@@ -41,7 +41,7 @@ pub struct Order {
     /// The client's own number of the order.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reference: Option<Reference>,
-    /// Whom to reach about the order.
+    /// How to reach the customer, and where to send the goods and the invoice.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub contact: Option<Box<Contact>>,
     /// Notes for people.
@@ -56,17 +56,17 @@ pub struct Order {
     /// Whether the merchant confirmed the order.
     #[serde(default, skip_serializing_if = "is_false")]
     pub confirmed: bool,
-    /// The payments, in the order in which they came.
+    /// The payments, in the order of their creation.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub payments: Vec<Payment>,
-    /// Whether the order counts as paid in full because an event of schema version 0 or 1 said so. An amendment of the
-    /// price ends it.
+    /// Whether the order counts as paid in full because an event of schema version 0 or 1 reported that. An amendment
+    /// that changes the price resets this flag.
     #[serde(default, skip_serializing_if = "is_false")]
     pub settled_by_payment: bool,
     /// The refunds.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub refunds: Vec<Refund>,
-    /// Whether the order counts as refunded in full because an event of schema version 0 or 1 said so.
+    /// Whether the order counts as refunded in full because an event of schema version 0 or 1 reported that.
     #[serde(default, skip_serializing_if = "is_false")]
     pub settled_by_refund: bool,
     /// The shipments.
@@ -75,20 +75,20 @@ pub struct Order {
     /// The returns.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub returns: Vec<Return>,
-    /// The holds that are not released.
+    /// The holds that are not released yet.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub holds: Vec<Hold>,
     /// The timestamp of the first event.
     pub created_at: Timestamp,
     /// The timestamp of the latest event.
     pub updated_at: Timestamp,
-    /// When the latest event was recorded; no later event has an earlier time. `None` in projections of older versions of this
-    /// program.
+    /// When the latest event was recorded. Recording times never decrease along a log. `None` in projections that older
+    /// versions of this program stored.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub recorded_at: Option<Timestamp>,
 }
 
-/// The sums of an order's units.
+/// The numbers of units, summed over all lines of an order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Units {
     /// Ordered units.
@@ -115,28 +115,29 @@ impl Units {
     }
 }
 
-/// The sums of an order's money, in minor units.
+/// The amounts of money, summed over all payments of an order, in minor units.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Money {
-    /// Authorized and not voided: what was captured of it, and what still can be.
+    /// The amount that is authorized and not voided, including what is already captured.
     pub authorized: i64,
-    /// Captured.
+    /// The captured amount.
     pub captured: i64,
-    /// Refunded.
+    /// The refunded amount.
     pub refunded: i64,
-    /// Total − captured + refunded. Positive: the customer owes it. Negative: it is owed to the customer. Nothing is due from an
-    /// order that counts as paid in full, and the balance of one that counts as refunded in full is 0.
+    /// Total − captured + refunded. A positive balance is due from the customer, and a negative balance is owed to the
+    /// customer. For an order that counts as paid in full, the balance is never positive. For an order that counts as
+    /// refunded in full, the balance is 0.
     pub balance: i64,
 }
 
 impl Order {
-    /// Whether this is a projection that a program of schema version 1 stored, and its status or total does not follow from
-    /// the counters, which it lacks. Such an order must be folded again from its log.
+    /// Whether the stored status or total contradicts the counters. Only a program of schema version 1, which had no
+    /// counters, stored such projections. The order must then be folded again from its log.
     pub fn lacks_counters(&self) -> bool {
         self.status != self.derived_status() || i128::from(self.total.minor()) != self.derived_total()
     }
 
-    /// The sums of the units of all lines.
+    /// The numbers of units, summed over all lines.
     pub fn units(&self) -> Units {
         self.items.iter().fold(Units::default(), |sum, line| Units {
             ordered: sum.ordered + u64::from(line.quantity.get()),
@@ -147,7 +148,7 @@ impl Order {
         })
     }
 
-    /// The sums of all payments. The guards keep each sum within the range of an [`Amount`].
+    /// The amounts, summed over all payments. The guards keep each sum within the range of an [`Amount`].
     pub fn money(&self) -> Money {
         let sum = |amount: fn(&Payment) -> i64| self.payments.iter().map(amount).fold(0, i64::saturating_add);
         let authorized = sum(|payment| match payment.voided {
@@ -169,13 +170,13 @@ impl Order {
         self.payments.iter().map(Payment::capturable).fold(0, i64::saturating_add)
     }
 
-    /// Whether the total is captured or authorized, apart from what was refunded.
+    /// Whether the total is captured or authorized. Refunded amounts do not count.
     pub fn is_covered(&self) -> bool {
         let Money { captured, refunded, .. } = self.money();
         self.settled_by_payment || captured - refunded + self.capturable() >= self.total.minor()
     }
 
-    /// What the customer has paid.
+    /// The payment status that follows from the counters.
     pub fn payment_status(&self) -> PaymentStatus {
         let Money { captured, refunded, .. } = self.money();
         let total = self.total.minor();
@@ -198,7 +199,7 @@ impl Order {
         }
     }
 
-    /// Where the goods are.
+    /// The fulfilment status that follows from the counters.
     pub fn fulfilment_status(&self) -> FulfilmentStatus {
         let units = self.units();
         match units {
@@ -212,7 +213,7 @@ impl Order {
         }
     }
 
-    /// The status that follows from the counters. [`Order::status`] contains it.
+    /// The status that follows from the counters. [`Order::status`] stores this value.
     pub(crate) fn derived_status(&self) -> OrderStatus {
         let (units, Money { captured, refunded, .. }) = (self.units(), self.money());
         let is_refunded = self.settled_by_refund || (refunded > 0 && refunded == captured);
@@ -239,8 +240,8 @@ impl Order {
         }
     }
 
-    /// The price of the order: the remaining units of its lines, plus the adjustments, less the refunds that were a
-    /// concession; never below 0. An order of which every unit is cancelled costs nothing.
+    /// The price of the order: the remaining units of its lines, plus the adjustments, minus the refunds that were a
+    /// concession. The price is never below 0. If every unit is cancelled, the price is 0.
     pub(crate) fn derived_total(&self) -> i128 {
         if self.units().active() == 0 {
             return 0;
@@ -256,8 +257,8 @@ impl Order {
         (lines + adjustments - conceded).max(0)
     }
 
-    /// What an adjustment adds to the total: its amount, or for an adjustment of a line the share of the units that remain,
-    /// rounded half away from zero.
+    /// The contribution of an adjustment to the total. An adjustment of the whole order contributes its amount. An
+    /// adjustment of a line contributes in proportion to the remaining units of the line, rounded half away from zero.
     fn adjustment(&self, adjustment: &Adjustment) -> i128 {
         let amount = i128::from(adjustment.amount.minor());
         let Some(id) = &adjustment.line_id else { return amount };
@@ -268,13 +269,14 @@ impl Order {
         amount.signum() * ((2 * share + quantity) / (2 * quantity))
     }
 
-    /// When the service proposes to cancel the order: at `expires_at`, or `unpaid_age_micros` after its creation, whichever is
-    /// earlier. `None` if the order has no deadline: something is captured, authorized or shipped, or nothing is due or left
-    /// to ship. An order that may be shipped unpaid expires only at its own `expires_at`.
+    /// When the service proposes to cancel the order: at `expires_at`, or `unpaid_age_micros` after its creation,
+    /// whichever is earlier. `None` if something is captured, authorized or shipped, if nothing is due, or if nothing
+    /// is left to ship. An order that may be shipped unpaid expires only at its own `expires_at`.
     pub fn deadline(&self, unpaid_age_micros: Option<i64>) -> Option<Timestamp> {
         let age = unpaid_age_micros.filter(|_| !self.ship_unpaid);
         let aged = age.and_then(|age| Timestamp::from_micros(self.created_at.micros().checked_add(age)?));
-        // Most orders have neither, and every append asks.
+        // Every append calls this function, and most orders have no deadline of either kind. So this cheap check
+        // comes first.
         let deadline = self.expires_at.into_iter().chain(aged).min()?;
         let units = self.units();
         let is_open =

@@ -1,4 +1,5 @@
-//! The order as JSON, as projections contain it. [`crate::order`] defines its members; `serde` reads it.
+//! Writes the order as JSON, in the form that projections contain. [`crate::order`] defines the members, and `serde`
+//! reads them.
 
 use crate::json::JsonWriter;
 use crate::order::Order;

@@ -1,5 +1,5 @@
-//! A line of an order with its counters. [`crate::order`] contains the lines; [`crate::guard`] and the fold find the units that
-//! an event concerns here.
+//! A line of an order with its counters. [`crate::order`] contains the lines. [`crate::guard`] and [`crate::fold`] use
+//! this module to find the units that an event concerns.
 
 use std::borrow::Cow;
 
@@ -9,12 +9,12 @@ use crate::lines::{LineId, LineItem, LineQuantity, Sku, line_id};
 use crate::money::{Amount, Quantity};
 use crate::value::Text;
 
-/// A line of an order, with how many of its units were cancelled, shipped, delivered and returned.
+/// A line of an order, with the numbers of its cancelled, shipped, delivered and returned units.
 ///
-/// Always `cancelled + shipped ≤ quantity` and `returned ≤ delivered ≤ shipped`.
+/// The counters always satisfy `cancelled + shipped ≤ quantity` and `returned ≤ delivered ≤ shipped`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OrderLine {
-    /// The client's id of the line. If absent, the line's place is its id ([`line_ids`]).
+    /// The client's id of the line. If absent, the id is the number of the line ([`line_ids`]).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub line_id: Option<LineId>,
     /// The product.
@@ -27,7 +27,7 @@ pub struct OrderLine {
     /// The price of one unit, in minor units. Absent only if a v0 producer stated a total without prices.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unit_price: Option<Amount>,
-    /// Units that will not be shipped.
+    /// Units that were cancelled, and so will not be shipped.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub cancelled: u32,
     /// Units that were shipped.
@@ -61,7 +61,7 @@ impl OrderLine {
         self.delivered.saturating_sub(self.returned)
     }
 
-    /// Units that the customer pays for: neither cancelled nor returned.
+    /// Units that are neither cancelled nor returned. The customer pays for these units.
     pub fn remaining(&self) -> u32 {
         self.quantity.get().saturating_sub(self.cancelled).saturating_sub(self.returned)
     }
@@ -85,12 +85,13 @@ impl From<&LineItem> for OrderLine {
     }
 }
 
-/// The ids of the lines, in order: the client's, or else the place of the line.
+/// The id of each line, in the order of the lines: the client's id, or otherwise the number of the line.
 pub fn line_ids(lines: &[OrderLine]) -> impl Iterator<Item = Cow<'_, str>> {
     lines.iter().enumerate().map(|(index, line)| line_id(line.line_id.as_ref(), index))
 }
 
-/// Finds lines by their ids. Searches on from the line that was found last, because clients name lines in their order.
+/// Finds lines by their ids. Each search starts after the line that was found last, because clients usually name lines
+/// in order.
 pub(crate) struct LineFinder<'a> {
     lines: &'a [OrderLine],
     next: usize,
@@ -101,7 +102,7 @@ impl<'a> LineFinder<'a> {
         Self { lines, next: 0 }
     }
 
-    /// The index of the line.
+    /// The index of the line with this id.
     pub(crate) fn find(&mut self, id: &str) -> Option<usize> {
         let indexes = (self.next..self.lines.len()).chain(0..self.next);
         let found = LineId::find(indexes.map(|index| (index, self.lines[index].line_id.as_ref())), id)?;
@@ -110,8 +111,9 @@ impl<'a> LineFinder<'a> {
     }
 }
 
-/// The units that an event concerns, as index and count: the given ones, or else all that `available` counts. `None` if a given
-/// line does not exist.
+/// Converts the units that an event concerns to pairs of a line's index and a number of units. If the event names no
+/// units, it concerns all units that `available` counts. Returns `None` if the event names a line that does not
+/// exist.
 pub(crate) fn units(
     lines: &[OrderLine],
     given: Option<&[LineQuantity]>,
@@ -125,7 +127,7 @@ pub(crate) fn units(
     given.iter().map(|line| Some((finder.find(line.line_id.as_str())?, line.quantity.get()))).collect()
 }
 
-/// The units as events and shipments write them.
+/// Converts pairs of a line's index and a number of units to the form that events and shipments contain.
 pub(crate) fn line_quantities(lines: &[OrderLine], units: &[(usize, u32)]) -> Vec<LineQuantity> {
     let quantity = |(index, count): &(usize, u32)| {
         let id = line_id(lines[*index].line_id.as_ref(), *index);

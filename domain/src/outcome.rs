@@ -1,4 +1,5 @@
-//! What happened to an accepted event, and the receipt that shows it. The consumer stores outcomes; the API shows receipts.
+//! What happened to an accepted event, and the receipt that reports it. The consumer stores outcomes, and the API
+//! returns receipts.
 
 use serde::{Deserialize, Serialize};
 
@@ -21,14 +22,14 @@ pub enum Outcome {
     Rejected {
         /// The code of the rule.
         reason: RejectReason,
-        /// The rule in one sentence.
+        /// Describes the rule in one sentence.
         detail: String,
-        /// The version of the order when the event was judged; 0 if there was no order. `None` for a discarded event, and
-        /// in outcomes that older versions of this program stored.
+        /// The version of the order when the event was judged, or 0 if there was no order. `None` for a discarded
+        /// event, and in outcomes that older versions of this program stored.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         at_version: Option<u64>,
-        /// The guard that the event failed, and the numbers that it compared. `None` if another rule refused the event, and in
-        /// outcomes that older versions of this program stored.
+        /// The guard that the event failed, and the numbers that the guard compared. `None` if another rule refused the
+        /// event, and in outcomes that older versions of this program stored.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         violation: Option<Box<Violation>>,
     },
@@ -36,16 +37,16 @@ pub enum Outcome {
     Parked {
         /// The code of the reason.
         reason: ParkReason,
-        /// What is wrong, in one sentence.
+        /// Describes what is wrong, in one sentence.
         detail: String,
     },
 }
 
-/// The `state` of a receipt: its [`Outcome`] without details, or `accepted` while the event has no outcome.
+/// The `state` of a receipt. This is the [`Outcome`] without details, or `accepted` while the event has no outcome.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ReceiptState {
-    /// The event is stored durably and in flight.
+    /// The event is stored durably, and is in flight.
     Accepted,
     /// The event is in the order's log.
     Recorded,
@@ -55,7 +56,7 @@ pub enum ReceiptState {
     Parked,
 }
 
-/// What a client can ask about an accepted event.
+/// The information about an accepted event that a client can request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Receipt {
     /// The order of the event.
@@ -64,16 +65,17 @@ pub struct Receipt {
     pub event_id: EventId,
     /// The type of the event.
     pub event_type: EventType,
-    /// What happened to the event; `None` while it is in flight.
+    /// What happened to the event, or `None` while the event is in flight.
     pub outcome: Option<Outcome>,
-    /// The hash of the request that proposed the event, if it had an idempotency key. Not shown to clients.
+    /// The hash of the request that proposed the event, if the request had an idempotency key. Clients do not see this
+    /// hash.
     pub request_hash: Option<String>,
-    /// The message whose handling led to the outcome, if known. Not shown to clients.
+    /// The id of the message that was handled with this outcome, if known. Clients do not see this id.
     pub message: Option<String>,
 }
 
 impl Receipt {
-    /// The receipt of an event with this outcome; `None` while it is in flight.
+    /// The receipt of an event with this outcome, or with `None` while the event is in flight.
     pub fn of(envelope: &Envelope, outcome: Option<Outcome>) -> Self {
         Self {
             order_id: envelope.order_id.clone(),
@@ -85,7 +87,7 @@ impl Receipt {
         }
     }
 
-    /// The state to show.
+    /// The state that the receipt shows.
     pub fn state(&self) -> ReceiptState {
         match &self.outcome {
             None => ReceiptState::Accepted,
@@ -111,7 +113,7 @@ impl Receipt {
         }
     }
 
-    /// Why the event was not recorded: the code and the sentence.
+    /// Why the event was not recorded: the code of the reason, and the sentence that describes it.
     pub fn reason(&self) -> Option<(&'static str, &str)> {
         match &self.outcome {
             Some(Outcome::Rejected { reason, detail, .. }) => Some((reason.as_str(), detail)),

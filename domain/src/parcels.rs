@@ -5,13 +5,13 @@ use serde::{Deserialize, Serialize};
 use crate::lines::LineQuantity;
 use crate::value::Text;
 
-/// Where a shipment is.
+/// The progress of a shipment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ShipmentState {
-    /// On its way.
+    /// The shipment is on its way.
     Shipped,
-    /// Delivered to the customer.
+    /// The shipment is delivered to the customer.
     Delivered,
 }
 
@@ -28,17 +28,17 @@ pub struct Shipment {
     pub tracking_number: Option<Text<128>>,
     /// The units in the shipment.
     pub items: Vec<LineQuantity>,
-    /// Where the shipment is.
+    /// The progress of the shipment.
     pub state: ShipmentState,
 }
 
-/// How far a return is.
+/// The progress of a return.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ReturnState {
-    /// The customer asked for it.
+    /// The customer requested the return.
     Requested,
-    /// The goods are back.
+    /// The goods have arrived.
     Received,
 }
 
@@ -50,9 +50,9 @@ pub struct Return {
     /// The reason.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<Text<500>>,
-    /// The units to return, or the returned units.
+    /// The units that the customer asked to return. Once the goods have arrived, the units that were returned.
     pub items: Vec<LineQuantity>,
-    /// How far the return is.
+    /// The progress of the return.
     pub state: ReturnState,
 }
 
@@ -64,4 +64,18 @@ pub struct Hold {
     /// The reason.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<Text<500>>,
+}
+
+/// Chooses the id of a shipment or return to which the client gave none: its number, or the next number that is not
+/// taken. `earlier` is the number of earlier shipments or returns.
+pub(crate) fn free_number<const MAX: usize>(
+    earlier: usize,
+    is_taken: impl Fn(&Text<MAX>) -> bool,
+) -> Text<MAX> {
+    let number = |number: usize| Text::parse(&number.to_string()).expect("a number is a short, visible text");
+    // The range contains `earlier + 1` numbers, and at most `earlier` of them are taken. So at least one number is free.
+    (earlier + 1..=2 * earlier + 1)
+        .map(number)
+        .find(|id| !is_taken(id))
+        .unwrap_or_else(|| number(earlier + 1))
 }

@@ -1,19 +1,21 @@
-//! An order as it was: its log, folded up to a version or a time. The readers behind the API call it.
+//! An order in an earlier state: its log, folded up to a version or a time. The code that reads orders for the API
+//! calls this module.
 
 use crate::fold::FoldError;
 use crate::order::Order;
 use crate::recorded::RecordedEvent;
 use crate::value::Timestamp;
 
-/// A moment in the past of an order.
+/// The moment in the history of an order at which a reader wants to see the order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AsOf {
-    /// Right after the event of this version.
+    /// Right after the event with this version.
     Version(u64),
-    /// After the last version that was recorded at this time or earlier.
+    /// Right after the last version that was recorded at this time or earlier.
     ///
-    /// If a clock was set back, a version may have an earlier time than its predecessor. A version includes all its
-    /// predecessors, so the log is always folded to the end, to find the last such version.
+    /// If a clock was set back, a version may have an earlier time than its predecessor. So a version with a later
+    /// time does not end the search: the log is always folded to its end to find the last version with a suitable
+    /// time.
     Time(Timestamp),
 }
 
@@ -21,26 +23,26 @@ pub enum AsOf {
 #[derive(Debug)]
 pub struct Past {
     as_of: AsOf,
-    /// The order after all events so far.
+    /// The order after all events that were folded so far.
     folded: Option<Order>,
-    /// The order at the moment, if the latest event came after it.
+    /// A copy of the order from before it was changed by events after the requested moment.
     reached: Option<Order>,
-    /// Whether the latest event came before the moment.
+    /// Whether the event that was folded last happened at the requested moment or before.
     is_part: bool,
 }
 
 impl Past {
-    /// Starts with an empty log.
+    /// Starts with an empty log, for the given moment.
     pub fn new(as_of: AsOf) -> Self {
         Self { as_of, folded: None, reached: None, is_part: false }
     }
 
-    /// The version of the latest folded event; 0 if there is none.
+    /// The version of the event that was folded last, or 0 if there is none.
     pub fn version(&self) -> u64 {
         self.folded.as_ref().map_or(0, |order| order.version)
     }
 
-    /// Whether later events cannot change the result.
+    /// Whether the requested version is reached, so that later events of the log need not be folded.
     pub fn is_complete(&self) -> bool {
         matches!(self.as_of, AsOf::Version(version) if self.version() >= version)
     }
@@ -59,7 +61,8 @@ impl Past {
         Ok(())
     }
 
-    /// The order as it was, once its log is folded. `None` if the order did not exist then, or has no such version.
+    /// The order at the requested moment, after the whole log was folded. `None` if the order did not exist then, or if
+    /// it does not have the requested version.
     pub fn order(self) -> Option<Order> {
         let order = if self.is_part { self.folded } else { self.reached };
         order.filter(|order| match self.as_of {

@@ -5,11 +5,11 @@ use serde::{Deserialize, Serialize};
 use crate::money::Amount;
 use crate::value::{Text, is_false};
 
-/// A payment, with how much of it was captured and refunded. Always `refunded ≤ captured`, and `captured ≤ authorized` for an
-/// authorized payment.
+/// A payment, with its captured and refunded amounts. Always `refunded ≤ captured`. For an authorized payment, always
+/// `captured ≤ authorized`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Payment {
-    /// The id of the payment at the payment provider. Absent if a v0 producer stated none.
+    /// The id of the payment at the payment provider. Absent if a v0 producer sent no id.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub payment_id: Option<Text<128>>,
     /// The means of payment.
@@ -49,12 +49,12 @@ impl Payment {
 /// A refund.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Refund {
-    /// The id of the refund at the payment provider. Absent if a v0 producer stated none.
+    /// The id of the refund at the payment provider. Absent if a v0 producer sent no id.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refund_id: Option<Text<128>>,
     /// The amount.
     pub amount: Amount,
-    /// The payment that was refunded, if the event stated it.
+    /// The payment that was refunded, if the event names one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub payment_id: Option<Text<128>>,
     /// The reason.

@@ -1,4 +1,4 @@
-//! Predicts the result of redriving a parked sequence. The API shows it, and a dry run of a redrive returns it.
+//! Predicts the result of redriving a parked sequence. The API returns the prediction, also for a dry run of a redrive.
 
 use crate::dead_letter::DeadLetter;
 use crate::decode::DecodeError;
@@ -12,23 +12,24 @@ use crate::reasons::RejectReason;
 use crate::recorded::RecordedEvent;
 use crate::value::Timestamp;
 
-/// What redriving a dead letter would lead to.
+/// The predicted result of redriving a dead letter.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Prediction {
-    /// The event would be recorded, as this version.
+    /// The event would be recorded with this version.
     WouldRecord(u64),
-    /// The event is recorded already, as this version.
+    /// The event is already recorded with this version.
     AlreadyRecorded(u64),
-    /// The rules would refuse the event, after the events of the preceding dead letters.
+    /// The rules would refuse the event, once the events of the preceding dead letters are handled.
     Illegal(Refusal),
-    /// The dead letter still cannot be decoded, and would be parked again.
+    /// The dead letter still cannot be decoded, so it would be parked again.
     Unreadable(DecodeError),
-    /// The dead letter would be parked again, because it follows one that would be parked again.
+    /// An earlier dead letter of the sequence would be parked again, so this dead letter would be parked again too.
     FollowsParked,
 }
 
-/// Predicts the result of redriving `letters`: a parked sequence in order, or one dead letter without an order.
-/// `outcomes` contains the final outcomes of those events that have one.
+/// Predicts the result of redriving each of `letters`. They are the dead letters of a parked sequence, in order, or
+/// one dead letter that belongs to no order. `outcomes` contains the outcomes of those events that already have a
+/// final one.
 pub fn predict(
     order: Option<&Order>,
     outcomes: &[(EventId, Outcome)],

@@ -1,4 +1,4 @@
-//! Why an event was not recorded: the codes in outcomes, receipts and dead letters.
+//! The reasons why an event was not recorded, as codes in outcomes, receipts and dead letters.
 
 use serde::{Deserialize, Serialize};
 
@@ -10,12 +10,12 @@ pub enum RejectReason {
     IllegalTransition,
     /// The order is not at the version that the event expects.
     VersionMismatch,
-    /// An operator discarded the event's dead letter; the detail is the operator's reason.
+    /// An operator discarded the event's dead letter. The detail is the reason that the operator gave.
     Discarded,
 }
 
 impl RejectReason {
-    /// The reason as receipts write it.
+    /// The code of the reason in receipts.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::IllegalTransition => "illegal_transition",
@@ -33,11 +33,11 @@ pub enum ParkReason {
     Malformed,
     /// The `type` of the event is unknown.
     UnknownType,
-    /// The `schema_version` is newer than this program.
+    /// This program does not support the `schema_version` of the event, which is too new.
     UnknownSchema,
-    /// The data of the event breaks a rule of its type.
+    /// The data of the event breaks a rule for events of its type.
     Invalid,
-    /// The message was received as often as the queue allows, and failed each time.
+    /// The message was received as often as the queue allows, and handling failed each time.
     TriesExhausted,
     /// The message follows a parked event of its order.
     BehindParked,
@@ -54,12 +54,12 @@ impl ParkReason {
         Self::BehindParked,
     ];
 
-    /// The inverse of [`ParkReason::as_str`].
+    /// The reason whose code [`ParkReason::as_str`] returns is `name`.
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|reason| reason.as_str() == name)
     }
 
-    /// The reason as receipts and dead letters write it.
+    /// The code of the reason in receipts and dead letters.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Malformed => "malformed",

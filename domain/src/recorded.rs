@@ -1,4 +1,4 @@
-//! An entry of an order's log: an event with its version. The consumer appends entries, and readers fold them.
+//! An entry of an order's log: an event with its version. The consumer appends the entries, and readers fold them.
 
 use serde::ser::SerializeStruct;
 use serde::{Deserialize, Serialize, Serializer};
@@ -11,13 +11,13 @@ use crate::repair::Repaired;
 use crate::value::Timestamp;
 use crate::wording;
 
-/// An event in an order's log. Its JSON is that of the envelope, preceded by `version`, `recorded_at` and, for a
-/// repaired event, `repaired`.
+/// An event in an order's log. Its JSON contains `version`, `recorded_at`, `repaired` if the event was repaired, and
+/// then the members of the envelope.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RecordedEvent {
-    /// The version of the order after this event, from 1.
+    /// The version of the order after this event. The first version is 1.
     pub version: u64,
-    /// When it was recorded, by the consumer's clock.
+    /// When the event was recorded, according to the consumer's clock.
     pub recorded_at: Timestamp,
     /// The repairs of the dead letter that contained the event, if it was repaired.
     pub repaired: Option<Box<Repaired>>,
@@ -26,7 +26,7 @@ pub struct RecordedEvent {
 }
 
 impl RecordedEvent {
-    /// Reads a log entry; older schema versions are upcast.
+    /// Reads a log entry, and upcasts an entry of an older schema version.
     pub fn decode(entry: &[u8], default_currency: Currency) -> Result<Self, DecodeError> {
         #[derive(Deserialize)]
         struct EntryMembers {
@@ -37,6 +37,16 @@ impl RecordedEvent {
         let EntryMembers { version, recorded_at, repaired } = serde_json::from_slice(entry)
             .map_err(|error| DecodeError::Malformed(wording::json_error(&error)))?;
         Ok(Self { version, recorded_at, repaired, envelope: Envelope::decode(entry, default_currency)? })
+    }
+
+    /// Removes the parts of the event that a reader must not see. `operates` states whether the reader is an operator.
+    pub fn conceal(&mut self, operates: bool) {
+        if let Some(repaired) = self.repaired.as_mut().filter(|_| !operates) {
+            // The original body of the repaired dead letter may contain anything, including data of other customers.
+            repaired.original = None;
+        }
+        // The request hash is removed, because a reader could use it to test guesses about what a client sent.
+        self.envelope.request_hash = None;
     }
 
     /// The log entry as JSON.

@@ -1,12 +1,12 @@
-//! The repairs of a dead letter. They are kept with the dead letter, and with the event that it becomes, together with
-//! the original body.
+//! The repairs of a dead letter, which are stored with the dead letter and its original body. Once the repaired event
+//! is recorded, its log entry contains the repairs too.
 
 use serde::{Deserialize, Serialize};
 
 use crate::body::MessageBody;
 use crate::value::Timestamp;
 
-/// The maximum number of repairs that a dead letter lists: the first one and the latest ones.
+/// The maximum number of repairs that a dead letter lists. The list keeps the first repair and the latest ones.
 pub(crate) const MAX_REPAIRS: usize = 20;
 
 /// One repair: an operator replaced the body of a dead letter.
@@ -19,12 +19,12 @@ pub struct Repair {
     pub by: Option<String>,
 }
 
-/// The repairs of the dead letter that became a recorded event.
+/// The repairs of the dead letter from which an event was recorded.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Repaired {
     /// The id of the dead letter.
     pub dead_letter: String,
-    /// The repairs of the dead letter, oldest first. Empty if an older version of this program repaired it.
+    /// The repairs of the dead letter, oldest first. Empty if an older version of this program made the repair.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub repairs: Vec<Repair>,
     /// The SHA-256 of the original body, in hexadecimal digits.
@@ -34,7 +34,7 @@ pub struct Repaired {
     pub original: Option<MessageBody>,
 }
 
-/// Reads the JSON in an attribute of a replayed message.
+/// Reads the JSON in a message attribute of a replay.
 impl std::str::FromStr for Repaired {
     type Err = serde_json::Error;
 

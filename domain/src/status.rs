@@ -1,11 +1,11 @@
-//! The words for the state of an order. Each is a pure function of the order's counters ([`crate::order`] derives them), and
-//! readers see and filter by them.
+//! The statuses of an order. Each is a pure function of the order's counters ([`crate::order`] derives them). Readers
+//! see the statuses and filter by them.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// Defines an enum of words, with the functions that convert it.
+/// Defines an enum with one variant for each word of a status, and functions that convert between variants and words.
 macro_rules! words {
     ($summary:literal $name:ident { $($variant:ident $word:literal $meaning:literal)* }) => {
         #[doc = $summary]
@@ -18,19 +18,19 @@ macro_rules! words {
             /// Every word.
             pub const ALL: [Self; [$($word),*].len()] = [$(Self::$variant),*];
 
-            /// The inverse of `as_str`.
+            /// The variant whose word is `name`.
             pub fn from_name(name: &str) -> Option<Self> {
                 Self::ALL.into_iter().find(|word| word.as_str() == name)
             }
 
-            /// The word as readers see it.
+            /// The word that readers see.
             pub fn as_str(self) -> &'static str {
                 match self {
                     $(Self::$variant => $word,)*
                 }
             }
 
-            /// What the word means, in one sentence.
+            /// The meaning of the word, in one sentence.
             pub fn meaning(self) -> &'static str {
                 match self {
                     $(Self::$variant => $meaning,)*
@@ -50,8 +50,8 @@ words! {
     "The status of an order, in one word."
     OrderStatus {
         Pending "pending" "The order is not confirmed yet."
-        Confirmed "confirmed" "The order is confirmed and nothing was shipped; its total is not captured, or is 0."
-        Paid "paid" "The order is confirmed and nothing was shipped; its total is captured."
+        Confirmed "confirmed" "The order is confirmed and nothing was shipped. Its total is not captured, or is 0."
+        Paid "paid" "The order is confirmed and nothing was shipped. Its total is captured."
         PartiallyShipped "partially_shipped" "Some units were shipped, and others are left to ship."
         Shipped "shipped" "All units were shipped, and not all of them are delivered."
         Delivered "delivered" "All units are delivered, and not all of them are returned."

@@ -1,15 +1,16 @@
-//! Upcasts events in schema version 0 to the current version. `envelope` calls it for messages without
+//! Upcasts events of schema version 0 to the current version. `envelope` calls this module for messages without
 //! `schema_version`.
 //!
-//! Schema version 0 comes from an article about order processing with SQS and Lambda, so its producers may already exist. A
-//! message has `type`, `data`, `timestamp` and `correlation_id`:
+//! Schema version 0 comes from an article about order processing with SQS and Lambda, so producers of that version may
+//! already exist. A message has `type`, `data`, `timestamp` and `correlation_id`:
 //!
-//! - `order_created {order_id, customer_id, items, total}`: without currency, so a configured default applies. The article
-//!   does not define the shape of an item: it may be a SKU or an object; see [`upcast_v0`] for the names it may have.
+//! - `order_created {order_id, customer_id, items, total}`: without currency, so a configured default applies. The
+//!   article does not define the shape of an item: it may be a SKU or an object; see [`upcast_v0`] for the accepted
+//!   names of members.
 //! - `order_updated {order_id, status}`: becomes the event that leads to that status.
 //!
-//! Amounts are integers in the minor unit, as everywhere. A decimal amount is refused, and its message parked: if
-//! `99.99` were accepted, `100` could mean one unit or a hundred.
+//! Amounts are integers in the minor unit, as in every schema version. A decimal amount is refused, and the message is
+//! parked. If `99.99` were accepted, it would be unclear whether `100` means 1.00 or 100.00.
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -26,13 +27,13 @@ use crate::upcast_v1::{CreatedV1, is_of_version_1, upcast_v1};
 use crate::value::{InvalidValue, Text};
 use crate::wording::{shown, value_error};
 
-/// Upcasts the event in a message without `schema_version`. A type that schema version 0 does not define is decoded as in
-/// version 1, or else as in the current version.
+/// Upcasts the event in a message without `schema_version`. An event whose type schema version 0 does not define is
+/// decoded as in version 1, or as in the current version if version 1 lacks the type too.
 ///
 /// The members of an order line may have these names: `sku`, `product_id`, `item_id`, `id` or `name`; `quantity` or
-/// `qty` (default 1); `unit_price` or `price` (optional). A `total` in the message is used unchanged, because it may
-/// include costs that the order lines do not show, such as shipping. A missing total is computed, which requires a
-/// price on every order line.
+/// `qty` (default 1); `unit_price` or `price` (optional). If the message has a `total`, it is used unchanged, because
+/// it may include costs that the order lines do not show, such as shipping. A missing total is computed, which requires
+/// a price on every order line.
 pub(crate) fn upcast_v0(
     event_type: &str,
     data: &RawValue,
@@ -134,7 +135,7 @@ fn updated(data: &Value) -> Result<Event, DecodeError> {
     })
 }
 
-/// The value of the first of `names` that is present and not null.
+/// The value of the first member of `names` that is present and not null.
 fn present<'a>(data: &'a Value, names: &[&str]) -> Option<&'a Value> {
     names.iter().filter_map(|name| data.get(name)).find(|value| !value.is_null())
 }

@@ -1,9 +1,9 @@
-//! Upcasts events in schema version 1 to the current version. `envelope` calls it, also for those messages in version 0 that are
-//! written as in version 1.
+//! Upcasts events of schema version 1 to the current version. `envelope` calls this module, also for messages of
+//! version 0 that have the format of version 1.
 //!
-//! Version 1 had nine kinds of event and one status instead of counters. A payment made the order paid and a refund made it
-//! refunded, whatever the amount, so these events become events that settle. A total was stated, and could differ from the
-//! lines; the difference becomes an adjustment.
+//! Version 1 had nine kinds of event, and each order had one status but no counters. A payment made the order paid,
+//! and a refund made it refunded, whatever the amount. So payments and refunds of version 1 become events that
+//! settle. The total in an event could differ from the sum of the lines. This difference becomes an adjustment.
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -20,7 +20,7 @@ use crate::metadata::Metadata;
 use crate::money::{Amount, Currency, SignedAmount};
 use crate::value::Text;
 
-/// The id of the adjustment that stands for the difference between a stated total and the lines.
+/// The id of the adjustment that makes up the difference between a stated total and the sum of the lines.
 const STATED_TOTAL: &str = "stated_total";
 
 /// Data of `order_created` in version 1.
@@ -55,7 +55,7 @@ impl From<CreatedV1> for Created {
     }
 }
 
-/// The adjustment that makes the lines add up to the total.
+/// The adjustment that makes up the difference between the stated total and the sum of the lines. Empty if they are equal.
 fn stated_total(items: &LineItems, total: Amount) -> Adjustments {
     let difference = total.minor() - items.total().minor();
     if difference == 0 {
@@ -105,14 +105,16 @@ struct RefundedV1 {
     amount: Option<Amount>,
 }
 
-/// Upcasts the event of this type and data. Members that version 1 did not have are ignored, as version 1 ignored them.
+/// Upcasts the event of this type with this data. Members that version 1 did not define are ignored, as version 1
+/// itself ignored them.
 pub(crate) fn upcast_v1(event_type: &str, data: &RawValue) -> Result<Event, DecodeError> {
     let Some(kind) = EventType::from_name(event_type).filter(|kind| is_of_version_1(*kind)) else {
         return Err(DecodeError::UnknownType(event_type.to_owned()));
     };
     Ok(match kind {
         EventType::Created => Event::Created(typed::<CreatedV1>(data)?.into()),
-        // The lines replaced a stated total too.
+        // In version 1, an amendment replaced the stated total too. So the adjustment that made up the difference is
+        // removed.
         EventType::Amended => typed(data).map(|AmendedV1 { items }| {
             let adjustments = Some(Adjustments::default());
             Event::Amended(Amended { items: Some(items), adjustments, ..Amended::default() })

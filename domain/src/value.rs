@@ -1,17 +1,17 @@
-//! Small value types. Each is parsed once and cannot hold an invalid value afterwards. Used by all crates.
+//! Small value types, which all crates use. A value is parsed once, and is always valid afterwards.
 
 use std::fmt;
 
 use chrono::{DateTime, Datelike, SecondsFormat, Timelike, Utc};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-/// Why a value was refused: the kind of value, and the rule that it breaks.
+/// Why a value was refused: the kind of value, and the broken rule.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{what} {rule}")]
 pub struct InvalidValue {
-    /// The kind of value, in words for users: `order id`, `quantity`, …
+    /// The kind of value, in words that users understand: `order id`, `quantity`, …
     pub what: &'static str,
-    /// The rule, as it follows the kind in a sentence: `must be 1–64 characters of [A-Za-z0-9_-]`.
+    /// The rule, as the end of a sentence that begins with the kind: `must be 1–64 characters of [A-Za-z0-9_-]`.
     pub rule: String,
 }
 
@@ -22,7 +22,8 @@ impl InvalidValue {
     }
 }
 
-/// Checks free text: 1 to `max` characters, not all blank, and no control characters except tab and newline.
+/// Checks free text: 1 to `max` characters, at least one of which is not blank, and no control characters except tab
+/// and newline.
 pub(crate) fn check_text(what: &'static str, text: &str, max: usize) -> Result<(), InvalidValue> {
     let control = |c: char| c.is_control() && c != '\n' && c != '\t';
     if text.trim().is_empty() || text.chars().count() > max || text.chars().any(control) {
@@ -34,13 +35,14 @@ pub(crate) fn check_text(what: &'static str, text: &str, max: usize) -> Result<(
     Ok(())
 }
 
-/// Checks a name, which is text without tab and newline.
+/// Checks a name, which is free text without tabs and newlines.
 pub(crate) fn check_name(what: &'static str, text: &str, max: usize) -> Result<(), InvalidValue> {
     check_text(what, if text.contains(['\n', '\t']) { "" } else { text }, max)
 }
 
-/// Parses an id or a name from a client, and refuses surrounding blanks: a client that adds them by mistake would not
-/// find the order without them. The types themselves allow blanks, because logs may already contain such values.
+/// Parses an id or a name from a client, and refuses blanks at its beginning and end. A client that added blanks by
+/// mistake could not find the order by the id without them. The types of ids allow such blanks, because logs may
+/// already contain them.
 pub fn without_blanks<T>(
     text: &str,
     parse: impl FnOnce(&str) -> Result<T, InvalidValue>,
@@ -52,7 +54,8 @@ pub fn without_blanks<T>(
     Ok(value)
 }
 
-/// Implements the string conversions and serde of a newtype over a string with `parse`.
+/// Implements conversion to and from strings, and serde, for a newtype over a string. The type must have a function
+/// `parse`.
 macro_rules! string_value {
     ($type:ident) => {
         impl std::fmt::Display for $type {
@@ -81,8 +84,8 @@ macro_rules! string_value {
 }
 pub(crate) use string_value;
 
-/// Reads an integer. JSON has only one kind of number, so `450.0` and `1e3` are integers too. A number that does not fit becomes
-/// the smallest or largest `i64`, which no value type accepts.
+/// Reads an integer. JSON has only one kind of number, so `450.0` and `1e3` are integers, too. A number outside the
+/// range of `i64` becomes the smallest or largest `i64`, which no value type accepts.
 pub(crate) fn integer<'de, D: Deserializer<'de>>(deserializer: D) -> Result<i64, D::Error> {
     struct Integer;
 
@@ -109,7 +112,8 @@ pub(crate) fn integer<'de, D: Deserializer<'de>>(deserializer: D) -> Result<i64,
     deserializer.deserialize_i64(Integer)
 }
 
-/// The number as an integer, if it has no fraction. Beyond the range of `i64`, the smallest or largest `i64`.
+/// The number as an integer, or `None` if it has a fraction. A number outside the range of `i64` becomes the smallest
+/// or largest `i64`.
 pub fn whole(number: f64) -> Option<i64> {
     (number.fract() == 0.0).then_some(number as i64)
 }
@@ -119,7 +123,7 @@ pub fn whole(number: f64) -> Option<i64> {
 pub struct Text<const MAX: usize>(String);
 
 impl<const MAX: usize> Text<MAX> {
-    /// Parses a text. An error contains the rule.
+    /// Parses free text. The error states the rule for free text.
     pub fn parse(text: &str) -> Result<Self, InvalidValue> {
         check_text("text", text, MAX)?;
         Ok(Self(text.to_owned()))
@@ -143,30 +147,30 @@ impl<'de, const MAX: usize> Deserialize<'de> for Text<MAX> {
     }
 }
 
-/// A point in time, UTC, to the microsecond.
+/// A point in time in UTC, with microsecond precision.
 ///
-/// A time is written as RFC 3339 with `Z`, and read as RFC 3339 with any offset, whose colon is optional, as in
-/// `+0000`. A time without offset means UTC: v0 producers send the result of Python's `datetime.utcnow().isoformat()`,
-/// which has none.
+/// A time is written as RFC 3339 with `Z`. It is read as RFC 3339 with any offset, and the colon in the offset is
+/// optional, as in `+0000`. A time without an offset means UTC, because v0 producers send the result of Python's
+/// `datetime.utcnow().isoformat()`, which has no offset.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Timestamp(DateTime<Utc>);
 
 impl Timestamp {
-    /// The time `at`, truncated to the microsecond.
+    /// The time `at`, truncated to microseconds.
     pub fn new(at: DateTime<Utc>) -> Self {
         Self(DateTime::from_timestamp_micros(at.timestamp_micros()).unwrap_or(at))
     }
 
-    /// Parses an RFC 3339 time. Without an offset it is UTC.
+    /// Parses an RFC 3339 time. A time without an offset is in UTC.
     pub fn parse(text: &str) -> Result<Self, InvalidValue> {
         Self::zoned(text).or_else(|| Self::zoned(&format!("{text}Z"))).ok_or_else(Self::refusal)
     }
 
-    /// Parses an RFC 3339 time that must have an offset. The API uses this parser, because a client can correct an
-    /// ambiguous time.
+    /// Parses an RFC 3339 time that must have an offset. The API uses this parser, because a time without an offset
+    /// is ambiguous and a client can correct it.
     pub fn parse_with_offset(text: &str) -> Result<Self, InvalidValue> {
         Self::zoned(text).ok_or_else(|| match Self::zoned(&format!("{text}Z")) {
-            Some(_) => InvalidValue::new("timestamp", "must have an offset: Z, or one such as +00:00"),
+            Some(_) => InvalidValue::new("timestamp", "must have an offset, such as Z or +00:00"),
             None => Self::refusal(),
         })
     }
@@ -179,7 +183,7 @@ impl Timestamp {
             let (hours, minutes) = offset.split_at_checked(2).filter(|_| is_offset).ok_or(error)?;
             DateTime::parse_from_rfc3339(&format!("{time}{hours}:{minutes}"))
         });
-        // In UTC, an offset or a leap second may lead outside the years that RFC 3339 can express.
+        // After the conversion to UTC, an offset or a leap second can lead to a year that RFC 3339 cannot express.
         let at = Self::new(parsed.ok()?.to_utc());
         (0..10_000).contains(&at.0.year()).then_some(at)
     }
@@ -204,12 +208,13 @@ impl Timestamp {
         self.0.timestamp_micros()
     }
 
-    /// Appends the time in RFC 3339 with `Z`, with as many decimals as it needs: none, three or six.
+    /// Appends the time in the format of RFC 3339 with `Z`. The fraction of a second has 0, 3 or 6 digits, as few as
+    /// possible.
     pub(crate) fn write_to(self, out: &mut Vec<u8>) {
         let (date, second) = (self.0.date_naive(), self.0.num_seconds_from_midnight());
         let (year, micros) = (date.year(), self.0.timestamp_subsec_micros());
         if !(0..10_000).contains(&year) {
-            // RFC 3339 cannot express this year, so no parser here returned it.
+            // RFC 3339 cannot express this year, so the time does not come from a parser of this module.
             return out.extend_from_slice(self.0.to_rfc3339_opts(SecondsFormat::AutoSi, true).as_bytes());
         }
         let mut text = *b"0000-00-00T00:00:00.000000Z";
@@ -235,7 +240,7 @@ impl Timestamp {
     }
 }
 
-/// Writes the last digits of a number, as many as fit `text`.
+/// Fills `text` with the last decimal digits of `number`.
 fn digits(text: &mut [u8], mut number: u32) {
     for digit in text.iter_mut().rev() {
         *digit = b'0' + (number % 10) as u8;
@@ -263,7 +268,7 @@ impl<'de> Deserialize<'de> for Timestamp {
     }
 }
 
-/// For `skip_serializing_if`: a flag that is not set is not written.
+/// Whether the flag is not set. `skip_serializing_if` uses this function to omit such a flag.
 pub(crate) fn is_false(flag: &bool) -> bool {
     !flag
 }

@@ -1,30 +1,30 @@
-//! Describes in plain words what is wrong with JSON. The errors of `serde` contain Rust's types and whole values of any length,
-//! which do not help people who send or repair messages. The decoder and the API use it.
+//! Describes errors in JSON in plain words. The errors of `serde` contain Rust types and values of any length, which do
+//! not help people who send or repair messages. The decoder and the API use this module.
 
 use std::borrow::Cow;
 
-/// The maximum number of characters that an error repeats from a message. Longer text is truncated.
+/// The maximum number of characters of a message that an error repeats. Longer text is truncated.
 const MAX_SHOWN: usize = 64;
 
-/// Describes a JSON error, with line and column.
+/// Describes a JSON error in plain words, with line and column.
 pub fn json_error(error: &serde_json::Error) -> String {
     let text = error.to_string();
     let (what, place) = parts(error, &text);
     format!("{}{place}", plain(what))
 }
 
-/// Describes a JSON error without line and column, for a caller that reports the path instead.
+/// Describes a JSON error in plain words, without line and column. For callers that report the path of the invalid value.
 pub fn value_error(error: &serde_json::Error) -> String {
     let text = error.to_string();
     plain(parts(error, &text).0).into_owned()
 }
 
-/// Removes the value that was found from a description by [`value_error`], so that only the rule is left.
+/// Removes the invalid value from a description that [`value_error`] made. Only the rule remains.
 pub fn without_value(description: &str) -> &str {
     description.split_once(", not ").map_or(description, |(rule, _)| rule)
 }
 
-/// Truncates a text for an error.
+/// Truncates a text to [`MAX_SHOWN`] characters, so that an error can repeat it.
 pub(crate) fn shown(text: &str) -> Cow<'_, str> {
     match text.char_indices().nth(MAX_SHOWN) {
         Some((end, _)) => format!("{}…", &text[..end]).into(),
@@ -32,7 +32,8 @@ pub(crate) fn shown(text: &str) -> Cow<'_, str> {
     }
 }
 
-/// Splits an error into the sentence and the place at its end. The place is empty if the error has none.
+/// Splits the text of an error into the sentence and the position (line and column) at its end. The position is empty
+/// if the error has none.
 fn parts<'a>(error: &serde_json::Error, text: &'a str) -> (&'a str, &'a str) {
     let place = if error.line() > 0 { text.rfind(" at line ") } else { None };
     text.split_at(place.unwrap_or(text.len()))
@@ -48,8 +49,8 @@ fn plain(what: &str) -> Cow<'_, str> {
     }
     for (kind, rule) in [
         ("missing field ", "is required"),
-        ("duplicate field ", "must be there only once"),
-        ("unknown field ", "is not known here"),
+        ("duplicate field ", "must occur only once"),
+        ("unknown field ", "is not a known member"),
     ] {
         if let Some(rest) = what.strip_prefix(kind) {
             let name = rest.strip_prefix('`').and_then(|rest| rest.split('`').next()).unwrap_or(rest);
@@ -67,21 +68,22 @@ fn plain(what: &str) -> Cow<'_, str> {
 /// Rewords the errors of `serde_json` about syntax.
 fn syntax(what: &str) -> Option<Cow<'_, str>> {
     Some(match what {
-        "expected value" | "expected ident" => "there is no JSON value".into(),
+        "expected value" | "expected ident" => "a JSON value is missing".into(),
         "expected `\"`" | "key must be a string" => "the name of a member must be in double quotes".into(),
         "trailing characters" => "there is more text after the end of the JSON value".into(),
-        "recursion limit exceeded" => "it is nested too deeply".into(),
+        "recursion limit exceeded" => "the JSON is nested too deeply".into(),
         "number out of range" => "a number is too large".into(),
         "lone leading surrogate in hex escape" | "unexpected end of hex escape" => {
             "an escape such as \\ud83d is only half of a character".into()
         }
-        "invalid unicode code point" => "it must be UTF-8".into(),
-        "EOF while parsing a list" => "it ends in the middle of an array".into(),
-        _ => format!("it ends in the middle of {}", what.strip_prefix("EOF while parsing ")?).into(),
+        "invalid unicode code point" => "the JSON must be UTF-8".into(),
+        "EOF while parsing a list" => "the JSON ends in the middle of an array".into(),
+        _ => format!("the JSON ends in the middle of {}", what.strip_prefix("EOF while parsing ")?).into(),
     })
 }
 
-/// Repeats any other error. The errors of our value types are short; an unforeseen error is truncated.
+/// Returns the text of an error that needs no rewording. The errors of our value types are short; a longer text is
+/// truncated.
 fn shown_rule(what: &str) -> Cow<'_, str> {
     match what.char_indices().nth(4 * MAX_SHOWN) {
         Some((end, _)) => format!("{}…", &what[..end]).into(),
@@ -89,7 +91,7 @@ fn shown_rule(what: &str) -> Cow<'_, str> {
     }
 }
 
-/// Describes the value found instead: short values themselves, other values by their type.
+/// Describes the invalid value. Booleans and numbers are repeated; strings, arrays and objects are described by their type.
 fn found_type(found: &str) -> Cow<'_, str> {
     let value = || found.split('`').nth(1).unwrap_or(found);
     match found.split([' ', ',']).next().unwrap_or_default() {
@@ -129,7 +131,7 @@ mod tests {
 
     #[derive(Debug, Deserialize)]
     #[serde(deny_unknown_fields)]
-    #[expect(dead_code, reason = "only the errors matter")]
+    #[expect(dead_code, reason = "the tests read only the errors, and not the fields")]
     struct Probe {
         number: u32,
         texts: Option<Vec<String>>,
@@ -165,12 +167,12 @@ mod tests {
             (r#"{"number":1,"inner":7}"#, "must be an object, not 7"),
             (r#"{"number":1,"choice":"three"}"#, "must be one or two"),
             ("{}", "`number` is required at line 1 column 2"),
-            (r#"{"number":1,"number":1}"#, "`number` must be there only once"),
-            (&format!(r#"{{"{long}":1}}"#), &format!("`{}…` is not known here", &long[..MAX_SHOWN])),
-            ("", "it ends in the middle of a value at line 1 column 0"),
-            ("{", "it ends in the middle of an object"),
-            (r#"{"number":1,"texts":["#, "it ends in the middle of an array"),
-            (r#"{"number":nope}"#, "there is no JSON value"),
+            (r#"{"number":1,"number":1}"#, "`number` must occur only once"),
+            (&format!(r#"{{"{long}":1}}"#), &format!("`{}…` is not a known member", &long[..MAX_SHOWN])),
+            ("", "the JSON ends in the middle of a value at line 1 column 0"),
+            ("{", "the JSON ends in the middle of an object"),
+            (r#"{"number":1,"texts":["#, "the JSON ends in the middle of an array"),
+            (r#"{"number":nope}"#, "a JSON value is missing"),
             ("{number:1}", "the name of a member must be in double quotes"),
             (r#"{"number":1} x"#, "there is more text after the end of the JSON value at line 1 column 14"),
         ] {
@@ -178,7 +180,7 @@ mod tests {
             assert!(error.contains(expected) && error.len() < 300, "{error}");
         }
         assert_eq!(error::<f64>("1e999"), "a number is too large at line 1 column 5");
-        assert!(error::<serde_json::Value>(&"[".repeat(200)).starts_with("it is nested too deeply"));
+        assert!(error::<serde_json::Value>(&"[".repeat(200)).starts_with("the JSON is nested too deeply"));
         assert!(error::<String>(r#""\ud800""#).contains("half of a character"));
     }
 }

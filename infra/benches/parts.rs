@@ -1,8 +1,8 @@
-//! Benchmarks of single parts: the steps of the domain, and the embedded engine in comparison to raw fjall batches of
-//! the same size. Run them with `cargo bench -p infra --features embedded --bench parts`, and append `-- rules` or
-//! `-- engine` to run only a part.
+//! Benchmarks of the domain's rules, and of the embedded engine compared to raw fjall batches of the same size. Run
+//! them with `cargo bench -p infra --features embedded --bench parts`. Append `-- rules` or `-- engine` to run only one
+//! of the two groups.
 
-#![allow(clippy::unwrap_used, reason = "a benchmark that cannot go on has nothing to report")]
+#![allow(clippy::unwrap_used, reason = "a benchmark that fails has no result, so it may panic")]
 
 use domain::{Currency, Envelope, Order, OrderId, RecordedEvent, Timestamp};
 use uuid::Uuid;
@@ -77,7 +77,7 @@ mod rules {
         bencher.counter(ItemsCount::new(1u32)).bench(|| divan::black_box(&envelope).encode());
     }
 
-    #[divan::bench(name = "judge and apply the five events of a life")]
+    #[divan::bench(name = "judge and apply the five events of an order")]
     fn decide(bencher: Bencher<'_, '_>) {
         let events = life();
         bencher.counter(ItemsCount::new(events.len())).bench(|| {
@@ -88,7 +88,7 @@ mod rules {
         });
     }
 
-    #[divan::bench(name = "encode the order that is projected")]
+    #[divan::bench(name = "encode the projection of an order")]
     fn project(bencher: Bencher<'_, '_>) {
         let order = Order::fold(&life()).unwrap().unwrap();
         bencher.counter(ItemsCount::new(1u32)).bench(|| divan::black_box(&order).encode());
@@ -107,7 +107,7 @@ mod engine {
 
     use super::*;
 
-    /// The number of events that 64 busy clients keep in flight.
+    /// The number of events in one batch: as many as 64 busy clients keep in flight.
     const BATCH: usize = 64;
 
     fn open(folder: &TempDir, inline: bool) -> Embedded {
@@ -134,7 +134,7 @@ mod engine {
             .bench_local_values(|events| runtime.block_on(engine.publish(&events)));
     }
 
-    #[divan::bench(name = "record 64 orders: log, list")]
+    #[divan::bench(name = "append the first event of 64 orders to their logs")]
     fn append(bencher: Bencher<'_, '_>) {
         let (folder, runtime) = (TempDir::new().unwrap(), Runtime::new().unwrap());
         let engine = open(&folder, false);
@@ -155,8 +155,8 @@ mod engine {
             .bench_local_values(|appends| runtime.block_on(engine.append(&appends)));
     }
 
-    /// The lower bound for the engine: raw fjall batches.
-    #[divan::bench(name = "fjall: 64 rows of as many bytes", args = [PersistMode::Buffer, PersistMode::SyncData])]
+    /// Writes rows of the same size with raw fjall batches. The engine cannot be faster than that.
+    #[divan::bench(name = "fjall: 64 rows of the same size", args = [PersistMode::Buffer, PersistMode::SyncData])]
     fn raw(bencher: Bencher<'_, '_>, durability: PersistMode) {
         let folder = TempDir::new().unwrap();
         let db = Database::builder(folder.path()).open().unwrap();

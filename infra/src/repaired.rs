@@ -4,10 +4,11 @@
 use domain::{DeadLetter, MessageBody, Repaired};
 use sha2::{Digest, Sha256};
 
-/// The maximum size of an original body that is kept in the event, in bytes. Of a larger body, only the hash is kept.
+/// The maximum size of an original body that is kept in the event, in bytes. If the body is larger, only its hash is
+/// kept.
 const MAX_ORIGINAL: usize = 16 << 10;
-/// The maximum size of original and repaired body together, in bytes. The limit ensures that the event fits into a
-/// DynamoDB item.
+/// The maximum size of the original and the repaired body together, in bytes. The limit ensures that the event fits
+/// into a DynamoDB item.
 const MAX_BOTH: usize = 256 << 10;
 
 /// The repair record of a dead letter, or `None` if the dead letter was not repaired.
@@ -22,7 +23,8 @@ pub(crate) fn repaired(letter: &DeadLetter) -> Option<Repaired> {
     })
 }
 
-fn hex(bytes: &[u8]) -> String {
+/// The bytes in hexadecimal digits.
+pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 

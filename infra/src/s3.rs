@@ -1,9 +1,9 @@
-//! The archive of dead letters in an S3 bucket. It holds each dead letter as it was first parked, which is never
-//! overwritten, and its latest repair.
+//! The archive of dead letters in an S3 bucket. For each dead letter, it keeps the dead letter as it was first parked,
+//! which is never overwritten, and the latest repair.
 //!
 //! | key | holds |
 //! |---|---|
-//! | `failed/{yyyy}/{mm}/{dd}/{id}.json` | the dead letter as it was parked; put once |
+//! | `failed/{yyyy}/{mm}/{dd}/{id}.json` | the dead letter as it was first parked; written once |
 //! | `repaired/{yyyy}/{mm}/{dd}/{id}.json` | the latest repair, with the original body |
 //!
 //! The date is the day on which the message was sent, so that a dead letter has the same key each time it is archived.
@@ -22,7 +22,7 @@ use crate::sdk::{check_reachable, explain};
 /// The maximum number of concurrent reads of objects.
 pub(crate) const CONCURRENCY: usize = 16;
 
-/// A bucket, by its name. Cheap to clone.
+/// A client for the bucket `name`. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Bucket {
     client: Client,
@@ -41,7 +41,7 @@ impl Bucket {
         check_reachable(&format!("the bucket {}", self.name), answer)
     }
 
-    /// Archives a dead letter as it was parked, unless the archive already contains it. Returns its key.
+    /// Archives a dead letter as it was parked, unless the archive already contains it. Returns the key of the object.
     pub(crate) async fn keep(&self, letter: &DeadLetter) -> anyhow::Result<String> {
         let key = key("failed", letter);
         let put = self.client.put_object().bucket(&self.name).key(&key).if_none_match("*");
@@ -53,7 +53,7 @@ impl Bucket {
         }
     }
 
-    /// Archives a repaired dead letter. Returns its key.
+    /// Archives a repaired dead letter. Returns the key of the object.
     pub(crate) async fn keep_repaired(&self, letter: &DeadLetter) -> anyhow::Result<String> {
         let key = key("repaired", letter);
         let put = self.client.put_object().bucket(&self.name).key(&key).content_type("application/json");
@@ -72,8 +72,8 @@ impl Bucket {
     }
 
     /// Calls `each` for every object whose key begins with `prefix`, in the order of keys. `each` gets the key, the
-    /// content or the reason why it cannot be read, and the number of objects. Objects of more than `max_bytes` are not
-    /// read.
+    /// content (or the reason why the content cannot be read), and the total number of objects. Objects of more than
+    /// `max_bytes` are not read.
     pub async fn each_object(
         &self,
         prefix: &str,
@@ -125,8 +125,8 @@ impl Bucket {
     }
 }
 
-/// Checks that the bucket exists and S3 answers. Archiving needs no permission to describe the bucket, so a refusal
-/// counts as ready.
+/// Checks that the bucket exists and S3 answers. Archiving needs no permission to describe the bucket, so the check
+/// passes even if that permission is missing.
 #[async_trait]
 impl Health for Bucket {
     async fn ready(&self) -> Result<(), String> {
@@ -135,7 +135,7 @@ impl Health for Bucket {
 }
 
 fn key(folder: &str, letter: &DeadLetter) -> String {
-    // RFC 3339 begins with the date.
+    // A time in RFC 3339 format begins with the date.
     let sent = letter.sent_at.unwrap_or(letter.parked_at).to_string();
     let day = sent.get(..10).unwrap_or("0000-00-00").replace('-', "/");
     format!("{folder}/{day}/{}.json", letter.id)

@@ -1,5 +1,7 @@
-//! Configures the AWS SDK, and turns its errors into text that operators understand. All AWS adapters use this module.
+//! Configures the AWS SDK, and turns its errors into text that operators understand. [`items`] reads the pages of
+//! a query. All AWS adapters use this module.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use anyhow::anyhow;
@@ -8,20 +10,22 @@ use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, ConfigLoader, Region};
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
+use aws_sdk_dynamodb::types::AttributeValue;
 use aws_smithy_http_client::Builder;
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 
-/// The configuration of every client. The SDK finds region, credentials and `AWS_ENDPOINT_URL`.
+/// The configuration of every client. The SDK finds the region, the credentials and `AWS_ENDPOINT_URL`.
 ///
-/// TLS uses rustls on ring, because AWS-LC can spend up to a second of a small function's cold start on gathering
-/// entropy. The SDK makes up to four attempts for throttled and failed calls, with jittered backoff.
+/// TLS uses rustls on ring, because AWS-LC can delay the cold start of a small Lambda function by up to a second while it
+/// gathers entropy. The SDK makes up to four attempts for throttled and failed calls, with jittered backoff.
 pub async fn config() -> SdkConfig {
     loader().load().await
 }
 
 /// The configuration for an emulator at `endpoint`, for tests. It uses made-up credentials and ignores the environment.
-/// The timeout is a minute because many tests share an emulator, and a call that times out and is retried may count
-/// twice.
+/// The timeout is a minute, because many tests share an emulator. The SDK retries a call that times out, and the
+/// emulator may then carry it out twice.
 #[doc(hidden)]
 pub async fn config_at(endpoint: &str) -> SdkConfig {
     let credentials = aws_sdk_sqs::config::Credentials::new("test", "test", None, None, "tests");
@@ -56,6 +60,18 @@ where
     }
 }
 
+/// Returns whether a conditional write was made. `false` means that its condition was not met.
+pub(crate) fn condition_met<T, E>(answer: Result<T, SdkError<E>>) -> anyhow::Result<bool>
+where
+    E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+{
+    match answer {
+        Ok(_) => Ok(true),
+        Err(error) if error.code() == Some("ConditionalCheckFailedException") => Ok(false),
+        Err(error) => Err(explain(error)),
+    }
+}
+
 /// Returns an error sentence if the resource does not exist or its endpoint does not answer.
 pub(crate) fn check_reachable<T, E>(resource: &str, answer: Result<T, SdkError<E>>) -> Result<(), String>
 where
@@ -64,9 +80,27 @@ where
     let Err(error) = answer else { return Ok(()) };
     match error.raw_response().map(|response| response.status().as_u16()) {
         Some(404) => Err(format!("{resource} cannot be used: {:#}", explain(error))),
-        // Any other status shows that the service answered. Usually it means that we have no permission to describe the
-        // resource.
+        // Any status except 404 shows that the resource can be reached. Usually only the permission to describe it is
+        // missing.
         Some(_) => Ok(()),
         None => Err(format!("{resource} cannot be reached: {:#}", explain(error))),
+    }
+}
+
+/// The first `limit` items of a query. Reads as many pages as needed: a page ends after 1 MiB, and a filter can leave a
+/// page empty.
+pub(crate) async fn items(
+    query: QueryFluentBuilder,
+    limit: usize,
+) -> anyhow::Result<Vec<HashMap<String, AttributeValue>>> {
+    let (mut items, mut start) = (Vec::new(), None);
+    loop {
+        let page = Box::pin(query.clone().set_exclusive_start_key(start).send()).await.map_err(explain)?;
+        items.extend(page.items.unwrap_or_default());
+        start = page.last_evaluated_key;
+        if start.is_none() || items.len() >= limit {
+            items.truncate(limit);
+            return Ok(items);
+        }
     }
 }

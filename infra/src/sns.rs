@@ -1,7 +1,11 @@
-//! Publishes alerts to an SNS topic, for the archiver of dead letters.
+//! Publishes alerts to an SNS topic, for the archiver of dead letters and the webhook sender. [`events`] publishes recorded
+//! events, for the relay.
 //!
 //! One message reports a batch of dead letters. Its text is for people, who get it by e-mail. Programs find the alert
-//! as JSON in the attribute `alert`. They can filter by the attribute `type`, which is always `dead_letters`.
+//! as JSON in the attribute `alert`. They can filter by the attribute `type`: `dead_letters` or
+//! `webhook`.
+
+mod events;
 
 use anyhow::Context;
 use async_trait::async_trait;
@@ -15,10 +19,10 @@ use crate::sdk::{check_reachable, explain};
 /// The maximum length of a subject: less than 100 characters
 /// ([Publish](https://docs.aws.amazon.com/sns/latest/api/API_Publish.html)).
 const MAX_SUBJECT: usize = 99;
-/// The maximum size of the text and of the JSON, in bytes. Together they fit into the 256 KiB of a message (same page).
+/// The maximum size of the text, and of the JSON, in bytes. Both together fit into the 256 KiB of a message.
 const MAX_TEXT: usize = 100_000;
 
-/// A topic, by its ARN.
+/// A client for the topic `arn`. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Topic {
     client: Client,
@@ -29,6 +33,11 @@ impl Topic {
     /// The topic with this ARN.
     pub fn new(client: Client, arn: impl Into<String>) -> Self {
         Self { client, arn: arn.into() }
+    }
+
+    /// Returns an error if the topic does not exist or SNS does not answer.
+    pub async fn exists(&self) -> anyhow::Result<()> {
+        self.check_reachable().await.map_err(anyhow::Error::msg)
     }
 
     /// Returns an error sentence if the topic does not exist or SNS does not answer.
@@ -47,7 +56,7 @@ impl Alerts for Topic {
             .topic_arn(&self.arn)
             .subject(truncated(alert.subject(), MAX_SUBJECT))
             .message(truncated(alert.text(), MAX_TEXT))
-            .message_attributes("type", attribute(alert.kind)?);
+            .message_attributes("type", attribute(alert.kind())?);
         let json = serde_json::to_string(alert)?;
         if json.len() <= MAX_TEXT {
             publish = publish.message_attributes("alert", attribute(&json)?);

@@ -6,27 +6,23 @@ use std::time::Duration;
 use anyhow::{Context, ensure};
 use api::http_client;
 use async_trait::async_trait;
-use base64::Engine;
-use base64::prelude::BASE64_STANDARD;
 use consumer::alert::Alert;
 use consumer::ports::Alerts;
 use reqwest::{Client, Url};
-use ring::hmac;
 use serde_json::json;
 use uuid::Uuid;
 
 use crate::now;
+use crate::signing::SigningKey;
 
 /// How long the receiver may take to answer. The specification recommends 15 to 30 s.
 const TIMEOUT: Duration = Duration::from_secs(20);
-/// The prefix of a secret. Base64 follows it.
-const SECRET_PREFIX: &str = "whsec_";
 
 /// A webhook that receives alerts.
 pub struct Webhook {
     /// The URL of the webhook. Its path and query are often secret.
     url: Url,
-    secret: Option<hmac::Key>,
+    secret: Option<SigningKey>,
     client: Client,
 }
 
@@ -34,7 +30,7 @@ impl Webhook {
     /// Posts to `url`, which must be http or https without a user name or password. Alerts are signed if there is a
     /// `secret`, which consists of `whsec_` and 24 to 64 bytes in base64.
     ///
-    /// Errors never contain the URL: for most services it is the credential for posting.
+    /// Errors never contain the URL, because for most services the URL is the credential for posting.
     pub fn new(url: &str, secret: Option<&str>) -> anyhow::Result<Self> {
         let url: Url = url.parse().context("the webhook's address is not a URL")?;
         let is_http = matches!(url.scheme(), "http" | "https") && url.has_host();
@@ -47,7 +43,7 @@ impl Webhook {
         // Alerts are rare, so a connection that is kept open would be stale by the next alert.
         let client = http_client::builder()?.pool_max_idle_per_host(0).timeout(TIMEOUT);
         let client = client.build().context("cannot set up the webhook's HTTP client")?;
-        Ok(Self { url, secret: secret.map(key).transpose()?, client })
+        Ok(Self { url, secret: secret.map(SigningKey::parse).transpose()?, client })
     }
 }
 
@@ -66,14 +62,6 @@ impl Webhook {
     }
 }
 
-fn key(secret: &str) -> anyhow::Result<hmac::Key> {
-    let base64 = secret.strip_prefix(SECRET_PREFIX);
-    let bytes = base64.and_then(|base64| BASE64_STANDARD.decode(base64).ok());
-    let bytes = bytes.filter(|bytes| (24..=64).contains(&bytes.len()));
-    let bytes = bytes.context("the webhook's secret must be `whsec_` and 24 to 64 bytes in base64")?;
-    Ok(hmac::Key::new(hmac::HMAC_SHA256, &bytes))
-}
-
 #[async_trait]
 impl Alerts for Webhook {
     async fn raise(&self, alert: &Alert) -> anyhow::Result<()> {
@@ -82,7 +70,7 @@ impl Alerts for Webhook {
         // All attempts for one alert carry the same id.
         let id = Uuid::new_v5(&Uuid::NAMESPACE_OID, data.to_string().as_bytes());
         let payload = json!({
-            "type": "dead_letters.parked",
+            "type": event_type(alert),
             "timestamp": at,
             "data": data,
             "text": format!("{}\n\n{}", alert.subject(), alert.text()),
@@ -96,7 +84,7 @@ impl Alerts for Webhook {
             .header("webhook-id", id.to_string())
             .header("webhook-timestamp", seconds);
         if let Some(key) = &self.secret {
-            request = request.header("webhook-signature", signature(key, &id.to_string(), seconds, &payload));
+            request = request.header("webhook-signature", key.sign(&id.to_string(), seconds, &payload));
         }
         let url = self.loggable_url();
         let answer = request.body(payload).send().await.map_err(reqwest::Error::without_url);
@@ -110,24 +98,20 @@ impl Alerts for Webhook {
     }
 }
 
-/// The symmetric signature, version 1 of the specification.
-fn signature(key: &hmac::Key, id: &str, seconds: i64, payload: &[u8]) -> String {
-    let mut signed = format!("{id}.{seconds}.").into_bytes();
-    signed.extend_from_slice(payload);
-    format!("v1,{}", BASE64_STANDARD.encode(hmac::sign(key, &signed)))
+/// The value of the alert's member `type`: names separated by dots, as the specification suggests.
+fn event_type(alert: &Alert) -> &'static str {
+    match alert {
+        Alert::DeadLetters(_) => "dead_letters.parked",
+        Alert::Webhook(alert) if alert.stopped.is_some() => "webhook.stopped",
+        Alert::Webhook(_) => "webhook.gave_up",
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use consumer::alert::DeadLetterAlert;
 
-    #[test]
-    fn the_signature_equals_the_example_of_the_specification() {
-        let key = key("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").unwrap();
-        let payload = br#"{"test": 2432232314}"#;
-        let signed = signature(&key, "msg_p5jXN8AQM9LWM0D4loKWxJek", 1_614_265_330, payload);
-        assert_eq!(signed, "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=");
-    }
+    use super::*;
 
     #[test]
     fn invalid_urls_and_secrets_are_refused_with_a_reason() {
@@ -153,7 +137,7 @@ mod tests {
         let address = listener.local_addr().unwrap();
         drop(listener);
         let webhook = Webhook::new(&format!("http://{address}/hush?token=hush"), None).unwrap();
-        let alert = Alert::default();
+        let alert = Alert::DeadLetters(DeadLetterAlert::default());
         let error = webhook.raise(&alert).await.unwrap_err();
         for text in [format!("{error:#}"), format!("{error:?}"), format!("{webhook:?}")] {
             assert!(text.contains(&address.to_string()) && !text.contains("hush"), "{text}");

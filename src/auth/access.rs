@@ -8,7 +8,8 @@ use api::{AppState, Hosts, RateLimit};
 
 use super::{AuthSettings, KeySource};
 
-/// Limits on the use of keys and on failed tokens.
+/// The limits for tokens: how long keys may be used without a successful reload, and how many failed tokens a client
+/// may send.
 #[derive(Debug)]
 pub(crate) struct TokenLimits {
     pub(super) max_stale: Duration,
@@ -65,7 +66,7 @@ impl AuthSettings {
             }
             KeySource::Url(url) => {
                 let keys = IssuerKeys::of_url(url, KeyRefresh { max_stale, ..KeyRefresh::URL })?;
-                // Logs a failure to load. The service starts anyway, because the issuer may also be starting.
+                // `load` logs a failure. The service starts anyway, because the issuer may also be starting.
                 let _ = keys.load().await;
                 keys
             }

@@ -15,14 +15,14 @@ use clap::Args;
 
 use access::TokenLimits;
 
-/// The maximum leeway. A clock with a larger error must be corrected.
+/// The maximum leeway for clock differences, in seconds. A clock with a larger error must be corrected.
 const MAX_LEEWAY: u64 = 600;
-/// The limits of the maximum age of keys. Less than a minute is too short to repair an issuer that is down. More than a
-/// week would be no effective limit.
+/// The allowed range of `--jwks-max-stale`. Less than a minute is too short to repair an issuer that is down. More than a
+/// week would hardly be a limit.
 const MAX_STALE: RangeInclusive<u64> = 60..=7 * 24 * 3600;
 
-/// Who may call the API. All values are texts, so that their problems are reported together. An empty text counts as
-/// unset.
+/// Who may call the API. All values are strings, so that all invalid values are reported together. An empty string
+/// counts as unset.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Access control")]
 pub(crate) struct AuthArgs {
@@ -41,12 +41,12 @@ pub(crate) struct AuthArgs {
     /// The prefix that the issuer adds to scopes, such as `orders/` for Amazon Cognito, which grants `orders/orders.read`.
     #[arg(long, env = "ORDERS_JWT_SCOPE_PREFIX", value_name = "PREFIX")]
     jwt_scope_prefix: Option<String>,
-    /// For how many seconds keys that cannot be loaded again may be used. After that time, all tokens are refused until
-    /// the keys can be loaded.
+    /// How many seconds keys may be used when they cannot be reloaded. After that time, all tokens are refused until
+    /// the keys are loaded again.
     #[arg(long, env = "ORDERS_JWKS_MAX_STALE", default_value = "3600", value_name = "SECONDS")]
     jwks_max_stale: String,
-    /// How many failed tokens one client address (an IPv6 /64) may send per second, with a burst, or `off`. Above that
-    /// rate, the API accepts only tokens from this address that it has verified before.
+    /// How many failed tokens one client address (an IPv6 /64) may send per second, with an optional burst; `off` means
+    /// no limit. Above that rate, the API accepts a token from this address only if it has verified the token before.
     #[arg(long, env = "ORDERS_AUTH_FAILURE_LIMIT", default_value = "5/50", value_name = "RATE[/BURST]")]
     auth_failure_limit: String,
     /// The maximum difference between the issuer's clock and ours, in seconds.
@@ -55,7 +55,7 @@ pub(crate) struct AuthArgs {
     /// `gateway`: in a Lambda function, trust the claims that the authorizer of API Gateway has verified.
     #[arg(long, env = "ORDERS_AUTH", value_name = "HOW")]
     auth: Option<String>,
-    /// Accept unauthenticated requests, also from other machines.
+    /// Accept unauthenticated requests, even from other machines.
     #[arg(
         long,
         env = "ORDERS_INSECURE_NO_AUTH",
@@ -65,8 +65,9 @@ pub(crate) struct AuthArgs {
         default_missing_value = "true"
     )]
     insecure_no_auth: Option<String>,
-    /// Further host names under which clients may reach an API that accepts unauthenticated requests from its own
-    /// machine, separated by commas. `localhost` and the addresses of this machine are always allowed.
+    /// Additional host names, separated by commas, that requests may contain. An API checks host names only if it
+    /// accepts unauthenticated requests but is reachable only from its own machine. `localhost` and the addresses of
+    /// this machine are always allowed.
     #[arg(long, env = "ORDERS_ALLOWED_HOSTS", value_name = "HOSTS")]
     allowed_hosts: Option<String>,
 }
@@ -84,7 +85,7 @@ pub(crate) enum RequestOrigin {
 /// How the API authenticates requests.
 #[derive(Debug)]
 pub(crate) enum AuthSettings {
-    /// The API does not authenticate requests. `warn` is set if other machines can reach it.
+    /// The API does not authenticate requests. `warn` is set if other machines can reach the API.
     Nobody { warn: bool, hosts: Hosts },
     /// By tokens.
     Tokens(KeySource, TokenRules, TokenLimits),
@@ -101,7 +102,7 @@ pub(crate) enum KeySource {
 }
 
 const NO_KEYS: &str = "has no effect without --jwks-file (ORDERS_JWKS_FILE) or --jwks-url (ORDERS_JWKS_URL)";
-const HOW: &str = "Configure who may call it: --jwks-file (ORDERS_JWKS_FILE) or --jwks-url (ORDERS_JWKS_URL), with \
+const HOW: &str = "Configure who may call the API: --jwks-file (ORDERS_JWKS_FILE) or --jwks-url (ORDERS_JWKS_URL), with \
     --jwt-issuer (ORDERS_JWT_ISSUER) and --jwt-audience (ORDERS_JWT_AUDIENCE)";
 const INSECURE: &str =
     "to accept unauthenticated requests, --insecure-no-auth (ORDERS_INSECURE_NO_AUTH=true)";
@@ -111,7 +112,7 @@ fn given(text: &Option<String>) -> Option<&str> {
 }
 
 impl AuthArgs {
-    /// The settings for requests of this origin, or all problems with the arguments.
+    /// Returns the settings, or all problems with the arguments. `origin` states how requests reach the API.
     pub(crate) fn settings(&self, origin: RequestOrigin) -> Result<AuthSettings, Vec<String>> {
         let mut problems = Vec::new();
         let insecure = self.insecure().unwrap_or_else(|problem| {
@@ -141,7 +142,8 @@ impl AuthArgs {
                     .to_owned(),
             );
         }
-        // This message is omitted after another problem, because the option may be present but invalid.
+        // If other machines can reach the API, --insecure-no-auth, ORDERS_AUTH or a JWKS is required. Their absence is
+        // reported only if there are no other errors, because one of them may be present but invalid.
         if problems.is_empty() && !(insecure || gateway || jwks) {
             problems.extend(exposed(origin));
         }
@@ -173,12 +175,12 @@ impl AuthArgs {
         }
     }
 
-    /// The host names that requests may use if the API does not authenticate them.
+    /// The host names that the API accepts in requests if it does not authenticate them.
     fn hosts(&self, origin: RequestOrigin) -> Result<Hosts, String> {
         let allowed = given(&self.allowed_hosts).map(str::parse).transpose();
         let allowed = allowed.map_err(|problem| format!("ORDERS_ALLOWED_HOSTS {problem}"))?;
         Ok(match (allowed, exposed(origin)) {
-            // If other machines may send requests to the API, so may the pages in their browsers.
+            // Other machines may call the API anyway, so a check of the host name would protect nothing.
             (None, Some(_)) => Hosts::Any,
             (allowed, _) => Hosts::Local(allowed.unwrap_or_default()),
         })
@@ -205,7 +207,8 @@ impl AuthArgs {
         }
     }
 
-    /// The prefix of scopes. Challenges contain it, so only the characters of scopes are allowed ([RFC 6749, section
+    /// The prefix of scopes. The API sends the prefix in `WWW-Authenticate` challenges, so the prefix may contain only
+    /// characters that are valid in a scope ([RFC 6749, section
     /// 3.3](https://www.rfc-editor.org/rfc/rfc6749#section-3.3)).
     fn scope_prefix(&self, gateway: bool) -> Result<Option<Arc<str>>, String> {
         let Some(prefix) = given(&self.jwt_scope_prefix) else { return Ok(None) };
@@ -255,7 +258,7 @@ impl AuthArgs {
             .extend(missing.map(|(_, name)| format!("{name} is not set; it is required to verify tokens")));
         let leeway = self.jwt_leeway.parse().ok().filter(|seconds| *seconds <= MAX_LEEWAY);
         if leeway.is_none() {
-            problems.push(format!("ORDERS_JWT_LEEWAY {:?} is not 0–{MAX_LEEWAY}", self.jwt_leeway));
+            problems.push(format!("ORDERS_JWT_LEEWAY {:?} is not 0–{MAX_LEEWAY} seconds", self.jwt_leeway));
         }
         let limits = self.limits().map_err(|more| problems.extend(more)).ok();
         let rules = TokenRules {
@@ -268,7 +271,7 @@ impl AuthArgs {
     }
 }
 
-/// The reason why requests of this origin must be authenticated, or `None` if they need not be.
+/// The reason why the API must authenticate requests, or `None` if only this machine can reach the API.
 fn exposed(origin: RequestOrigin) -> Option<String> {
     match origin {
         RequestOrigin::Listening(address) if address.ip().to_canonical().is_loopback() => None,
@@ -278,7 +281,7 @@ fn exposed(origin: RequestOrigin) -> Option<String> {
         )),
         #[cfg(feature = "aws")]
         RequestOrigin::Lambda => Some(format!(
-            "a function can be reached from anywhere, and the API would accept unauthenticated requests. {HOW}; or, \
+            "a Lambda function can be reached from anywhere, and the API would accept unauthenticated requests. {HOW}; or, \
              behind an authorizer of API Gateway, ORDERS_AUTH=gateway; or, {INSECURE}"
         )),
     }

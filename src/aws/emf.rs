@@ -1,7 +1,7 @@
-//! The metrics of Lambda functions: log lines that CloudWatch turns into metrics without a call ([embedded metric
-//! format](https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html)).
-//! `lambda` installs the recorder and flushes it after each invocation. `docs/decisions/emf-recorder.md` explains why
-//! we do not use a library.
+//! The metrics of Lambda functions. The recorder writes them as log lines in the [embedded metric
+//! format](https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html),
+//! from which CloudWatch extracts them. `lambda` installs the recorder and flushes it after each invocation.
+//! `docs/decisions/emf-recorder.md` explains why we do not use a library.
 //!
 //! Only the metrics in [`EXPORTED`] are written. CloudWatch bills each combination of a metric and its dimensions, so
 //! new counters in the code are not exported automatically. Metrics of requests are not exported because API Gateway
@@ -19,10 +19,10 @@ use metrics_util::registry::{AtomicStorage, Registry};
 use serde_json::Value;
 
 const NAMESPACE: &str = "OrderProcessing";
-/// The maximum number of values of a metric in one line.
+/// The maximum number of values of one metric in a log line.
 const MAX_VALUES: usize = 100;
 
-/// How a recorded metric is exported.
+/// A metric that is exported to CloudWatch, and how it is exported.
 struct ExportedMetric {
     /// The metric's name in this program.
     recorded: &'static str,
@@ -50,7 +50,7 @@ const fn metric(
     ExportedMetric { recorded, metric, unit, factor, dimension: None }
 }
 
-const EXPORTED: [ExportedMetric; 12] = [
+const EXPORTED: [ExportedMetric; 19] = [
     ExportedMetric {
         dimension: Some(("status", "Status")),
         ..metric("orders_messages_processed_total", "MessagesProcessed", "Count", 1.0)
@@ -71,12 +71,25 @@ const EXPORTED: [ExportedMetric; 12] = [
     metric("orders_publish_duration_seconds", "PublishLatency", "Milliseconds", 1000.0),
     metric("orders_due_proposed_total", "DueProposed", "Count", 1.0),
     metric("orders_due_late_seconds", "DueLateness", "Milliseconds", 1000.0),
+    metric("orders_relay_events_total", "EventsRelayed", "Count", 1.0),
+    metric("orders_relay_lag_seconds", "RelayLag", "Milliseconds", 1000.0),
+    ExportedMetric {
+        dimension: Some(("result", "Result")),
+        ..metric("orders_output_events_total", "OutputEvents", "Count", 1.0)
+    },
+    ExportedMetric {
+        dimension: Some(("result", "Result")),
+        ..metric("orders_webhook_attempts_total", "WebhookAttempts", "Count", 1.0)
+    },
+    metric("orders_webhook_attempt_duration_seconds", "WebhookAttemptDuration", "Milliseconds", 1000.0),
+    metric("orders_webhook_given_up_total", "WebhookDeliveriesGivenUp", "Count", 1.0),
+    metric("orders_webhook_stopped_total", "WebhookSubscriptionsStopped", "Count", 1.0),
     metric("orders_http_request_duration_seconds", "RequestDuration", "Milliseconds", 1000.0),
 ];
 
 /// The dispositions that also count as `Success` in the dimension `Status`, as they did in the metrics of the v0
 /// consumer. All other dispositions count as `Failure`.
-const SUCCESSES: [&str; 4] = ["Archived", "Duplicate", "Recorded", "Rejected"];
+const SUCCESSES: [&str; 5] = ["Archived", "Completed", "Duplicate", "Recorded", "Rejected"];
 
 static RECORDER: OnceLock<EmfRecorder> = OnceLock::new();
 
@@ -98,7 +111,7 @@ pub(crate) fn install(role: &str) -> anyhow::Result<()> {
 pub(crate) fn flush() {
     let Some(recorder) = RECORDER.get() else { return };
     let lines = recorder.take().lines(&recorder.role, now_millis());
-    // A failure to write cannot be reported, because reports go to the same log.
+    // A failed write is not reported, because the report would go to the same log.
     let _ = std::io::stdout().lock().write_all(lines.as_bytes());
 }
 
@@ -173,7 +186,7 @@ impl EmfBatch {
         let (_, all) = metrics.entry(metric.metric).or_insert((metric.unit, Vec::new()));
         all.extend(values.iter().map(|value| value * metric.factor));
         if metric.is_counter() {
-            // Counters that differ only in their other labels are exported as one metric.
+            // Only one label becomes a dimension. Counters that differ only in the remaining labels are added up.
             let sum = all.drain(..).sum();
             all.push(sum);
         }

@@ -10,7 +10,7 @@ use consumer::Consumer;
 use futures_util::future::BoxFuture;
 use infra::aws::{self, AwsHealth, SqsDeadLetters};
 
-use super::args::{ApiArgs, ConsumerArgs, DeadLettersArgs, ExpiryArgs};
+use super::args::{ApiArgs, ConsumerArgs, DeadLettersArgs, ExpiryArgs, RelayArgs, WebhooksArgs};
 use super::emf;
 use super::ping::is_ping;
 use super::settings::{self, ConfigErrors};
@@ -22,21 +22,23 @@ pub(crate) fn role() -> Option<String> {
     Some(std::env::var("_HANDLER").unwrap_or_default())
 }
 
-/// The command line of a role. The environment contains all settings.
+/// The command line that runs a role. It has no flags, because the environment contains all settings.
 pub(crate) fn command_line(role: &str) -> anyhow::Result<Cli> {
     match role {
-        "api" | "consumer" | "dead-letters" | "expiry" => Ok(Cli::of(["orders", role])?),
+        "api" | "consumer" | "dead-letters" | "expiry" | "relay" | "webhook-sender" => {
+            Ok(Cli::of(["orders", role])?)
+        }
         other => {
             bail!(
-                "the handler {other:?} is not a role of this program; it must be `api`, `consumer`, `dead-letters` or \
-                 `expiry`"
+                "the handler {other:?} is not a role of this program; it must be `api`, `consumer`, `dead-letters`, \
+                 `expiry`, `relay` or `webhook-sender`"
             )
         }
     }
 }
 
 /// Writes the metrics and exports the spans of an invocation.
-fn after_each() -> BoxFuture<'static, ()> {
+pub(super) fn after_each() -> BoxFuture<'static, ()> {
     emf::flush();
     Box::pin(async {
         #[cfg(feature = "otlp")]
@@ -54,7 +56,11 @@ pub(crate) async fn run(cli: &Cli, errors: ConfigErrors) -> anyhow::Result<()> {
         Command::Consumer(args) => consumer(args, errors).await,
         Command::DeadLetters(args) => dead_letters(args, errors).await,
         Command::Expiry(args) => expiry(args, errors).await,
-        _ => bail!("only `api`, `consumer`, `dead-letters` and `expiry` run as Lambda functions"),
+        Command::Relay(args) => relay(args, errors).await,
+        Command::WebhookSender(args) => webhooks(args, errors).await,
+        _ => bail!(
+            "only `api`, `consumer`, `dead-letters`, `expiry`, `relay` and `webhook-sender` run as Lambda functions"
+        ),
     }
 }
 
@@ -67,9 +73,11 @@ async fn api(args: &ApiArgs, errors: ConfigErrors) -> anyhow::Result<()> {
         .with_search_index(settings.search_index);
     let health = AwsHealth { queues: vec![queue.clone()], table: table.clone() };
     let operations = super::operations(&sdk, &settings, &queue, &table);
-    // A function handles one request at a time, so it never has several requests to coalesce.
+    let feed = super::feed(&sdk, &settings, &table);
+    let webhooks = super::webhook_store::store(&sdk, &settings, &table);
+    // A Lambda function handles one request at a time, so it never has several requests to coalesce.
     let state = AppState::new(Arc::new(queue), Arc::new(table), Arc::new(health));
-    let state = AppState { operations, ..settings.auth.access().await?.apply(state) };
+    let state = AppState { operations, feed, webhooks, ..settings.auth.access().await?.apply(state) };
     let router = api::router(settings.http.apply_behind_gateway(state));
     api::lambda::serve(router, is_ping, after_each).await
 }
@@ -102,8 +110,8 @@ async fn consumer(args: &ConsumerArgs, errors: ConfigErrors) -> anyhow::Result<(
 
 async fn dead_letters(args: &DeadLettersArgs, errors: ConfigErrors) -> anyhow::Result<()> {
     let sdk = aws::config().await;
-    // The event source mapping receives and deletes the messages. The function needs the URL of the queue only to set
-    // when failed messages become visible again.
+    // The event source mapping receives and deletes the messages. The function needs the URL of the queue only to
+    // change the visibility timeout of failed messages.
     let settings = settings::of_dead_letters(errors, args, &sdk)?;
     let inbox = Arc::new(aws::queue(&sdk, &settings.dlq_url));
     let work = Arc::new(super::dead_letter_role(&sdk, &settings));
@@ -118,4 +126,21 @@ async fn expiry(args: &ExpiryArgs, errors: ConfigErrors) -> anyhow::Result<()> {
     let table = aws::table(&sdk, &common.table_name, common.default_currency);
     let role = super::expiry_role(&settings, &queue, &table);
     api::expiry::lambda::run(&role, after_each).await
+}
+
+async fn relay(args: &RelayArgs, errors: ConfigErrors) -> anyhow::Result<()> {
+    let sdk = aws::config().await;
+    let settings = settings::of_relay(errors, args, &sdk)?;
+    let relay = super::relay(&sdk, &settings).await?;
+    consumer::relay::lambda::run(Arc::new(relay), is_ping, after_each).await
+}
+
+/// The webhook sender as a Lambda function behind the queue.
+async fn webhooks(args: &WebhooksArgs, errors: ConfigErrors) -> anyhow::Result<()> {
+    let sdk = aws::config().await;
+    let settings = settings::of_webhooks(errors, args, &sdk)?;
+    // The event source mapping receives and deletes the messages. The function only delays retries.
+    let inbox = Arc::new(aws::queue(&sdk, &settings.queue));
+    let work = Arc::new(super::webhooks::deliveries(&sdk, &settings));
+    consumer::lambda::run(work, inbox, is_ping, after_each).await
 }

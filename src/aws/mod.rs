@@ -4,8 +4,11 @@ pub(crate) mod args;
 mod containers;
 mod emf;
 mod lambda;
+mod outputs;
 mod ping;
 mod settings;
+mod webhook_store;
+mod webhooks;
 
 use std::io::IsTerminal;
 use std::sync::Arc;
@@ -14,17 +17,22 @@ use std::time::Duration;
 use api::expiry::ExpiryRole;
 use api::operations::Operations;
 use api::ports::EventPublisher;
+use api::ports::feed::EventFeed;
 use consumer::DeadLetterRole;
+use consumer::relay::Relay;
+use domain::Currency;
 use infra::aws::{self as adapters, AwsDeadLetterStore, S3Archive, SdkConfig, SqsPipeline};
 use infra::dynamodb::Table;
+use infra::outbound::{FeedWriter, JobQueue, Outbox, TableFeed};
 use infra::sqs::Queue;
 use infra::sqs::depth_limit::DepthLimitedPublisher;
 
 #[cfg(feature = "doctor")]
-use args::{ApiArgs, ConsumerArgs, DeadLettersArgs, ExpiryArgs};
-pub(crate) use containers::{api, consumer, create_table, dead_letters, expiry};
+use args::{ApiArgs, ConsumerArgs, DeadLettersArgs, ExpiryArgs, RelayArgs, WebhooksArgs};
+pub(crate) use containers::{api, consumer, create_table, dead_letters, expiry, relay as relay_container};
 pub(crate) use lambda::{command_line, role, run as run_lambda};
 use settings::ConfigErrors;
+pub(crate) use webhooks::container as webhook_sender;
 
 /// The API's operator endpoints, if the bucket of dead letters is set.
 fn operations(
@@ -74,6 +82,34 @@ fn expiry_role(settings: &settings::ExpirySettings, queue: &Queue, table: &Table
     }
 }
 
+/// The feed, if there is one.
+fn feed(sdk: &SdkConfig, settings: &settings::ApiSettings, table: &Table) -> Option<Arc<dyn EventFeed>> {
+    let settings::FeedSettings { table: name, partitions } = settings.feed.as_ref()?;
+    Some(Arc::new(TableFeed::new(adapters::outbound(sdk, name), table.clone(), *partitions)))
+}
+
+/// The relay, which fills the feed, sends webhook jobs and publishes to outputs, as far as each is configured. Stores the
+/// number of partitions of the feed, unless it is stored already.
+async fn relay(sdk: &SdkConfig, settings: &settings::RelaySettings) -> anyhow::Result<Relay> {
+    let outbound = adapters::outbound(sdk, &settings.outbound);
+    // The currency is not used here, because the relay does not read events from the table.
+    let log = adapters::table(sdk, &settings.table_name, Currency::parse("USD")?);
+    let mut relay = Relay::new(Arc::new(log), infra::now);
+    if let Some(settings::FeedSettings { partitions, .. }) = &settings.feed {
+        outbound.fix_partitions(*partitions).await?;
+        let feed = FeedWriter::new(outbound.clone(), *partitions, settings.retention);
+        relay = relay.with_feed(Arc::new(feed));
+    }
+    if let Some(url) = &settings.webhook_queue {
+        let queue = JobQueue(adapters::queue(sdk, url));
+        relay = relay.with_webhooks(Arc::new(Outbox { table: outbound, queue }));
+    }
+    if let Some(configured) = &settings.outputs {
+        relay = relay.with_outputs(outputs::outputs(sdk, configured).await?);
+    }
+    Ok(relay)
+}
+
 /// How the API would authenticate with these arguments, or all errors in them.
 #[cfg(feature = "doctor")]
 pub(crate) async fn check_api(args: &ApiArgs) -> Result<crate::auth::AuthSettings, Vec<String>> {
@@ -95,6 +131,20 @@ pub(crate) async fn check_consumer(args: &ConsumerArgs) -> Result<(), Vec<String
     settings::of_consumer(ConfigErrors::default(), args, &sdk).map(|_| ()).map_err(listed)
 }
 
+/// All errors in the arguments of `orders webhook-sender`.
+#[cfg(feature = "doctor")]
+pub(crate) async fn check_webhooks(args: &WebhooksArgs) -> Result<(), Vec<String>> {
+    let sdk = infra::aws::config().await;
+    settings::of_webhooks(ConfigErrors::default(), args, &sdk).map(|_| ()).map_err(listed)
+}
+
+/// All errors in the arguments of `orders relay`.
+#[cfg(feature = "doctor")]
+pub(crate) async fn check_relay(args: &RelayArgs) -> Result<(), Vec<String>> {
+    let sdk = infra::aws::config().await;
+    settings::of_relay(ConfigErrors::default(), args, &sdk).map(|_| ()).map_err(listed)
+}
+
 /// All errors in the arguments of `orders expiry`.
 #[cfg(feature = "doctor")]
 pub(crate) async fn check_expiry(args: &ExpiryArgs) -> Result<(), Vec<String>> {
@@ -109,6 +159,20 @@ fn listed(error: anyhow::Error) -> Vec<String> {
         .map_or_else(|other| vec![format!("{other:#}")], |invalid| invalid.0)
 }
 
+/// The table of `orders export --aws` and `orders import --aws`.
+#[cfg(feature = "embedded")]
+pub(crate) async fn transfer_table(
+    args: &args::TransferTableArgs,
+    default_currency: Currency,
+) -> anyhow::Result<Table> {
+    let sdk = adapters::config().await;
+    let settings = settings::of_transfer(ConfigErrors::default(), args, &sdk)?;
+    let table = adapters::table(&sdk, &settings.table_name, default_currency);
+    let table = table.with_search_index(settings.search_index).expiring_unpaid(settings.unpaid_age);
+    containers::check_resources(&table).await?;
+    Ok(table)
+}
+
 /// Sets up logging, with progress if stderr is a terminal.
 fn log_progress(text: &str) {
     if std::io::stderr().is_terminal() {
@@ -116,7 +180,7 @@ fn log_progress(text: &str) {
     }
 }
 
-/// The configuration errors, starting with any error from setting up the log.
+/// The collected configuration errors. At first, they contain only the error from setting up the log, if there is one.
 pub(crate) fn errors_of(logging: Result<(), String>) -> ConfigErrors {
     let mut errors = ConfigErrors::default();
     errors.check(logging);

@@ -1,4 +1,4 @@
-//! Recognises events that only keep a function warm. The functions in [`super::lambda`] answer such events and do
+//! Recognises events that only keep a Lambda function warm. The roles in [`super::lambda`] answer such an event and do
 //! nothing else.
 
 use serde_json::Value;
@@ -8,8 +8,8 @@ const MARKS: [&str; 4] = ["ping", "warmup", "warmer", "#warmer"];
 /// The senders of pings: EventBridge rules and schedules, and the warm-up plugin of the Serverless Framework.
 const SENDERS: [&str; 3] = ["aws.events", "aws.scheduler", "serverless-plugin-warmup"];
 
-/// Whether an event is a ping. The event is known to be neither a request nor a batch. A ping is empty (`{}` or `null`)
-/// or marked as a ping.
+/// Whether an event is a ping: the event is empty (`{}` or `null`) or marked as a ping. The caller has already checked
+/// that the event is neither a request nor a batch.
 pub(super) fn is_ping(event: &str) -> bool {
     match serde_json::from_str(event) {
         Ok(Value::Null) => true,

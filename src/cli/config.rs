@@ -18,7 +18,7 @@ pub(crate) struct ConfigArgs {
     line: Vec<OsString>,
 }
 
-/// A line of the table.
+/// A row in the table of settings.
 #[derive(Debug, PartialEq)]
 struct SettingRow {
     name: String,
@@ -29,7 +29,8 @@ struct SettingRow {
 /// The table of settings that `orders config` prints, for the command line of this process.
 pub(crate) fn show(args: &ConfigArgs) -> Result<String, clap::Error> {
     let mut arguments: Vec<OsString> = std::env::args_os().collect();
-    // After the word `config`, the arguments are the command line to explain, and may include the program's own flags.
+    // Removes the word `config`. The other arguments are the command line to explain, and may include the program's own
+    // flags.
     first_word(&arguments).map(|place| arguments.remove(place));
     if !args.line.is_empty() {
         return Ok(table(&rows_of(&with_command(arguments))?, false));

@@ -1,9 +1,9 @@
 //! The configuration file, in TOML. Its keys are the names of the flags. `Cli::of` reads the file and applies it to the
 //! command line.
 //!
-//! A value of the file becomes the default of its flag before the command line is parsed. So clap itself prefers the
-//! flag and its variable to the file, and the file to the built-in default. It parses a value of the file exactly like
-//! a value of the flag.
+//! A value of the file becomes the default of its flag before clap parses the command line. So clap itself prefers the
+//! flag and its variable to the file, and the file to the built-in default. clap also parses a value of the file
+//! exactly like a value of the flag.
 //!
 //! A key at the top level applies to every command that has the flag. A key in a table with the name of a command, such
 //! as `[load]`, applies to that command only, and takes precedence there.
@@ -82,7 +82,7 @@ impl ConfigFile {
         }
     }
 
-    /// The place in the file that sets this flag of a command, or `None` if the file does not set it.
+    /// The file name and the line that set this flag of a command, or `None` if the file does not set the flag.
     pub(super) fn place(&self, flag: &Arg, top: &str) -> Option<String> {
         self.entry(flag, top).map(|entry| format!("{}, line {}", self.path.display(), entry.line))
     }
@@ -174,7 +174,7 @@ impl EntryReader<'_> {
         self.text.bytes().take(at).filter(|byte| *byte == b'\n').count() + 1
     }
 
-    /// The key on the line at this offset, for messages about syntax.
+    /// The key on the line that contains this offset, for messages about syntax errors.
     fn key_at(&self, at: usize) -> String {
         let line = self.text.lines().nth(self.line_at(at) - 1).unwrap_or_default();
         match line.split_once('=') {

@@ -12,8 +12,8 @@ const LEVELS: [(&str, LevelFilter); 6] = [
     ("trace", LevelFilter::TRACE),
 ];
 
-/// Parses levels separated by commas. One level applies to everything. The others apply to single targets
-/// (`warn,consumer=info`).
+/// Parses levels separated by commas, as in `warn,consumer=info`. A level without a target applies to everything. A
+/// level with a target applies only to that target.
 pub(super) fn parse(text: &str) -> Result<Targets, String> {
     let mut targets = Targets::new();
     for part in text.split(',') {

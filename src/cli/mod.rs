@@ -30,8 +30,8 @@ pub(crate) use pages::{CompletionsArgs, ManArgs, completions, man};
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,
-    /// A TOML file with settings, by the names of their flags, such as `listen = "127.0.0.1:9000"`. Flags and variables
-    /// take precedence over the file.
+    /// A TOML file with settings. Its keys are the names of flags, as in `listen = "127.0.0.1:9000"`. Flags and
+    /// variables take precedence over the file.
     #[arg(long, global = true, env = "ORDERS_CONFIG", value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
     /// What to log: off, error, warn, info, debug or trace. Levels can differ by target, as in `warn,consumer=info`.
@@ -45,14 +45,14 @@ pub(crate) struct Cli {
     log_level: String,
 }
 
-/// The flags of the program itself, which may precede the command. Each takes a value.
+/// The flags of the program itself. They may precede the command, and each of them takes a value.
 const GLOBAL_FLAGS: [&str; 2] = ["--config", "--log-level"];
 
 impl Cli {
     /// Parses the arguments of this process. Arguments without a command get the command `serve`, if this build has it.
     ///
-    /// The flags of `serve` are not declared on the program itself. Otherwise their variables would be read, and errors
-    /// in them reported, for every other command as well.
+    /// The flags of `serve` are not declared on the program itself. Otherwise every other command would also read their
+    /// variables, and report errors in these variables.
     pub(crate) fn of_process() -> Self {
         Self::of(with_command(std::env::args_os().collect())).unwrap_or_else(|error| error.exit())
     }
@@ -88,7 +88,8 @@ fn parse(
     Ok((program.try_get_matches_from(arguments)?, Some(file)))
 }
 
-/// Adds `serve` to arguments without a command, unless they begin with a word, which may be a misspelt command.
+/// Adds `serve` to arguments without a command. Adds nothing if the first argument is a word, because that word may be
+/// a misspelt command.
 fn with_command(mut arguments: Vec<OsString>) -> Vec<OsString> {
     let program = Cli::command();
     let names_command = |argument: &OsString| {
@@ -102,8 +103,8 @@ fn with_command(mut arguments: Vec<OsString>) -> Vec<OsString> {
     arguments
 }
 
-/// The place of the first argument that is neither a flag of the program itself nor the value of one. Returns `None` if
-/// there is no such argument, or if it is another flag.
+/// The index of the first argument that is neither a flag of the program itself nor the value of such a flag. Returns
+/// `None` if there is no such argument, or if that argument is a flag of a command.
 fn first_word(arguments: &[OsString]) -> Option<usize> {
     let mut rest = arguments.iter().enumerate().skip(1);
     while let Some((place, argument)) = rest.next() {
@@ -125,9 +126,18 @@ pub(crate) enum Command {
     /// Run the API and the consumer on one data folder.
     #[cfg(feature = "embedded")]
     Serve(Box<crate::embedded::ServeArgs>),
-    /// Write every recorded event to standard output, order by order, as lines of JSON.
+    /// Write every recorded event to standard output, order by order, as lines of JSON; or the orders as CSV.
+    ///
+    /// Exports a data folder that no service is using, a running service (--url), or a table on AWS (--aws). The last line
+    /// shows that the export is whole: it counts the orders and the events, and has the hash of the lines before it.
     #[cfg(feature = "embedded")]
-    Export(crate::embedded::DataArgs),
+    Export(Box<crate::transfer::ExportArgs>),
+    /// Import the lines of an export into a data folder that no service is using, or into a table on AWS (--aws).
+    ///
+    /// Events keep their ids, versions and times. Events that the target has already are compared and skipped, so an import
+    /// that was interrupted can run again. At the end, every imported order is read and compared with the lines.
+    #[cfg(feature = "embedded")]
+    Import(Box<crate::transfer::ImportArgs>),
     /// Fold every order's log again, and correct projections that differ.
     #[cfg(feature = "embedded")]
     Rebuild(crate::embedded::RebuildArgs),
@@ -138,6 +148,24 @@ pub(crate) enum Command {
     /// again, like `rebuild`.
     #[cfg(feature = "embedded")]
     Recover(crate::embedded::RecoverArgs),
+    /// Write an increment of a backup, from a running service or from a data folder.
+    ///
+    /// The first increment contains everything, and each later one what has changed. Each can be restored by itself. The
+    /// backup contains the secrets of webhook subscriptions: protect it like the data folder.
+    #[cfg(all(feature = "dlq", feature = "embedded"))]
+    Backup(Box<crate::backup::BackupArgs>),
+    /// Restore a data folder from a backup, to the end of the backup or to an earlier moment.
+    ///
+    /// The restored log contains exactly the events up to the moment. The rest, such as the queue and the dead letters, is
+    /// that of the latest increment at or before the moment. At the end, the folder is compared with the backup.
+    #[cfg(feature = "embedded")]
+    Restore(crate::embedded::RestoreArgs),
+    /// Show what a data folder contains and what a start would do with it. The command changes nothing.
+    ///
+    /// While a service uses the folder, only the sizes of the files, the journals and the synced extent are shown. Ask
+    /// the service for the rest: GET /v1/pipeline.
+    #[cfg(feature = "embedded")]
+    Inspect(crate::embedded::InspectArgs),
     /// Run the API on SQS and DynamoDB.
     #[cfg(feature = "aws")]
     Api(Box<crate::aws::args::ApiArgs>),
@@ -150,6 +178,13 @@ pub(crate) enum Command {
     /// Propose to cancel orders that are unpaid at their deadline, on SQS and DynamoDB.
     #[cfg(feature = "aws")]
     Expiry(crate::aws::args::ExpiryArgs),
+    /// Append recorded events to the feed, send webhook jobs, and publish events to outputs, from the change stream of the
+    /// DynamoDB table.
+    #[cfg(feature = "aws")]
+    Relay(crate::aws::args::RelayArgs),
+    /// Deliver webhooks from their SQS queue.
+    #[cfg(feature = "aws")]
+    WebhookSender(crate::aws::args::WebhooksArgs),
     /// Manage the DynamoDB table.
     #[cfg(feature = "aws")]
     #[command(subcommand)]
@@ -158,6 +193,17 @@ pub(crate) enum Command {
     #[cfg(feature = "dlq")]
     #[command(subcommand)]
     Dlq(Box<crate::dlq::DlqCommand>),
+    /// Print the recorded events of all orders from a running service, and follow them.
+    ///
+    /// A line has the time, the order, its version, the type of the event, and the beginning of its data. With
+    /// --follow, every event is printed exactly once, even if the service is restarted.
+    #[cfg(feature = "dlq")]
+    Tail(Box<crate::tail::TailArgs>),
+    /// Manage webhook subscriptions and their deliveries. The service posts recorded events to the URL of each
+    /// subscription.
+    #[cfg(feature = "dlq")]
+    #[command(subcommand)]
+    Webhooks(Box<crate::webhooks::WebhooksCommand>),
     /// Put a running service under load, wait until it has handled everything, and audit the outcome.
     ///
     /// The load goes over HTTP, to either backend. At the end, every accepted event must be recorded, rejected or

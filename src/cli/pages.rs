@@ -38,7 +38,7 @@ pub(crate) fn completions(args: &CompletionsArgs, mut program: Command) -> anyho
 
 /// The man page of a command, as troff source.
 pub(crate) fn man(args: &ManArgs, mut program: Command) -> anyhow::Result<String> {
-    // Gives commands their full names, such as `orders-dlq-list`.
+    // `build` gives commands their full names, such as `orders-dlq-list`.
     program.build();
     let command = args.command.iter().try_fold(&program, |command, name| {
         command

@@ -12,22 +12,23 @@ use super::Cli;
 const INTRODUCTION: &str = "\
 # Configuration
 
-<!-- Made of the command line's declaration. To renew it: UPDATE_DOCS=1 cargo test --all-features --bin orders reference -->
+<!-- Generated from the declaration of the command line. To regenerate this page: UPDATE_DOCS=1 cargo test --all-features --bin orders reference -->
 
-Every option of every command, with its variable. `orders help COMMAND` prints the same for one command.
+This page lists the options of all commands and their variables. `orders help COMMAND` prints the options of one command.
 
-- A flag wins over its variable, the variable over the [configuration file](#configuration-file), and the file over the default.
+- A flag takes precedence over its variable, the variable over the [configuration file](#configuration-file), and the file over
+  the default.
 - An empty variable counts as unset.
 - A switch takes `1`, `true`, `yes` and `on`, or `0`, `false`, `no` and `off`.
-- Give secrets by a variable or a file: other users of a machine can see the flags of a process.
-- The AWS roles report everything that is wrong with their configuration at once.
+- Set secrets in a variable or a file: other users of a machine can see the flags of a process.
+- The AWS roles report all errors in their configuration together.
 
-`api`, `consumer`, `dead-letters`, `expiry` and `table` are in builds with `--features aws` only.
+Only builds with `--features aws` have the commands `api`, `consumer`, `dead-letters`, `expiry`, `relay`, `table` and `webhook-sender`.
 
 ## Configuration file
 
-`--config FILE` (`ORDERS_CONFIG`) names a TOML file. It may set every option that has a variable, by the name of its flag; a table
-with the name of a command holds for that command only:
+`--config FILE` (`ORDERS_CONFIG`) names a TOML file. The file can set every option that has a variable. Each key is the name of a
+flag. A key in a table with the name of a command applies to that command only:
 
 ```toml
 listen = \"127.0.0.1:9000\"
@@ -37,7 +38,7 @@ max-receives = 8
 url = \"https://orders.example\"
 ```
 
-This shows every setting, its value, and where the value comes from; secrets are masked:
+The following command shows every setting, its value, and where the value comes from. Secrets are masked:
 
 ```sh
 orders config
@@ -50,6 +51,7 @@ const OF_OTHERS: &str = "
 | variables | who reads them | what they do |
 |---|---|---|
 | `AWS_REGION`, `AWS_PROFILE`, credentials, `AWS_ENDPOINT_URL`, `AWS_ENDPOINT_URL_S3` and the like | the AWS commands | As in every [AWS SDK](https://docs.aws.amazon.com/sdkref/latest/guide/environment-variables.html). |
+| `AWS_REGION`, `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_SESSION_TOKEN`, `AWS_ENDPOINT_URL`, `AWS_ENDPOINT_URL_S3` and those of containers and web identities | backups in a bucket | As in every AWS SDK. The files of the AWS command line are not read. |
 | `OTEL_EXPORTER_OTLP_ENDPOINT`, `OTEL_SERVICE_NAME`, `OTEL_TRACES_SAMPLER` and the like | builds with `--features otlp` | As in every [OpenTelemetry SDK](https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/); see [traces](observability.md#traces). |
 ";
 
@@ -76,7 +78,8 @@ fn leaves(command: &Command, path: &str, found: &mut Vec<Leaf>) {
         is_leaf = false;
         leaves(sub, &format!("{path} {}", sub.get_name()), found);
     }
-    if is_leaf {
+    // A command that takes values works by itself, even if it has subcommands.
+    if is_leaf || (!path.is_empty() && command.get_positionals().next().is_some()) {
         let about = command.get_long_about().or(command.get_about()).map(ToString::to_string);
         let named = |arg: &&Arg| !["help", "version"].contains(&arg.get_id().as_str()) && !arg.is_hide_set();
         let options = command.get_arguments().filter(named).map(row).collect();
@@ -110,7 +113,7 @@ fn row(arg: &Arg) -> Row {
     Row { text: format!("| `{flag}` | {shown} | {default} | {} |", help.replace('|', "\\|")), flag, variable }
 }
 
-/// A help text in one line. Adds the full stop that clap removes.
+/// A help text as one line. Adds the full stop that clap removes.
 fn sentence(text: &str) -> String {
     let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
     if line.is_empty() || line.ends_with(['.', '?']) { line } else { line + "." }
@@ -180,7 +183,7 @@ fn page() -> String {
     page += "\n## Options of several commands\n";
     for (number, (names, rows)) in groups.iter().enumerate() {
         let who = if names.len() == commands.len() { "every command".to_owned() } else { listed(names) };
-        let _ = write!(page, "\n### Group {}\n\nOf {who}.\n\n{}", number + 1, table(rows));
+        let _ = write!(page, "\n### Group {}\n\nOptions of {who}.\n\n{}", number + 1, table(rows));
     }
     page += "\n## Variables\n\n| variable | option | commands |\n|---|---|---|\n";
     for (variable, (flags, names)) in variables {

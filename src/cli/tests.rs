@@ -4,7 +4,7 @@ use clap::error::ErrorKind;
 
 use super::*;
 
-/// The files below a folder with one of these extensions.
+/// The files below a folder whose names have one of these extensions.
 fn files(folder: &Path, extensions: &[&str]) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     let below = entries.flat_map(|path| if path.is_dir() { files(&path, extensions) } else { vec![path] });
@@ -13,7 +13,7 @@ fn files(folder: &Path, extensions: &[&str]) -> Vec<PathBuf> {
     below.filter(wanted).collect()
 }
 
-/// The commands of this program in a text. They are in backquotes and in lines of code blocks.
+/// The commands of this program that a text shows in backquotes or in code blocks.
 fn commands(text: &str) -> Vec<String> {
     let quoted = text.split('`').skip(1).step_by(2).filter(|quoted| !quoted.contains('\n'));
     let blocks = text.split("```").skip(1).step_by(2).flat_map(str::lines);
@@ -29,8 +29,8 @@ fn commands(text: &str) -> Vec<String> {
     all.map(cut).chain(advised(text)).filter(whole).collect()
 }
 
-/// The commands in the string literals of a source file, as the program prints them. Each begins after a colon or at
-/// the start of the text, and ends with the line.
+/// The commands in the string literals of a source file. In a literal, a command begins at the start of the text or
+/// after a colon, and extends to the end of the line.
 fn advised(text: &str) -> Vec<String> {
     let joined = regex::Regex::new(r"\\\n\s*").unwrap().replace_all(text, "").into_owned();
     let command = regex::Regex::new("(?:^|: |^ +)(orders [a-z-]+(?: .*)?)$").unwrap();
@@ -68,13 +68,13 @@ fn every_printed_command_parses() {
     let mut count = 0;
     for file in all {
         for command in commands(&std::fs::read_to_string(&file).unwrap()) {
-            // `COMMAND` stands for any command.
+            // In the documents, `COMMAND` stands for any command.
             let words = words(&command.replace("COMMAND", "serve"));
             match Cli::try_parse_from(with_command(words)) {
                 Ok(_) => count += 1,
                 Err(error) => match error.kind() {
                     ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => count += 1,
-                    // The text names a group of commands.
+                    // The command is a group, such as `orders dlq`, and needs a subcommand.
                     ErrorKind::MissingSubcommand | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {}
                     _ if command.split(' ').count() <= 3
                         && error.kind() == ErrorKind::MissingRequiredArgument => {}

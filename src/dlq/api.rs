@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use super::FilterArgs;
 use super::ids::checked_id;
-use crate::api_client::{ApiClient, with_query};
+use crate::api_client::{ApiClient, List};
 
 /// One dead letter in a list. `others` keeps the members that the commands do not read, for `--json`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -29,12 +29,6 @@ pub(super) struct DeadLetterSummary {
     pub(super) others: Map<String, Value>,
 }
 
-#[derive(Debug, Deserialize)]
-struct DeadLetterPage {
-    items: Vec<DeadLetterSummary>,
-    next_cursor: Option<String>,
-}
-
 /// One dead letter with its body, its parked sequence and the predicted result of a redrive.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct DeadLetterDetails {
@@ -43,7 +37,7 @@ pub(super) struct DeadLetterDetails {
     /// The ids of the first dead letters in the parked sequence of its order.
     #[serde(rename = "line")]
     pub(super) sequence: Vec<String>,
-    /// Whether the parked sequence is longer than `sequence`.
+    /// Whether the order has more dead letters than `sequence` lists.
     #[serde(default, rename = "line_cut")]
     pub(super) sequence_is_cut: bool,
     pub(super) prediction: RedriveResult,
@@ -72,7 +66,7 @@ impl RedriveResult {
 pub(super) struct RedrivePage {
     pub(super) items: Vec<RedrivenDeadLetter>,
     pub(super) counts: BTreeMap<String, u64>,
-    /// Whether a parked sequence is longer than one request covers.
+    /// Whether a parked sequence has more dead letters than one request can redrive.
     #[serde(default, rename = "lines_cut")]
     pub(super) sequences_cut: bool,
     pub(super) next_cursor: Option<String>,
@@ -103,17 +97,7 @@ pub(super) async fn list(
     state: Option<String>,
     limit: usize,
 ) -> anyhow::Result<(Vec<DeadLetterSummary>, bool)> {
-    let (mut letters, mut cursor) = (Vec::new(), None);
-    loop {
-        let mut pairs = filter.pairs();
-        pairs.extend(state.clone().map(|state| ("state", state)));
-        pairs.push(("limit", (limit - letters.len()).clamp(1, 200).to_string()));
-        pairs.extend(cursor.map(|cursor| ("cursor", cursor)));
-        let page: DeadLetterPage = client.get(&with_query("/v1/dead-letters", &pairs)?).await?;
-        letters.extend(page.items);
-        cursor = page.next_cursor;
-        if cursor.is_none() || letters.len() >= limit {
-            return Ok((letters, cursor.is_some()));
-        }
-    }
+    let mut filter = filter.pairs();
+    filter.extend(state.map(|state| ("state", state)));
+    List { path: "/v1/dead-letters", filter, cursor: "cursor" }.read(client, limit).await
 }

@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::ids::checked_id;
 
 /// Decodes one dead letter. There are three forms: the archive's own JSON, the record `{message, attributes}` of a v0
-/// producer's archive, and a bare message, for which only the file `name` is known. `from` is where the dead letter was
+/// producer's archive, and a bare message, whose id is the file `name`. `from` is the place where the dead letter was
 /// read, for error messages.
 pub(super) fn decode(
     from: String,
@@ -19,7 +19,8 @@ pub(super) fn decode(
     let json: Option<Value> = serde_json::from_slice(&bytes).ok();
     let has = |member: &str| json.as_ref().is_some_and(|json| json.get(member).is_some());
     if has("id") && has("parked_at") {
-        let letter: DeadLetter = serde_json::from_slice(&bytes).context("it is not a dead letter")?;
+        let letter: DeadLetter =
+            serde_json::from_slice(&bytes).context("the entry is not a valid dead letter")?;
         return Ok(Incoming { letter: with_identity_of_body(letter)?, from, names_itself: true });
     }
     if has("message") && has("attributes") {
@@ -29,21 +30,23 @@ pub(super) fn decode(
     }
     let (reason, detail) = match Envelope::decode(&bytes, default_currency) {
         Err(error) => (error.reason(), error.to_string()),
-        Ok(_) => (ParkReason::TriesExhausted, "it was imported as a bare message".to_owned()),
+        Ok(_) => {
+            (ParkReason::TriesExhausted, "the archive contains only the message, without a reason".to_owned())
+        }
     };
     let letter = DeadLetter::new(checked_id(name)?, bytes, reason, detail, infra::now());
     Ok(Incoming { letter, from, names_itself: false })
 }
 
-/// Reads the ids and the type again from the body, which may have been edited in the archive. The order id must not
-/// change.
+/// Replaces the ids and the type of a dead letter with those in its body, because an operator may have edited the body
+/// in the archive. The order id must not change.
 fn with_identity_of_body(letter: DeadLetter) -> anyhow::Result<DeadLetter> {
     checked_id(&letter.id)?;
     let body = identify(&letter.body.0);
     if let (Some(ours), Some(theirs)) = (&letter.order_id, &body.order_id)
         && ours != theirs
     {
-        bail!("its order is {ours}, but the order of its body is {theirs}");
+        bail!("the order id of the dead letter is {ours}, but the body contains the order id {theirs}");
     }
     Ok(DeadLetter {
         order_id: body.order_id.or(letter.order_id),
@@ -60,7 +63,7 @@ fn decode_v0_record(name: &str, json: &Value) -> DeadLetter {
         Value::String(text) => text.clone().into_bytes(),
         message => message.to_string().into_bytes(),
     };
-    let detail = "it was archived without a reason".to_owned();
+    let detail = "the archive does not contain the reason".to_owned();
     let at = time.unwrap_or_else(infra::now);
     let mut letter = DeadLetter::new(name, body, ParkReason::TriesExhausted, detail, at);
     let text = |name: &str| json["attributes"][name].as_str();
@@ -137,7 +140,7 @@ mod tests {
             (Some("order_paid"), id)
         );
         let wrong = letter("a", with("o-2").to_string().into_bytes()).unwrap_err().to_string();
-        assert_eq!(wrong, "its order is o-2, but the order of its body is o-1");
+        assert_eq!(wrong, "the order id of the dead letter is o-2, but the body contains the order id o-1");
         for id in ["../escaped", "", "a b"] {
             let mut json = with("o-1");
             json["id"] = id.into();

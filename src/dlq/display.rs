@@ -7,6 +7,8 @@ use serde_json::Value;
 use super::FilterArgs;
 use super::api::{self, DeadLetterDetails, DeadLetterSummary};
 use crate::api_client::ApiClient;
+use crate::style::{shortened, to_seconds, without_controls};
+use crate::table::{Listing, aligned};
 
 /// The maximum length of a detail in the table, in characters.
 const MAX_DETAIL: usize = 80;
@@ -19,50 +21,26 @@ pub(super) async fn list(
     json: bool,
 ) -> anyhow::Result<()> {
     let (letters, more) = api::list(client, filter, state, limit).await?;
-    if json {
-        return letters.iter().try_for_each(|letter| crate::print(&serde_json::to_string(letter)?));
-    }
-    if letters.is_empty() {
-        return crate::print("no dead letters");
-    }
-    table(&letters).iter().try_for_each(|line| crate::print(line))?;
-    if more { crate::print(&format!("… and more; list them with --limit {}", limit * 10)) } else { Ok(()) }
+    let reached = more.then_some(limit);
+    Listing { items: &letters, json, nothing: "no dead letters", reached }.print(table)
 }
 
 /// The lines of a table with aligned columns.
 fn table(letters: &[DeadLetterSummary]) -> Vec<String> {
-    let head = ["ID", "PARKED AT", "STATE", "REASON", "ORDER", "EVENT", "DETAIL"].map(str::to_owned);
+    let head = ["ID", "PARKED AT", "STATE", "REASON", "ORDER", "EVENT", "DETAIL"];
     let row = |letter: &DeadLetterSummary| {
         let or_dash = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".to_owned());
-        let mut detail: String = letter.detail.chars().take(MAX_DETAIL).collect();
-        if detail.len() < letter.detail.len() {
-            detail.push('…');
-        }
         [
             letter.id.clone(),
-            letter.parked_at.get(..19).unwrap_or(&letter.parked_at).to_owned(),
+            to_seconds(&letter.parked_at).to_owned(),
             letter.state.clone(),
             letter.reason.clone(),
             or_dash(&letter.order_id),
             or_dash(&letter.event_type),
-            detail,
+            shortened(&letter.detail, MAX_DETAIL),
         ]
-        .map(|text| without_controls(&text).replace('\n', " "))
     };
-    let rows: Vec<_> = std::iter::once(head).chain(letters.iter().map(row)).collect();
-    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
-    let widths: Vec<_> = (0..7).map(width).collect();
-    let line = |row: &[String; 7]| {
-        let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}"));
-        cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
-    };
-    rows.iter().map(line).collect()
-}
-
-/// The text without control characters, so that a message cannot control the operator's terminal.
-pub(super) fn without_controls(text: &str) -> String {
-    let harmless = |c: char| if c.is_control() && c != '\n' && c != '\t' { '\u{fffd}' } else { c };
-    text.chars().map(harmless).collect()
+    aligned(head, letters.iter().map(row))
 }
 
 /// Writes the body to standard output, byte for byte.

@@ -38,7 +38,8 @@ pub(super) async fn export(client: &ApiClient, filter: &FilterArgs, folder: &Pat
     bail!("{} dead letters could not be written; see the list above", refused.len())
 }
 
-/// Writes one dead letter. Returns the number written, which is 0 or 1. The inner error concerns only this dead letter.
+/// Writes one dead letter to a file. Returns how many were written, which is 0 or 1. The inner error concerns only this
+/// dead letter. The outer error ends the export.
 async fn export_one(client: &ApiClient, id: &str, folder: &Path) -> anyhow::Result<anyhow::Result<u64>> {
     if let Err(error) = checked_id(id) {
         return Ok(Err(error.context("the service returned an id that cannot be a file name")));
@@ -53,11 +54,11 @@ async fn export_one(client: &ApiClient, id: &str, folder: &Path) -> anyhow::Resu
     Ok(write(&folder.join(format!("{id}.json")), &serde_json::to_vec_pretty(&letter)?).map(|()| 1))
 }
 
-/// Creates a file. An existing file with the same content is accepted. Any other existing file is an error and is not
-/// changed.
+/// Creates a file. If the file exists with the same content, nothing needs to be done. If it exists with other content,
+/// returns an error and does not change the file.
 fn write(file: &Path, json: &[u8]) -> anyhow::Result<()> {
     let at = || format!("cannot write {}", file.display());
-    // `create_new` also refuses links.
+    // `create_new` fails if the path is a link, so links are not followed.
     let new = OpenOptions::new().write(true).create_new(true).mode(0o600).open(file);
     match new {
         Ok(mut new) => new.write_all(json).with_context(|| {
@@ -97,6 +98,6 @@ mod tests {
         assert!(write(&link, b"{}").is_err());
         assert!(!target.exists());
         std::fs::write(&target, "{}").unwrap();
-        assert!(write(&link, b"{}").is_err(), "even if the content would be the same");
+        assert!(write(&link, b"{}").is_err(), "a link is refused even if its target has the same content");
     }
 }

@@ -13,7 +13,8 @@ use anyhow::Context;
 use anyhow::ensure;
 use rustix::fs::OFlags;
 
-/// The maximum size of a file. The largest dead letter has a message of 1 MiB twice, with every byte escaped.
+/// The maximum size of a file. The largest dead letter contains two bodies of 1 MiB, the current and the original one,
+/// with every byte escaped.
 pub(super) const MAX_BYTES: u64 = 16 << 20;
 
 /// The files below a path, sorted by path.
@@ -54,12 +55,14 @@ impl ArchiveFiles {
     fn entry(&mut self, path: PathBuf) {
         match fs::symlink_metadata(&path) {
             Ok(there) if there.is_file() => self.files.push(path),
-            Ok(there) if there.is_symlink() => self.skip(&path, "it is a link, and links are not followed"),
+            Ok(there) if there.is_symlink() => {
+                self.skip(&path, "the path is a link, and links are not followed");
+            }
             Ok(there) if there.is_dir() => match fs::read_dir(&path) {
                 Ok(entries) => self.folder(&path, entries),
                 Err(error) => self.skip(&path, &error.to_string()),
             },
-            Ok(_) => self.skip(&path, "it is a pipe, a socket or a device, not a file"),
+            Ok(_) => self.skip(&path, "the path is a pipe, a socket or a device, not a file"),
             Err(error) => self.skip(&path, &error.to_string()),
         }
     }
@@ -72,7 +75,11 @@ impl ArchiveFiles {
 pub(super) fn read(file: &Path) -> anyhow::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     open(file)?.take(MAX_BYTES + 1).read_to_end(&mut bytes)?;
-    ensure!(bytes.len() as u64 <= MAX_BYTES, "it is larger than any dead letter: {} MiB", MAX_BYTES >> 20);
+    ensure!(
+        bytes.len() as u64 <= MAX_BYTES,
+        "the file is larger than any dead letter: {} MiB",
+        MAX_BYTES >> 20
+    );
     Ok(bytes)
 }
 
@@ -81,6 +88,6 @@ pub(super) fn read(file: &Path) -> anyhow::Result<Vec<u8>> {
 fn open(file: &Path) -> anyhow::Result<File> {
     let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed();
     let file = OpenOptions::new().read(true).custom_flags(flags).open(file)?;
-    ensure!(file.metadata()?.is_file(), "it is not a file");
+    ensure!(file.metadata()?.is_file(), "the path is not a file");
     Ok(file)
 }

@@ -2,6 +2,8 @@
 
 use anyhow::bail;
 
+use crate::style::shortened;
+
 /// Returns the id if it consists of 1–100 characters of `[A-Za-z0-9_-]`. Such an id is never a path, a device or a
 /// control sequence of a terminal.
 pub(super) fn checked_id(id: &str) -> anyhow::Result<&str> {
@@ -9,8 +11,7 @@ pub(super) fn checked_id(id: &str) -> anyhow::Result<&str> {
     if (1..=100).contains(&id.len()) && id.bytes().all(allowed) {
         return Ok(id);
     }
-    let shown: String = id.chars().take(100).collect();
-    bail!("{shown:?} is not a valid dead-letter id: 1–100 characters of [A-Za-z0-9_-]")
+    bail!("{:?} is not a valid dead-letter id: 1–100 characters of [A-Za-z0-9_-]", shortened(id, 100))
 }
 
 #[cfg(test)]

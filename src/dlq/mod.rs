@@ -12,14 +12,16 @@ mod ids;
 mod import;
 mod redrive;
 
-use std::io::{BufRead, IsTerminal, Read, Write};
+use std::io::Read;
 use std::path::PathBuf;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use clap::{Args, Subcommand};
 use serde_json::json;
 
 use crate::api_client::{ApiClient, ApiClientArgs};
+use crate::confirm::confirm;
+use crate::style::without_controls;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum DlqCommand {
@@ -113,7 +115,7 @@ pub(crate) struct FilterArgs {
 }
 
 impl FilterArgs {
-    /// The filter, as members of a query or of a body.
+    /// The filter as names and values, for the query or the body of a request.
     fn pairs(&self) -> Vec<(&'static str, String)> {
         let named = [
             ("order_id", &self.order),
@@ -151,7 +153,7 @@ pub(crate) async fn run(command: DlqCommand) -> anyhow::Result<()> {
 
 /// Prints text that contains parts of messages, after removing control characters.
 fn print_untrusted(text: &str) -> anyhow::Result<()> {
-    crate::print(&display::without_controls(text))
+    crate::print(&without_controls(text))
 }
 
 async fn repair(client: &ApiClient, id: &str, body: &PathBuf) -> anyhow::Result<()> {
@@ -170,22 +172,13 @@ async fn repair(client: &ApiClient, id: &str, body: &PathBuf) -> anyhow::Result<
 }
 
 async fn discard(client: &ApiClient, id: &str, reason: &str, yes: bool) -> anyhow::Result<()> {
-    if !yes && !std::io::stdin().is_terminal() {
-        bail!("cannot ask for confirmation without a terminal: add --yes");
-    }
-    if !yes {
+    let question = async || {
         let letter: api::DeadLetterDetails = client.get(&api::dead_letter_path(id)?).await?;
         let kind = letter.summary.event_type.as_deref().unwrap_or("a message");
         let order = letter.summary.order_id.as_deref().unwrap_or("an unknown order");
-        // Printed, because this is a question to the operator and not a log line.
-        let question = format!("{kind} of {order} will be rejected for good. Discard it? [y/N] ");
-        let _ = write!(std::io::stderr(), "{}", display::without_controls(&question));
-        let mut answer = String::new();
-        std::io::stdin().lock().read_line(&mut answer)?;
-        if !answer.trim().eq_ignore_ascii_case("y") {
-            bail!("nothing was discarded");
-        }
-    }
+        Ok(format!("{kind} of {order} will be rejected for good. Discard it?"))
+    };
+    confirm(yes, question, "nothing was discarded").await?;
     let path = format!("{}/discard", api::dead_letter_path(id)?);
     let letter: api::DeadLetterDetails = client.post(&path, &json!({ "reason": reason })).await?;
     print_untrusted(&format!("{} is discarded", letter.summary.id))?;

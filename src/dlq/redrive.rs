@@ -1,5 +1,5 @@
 //! Implements `orders dlq redrive`. It sends dead letters back to the queue and waits for their outcomes. Meanwhile,
-//! later events of the same orders may be parked; these are sent too.
+//! later events of the same orders may be parked. A further round sends those events too.
 
 use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
@@ -15,8 +15,9 @@ use crate::api_client::{ApiClient, ApiClientArgs, segment};
 
 /// How often we poll for outcomes.
 const POLL_EVERY: Duration = Duration::from_millis(200);
-/// The maximum number of rounds. Each round sends the dead letters that were parked while the previous round was in
-/// flight. Rounds that only continue a parked sequence that is too long for one request do not count.
+/// The maximum number of rounds. Each round sends the dead letters that were parked while the events of the previous
+/// round were in flight. A round in which a parked sequence was too long for one request does not count, because the
+/// next round sends the rest of the sequence.
 const ROUNDS: usize = 10;
 /// The arguments that select dead letters. At least one is required, so that a bare `redrive` does not send everything
 /// by accident.
@@ -48,7 +49,7 @@ pub(crate) struct RedriveArgs {
 #[derive(Debug, Clone)]
 struct LetterStatus {
     text: String,
-    /// Whether the dead letter is finished: it was removed, or it is discarded and stays as such.
+    /// Whether the dead letter is resolved: it was removed, or an operator has discarded it.
     is_done: bool,
     /// Whether the redrive ended with the event being parked again.
     is_parked_again: bool,
@@ -82,7 +83,7 @@ impl LetterStatus {
 #[derive(Default)]
 struct RedriveOutcomes {
     letters: Vec<(RedrivenDeadLetter, LetterStatus)>,
-    /// The index of each dead letter in `letters`, by its id.
+    /// The index in `letters` of each dead letter, by its id.
     places: HashMap<String, usize>,
 }
 
@@ -117,8 +118,8 @@ pub(super) async fn redrive(args: &RedriveArgs) -> anyhow::Result<()> {
             break;
         }
         let all_settled = wait_for_outcomes(&client, &sent, until, &bar, &mut outcomes).await?;
-        // Another round helps only dead letters that were parked behind the ones that this round sent. Events that were
-        // parked again would be parked once more.
+        // Another round helps only if events were parked because they followed the dead letters of this round. If a
+        // dead letter of this round was parked again, another round would only park it once more.
         if !all_settled || outcomes.letters.iter().any(|(_, status)| status.is_parked_again) {
             break;
         }
@@ -127,17 +128,17 @@ pub(super) async fn redrive(args: &RedriveArgs) -> anyhow::Result<()> {
     report(&outcomes, args.dry_run)?;
     if is_cut {
         crate::print(
-            "… and more in these parked sequences: their first dead letters must leave before the rest is sent",
+            "… and more: the rest of these parked sequences can be sent once their first dead letters are resolved",
         )?;
     }
     Ok(())
 }
 
-/// The result of sending the selection once.
+/// The result of one round, which sends the whole selection once.
 #[derive(Default)]
 struct RedriveRound {
     letters: Vec<RedrivenDeadLetter>,
-    /// Whether a parked sequence is longer than one request covers.
+    /// Whether a parked sequence has more dead letters than one request can redrive.
     is_cut: bool,
 }
 

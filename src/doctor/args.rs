@@ -24,7 +24,7 @@ pub(crate) struct DoctorArgs {
     /// nothing.
     #[arg(long, requires = "target", conflicts_with_all = ["json", "rules"])]
     pub(super) resources: bool,
-    /// The command whose settings to check, without a target. By default, the variables that are set decide:
+    /// The command whose settings are checked if no target is given. By default, the variables that are set decide:
     /// ALERTS_TOPIC means `dead-letters`; DLQ_URL without DLQ_BUCKET means `consumer`; QUEUE_URL or TABLE_NAME means
     /// `api`; none of them means `serve`.
     #[arg(long, conflicts_with_all = ["target", "url"], value_name = "COMMAND")]
@@ -49,10 +49,16 @@ pub(crate) enum ServiceRole {
     /// The proposals to cancel unpaid orders.
     #[cfg(feature = "aws")]
     Expiry,
+    /// The relay from the change stream to the feed.
+    #[cfg(feature = "aws")]
+    Relay,
+    /// The deliveries of webhooks.
+    #[cfg(feature = "aws")]
+    WebhookSender,
 }
 
 impl ServiceRole {
-    /// Guesses the role that the environment is for, by the variables that only one role reads.
+    /// Guesses which role the environment configures. Some variables are read by only one role.
     pub(super) fn of_process() -> Self {
         #[cfg(feature = "aws")]
         {
@@ -86,6 +92,10 @@ impl ServiceRole {
             Self::DeadLetters => "dead-letters",
             #[cfg(feature = "aws")]
             Self::Expiry => "expiry",
+            #[cfg(feature = "aws")]
+            Self::Relay => "relay",
+            #[cfg(feature = "aws")]
+            Self::WebhookSender => "webhook-sender",
         }
     }
 }

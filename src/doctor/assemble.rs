@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::model::{
     AlarmMetric, Area, Attribute, CloudWatchAlarm, Deployment, DynamoTable, EventSourceMapping,
-    LambdaFunction, RedriveAllowPolicy, RedrivePolicy, SqsQueue,
+    LambdaFunction, RedriveAllowPolicy, RedrivePolicy, SqsQueue, StreamMapping,
 };
 use super::references::ResourceReference;
 use super::resources::{AttributeReader, TerraformResource, TerraformResources, link};
@@ -25,6 +25,9 @@ pub(super) fn deployment(configuration: TerraformResources) -> Deployment {
             "aws_lambda_event_source_mapping" if may_be_of_queue(resource) => {
                 deployment.mappings.push(mapping(resource));
             }
+            "aws_lambda_event_source_mapping" if is_of_stream(resource) => {
+                deployment.stream_mappings.push(stream_mapping(resource));
+            }
             "aws_cloudwatch_event_target" => {
                 deployment.schedule_targets.push(resource.attributes().link("arn"));
             }
@@ -37,6 +40,9 @@ pub(super) fn deployment(configuration: TerraformResources) -> Deployment {
             _ => {}
         }
     }
+    let is_outbound = |table: &DynamoTable| deployment.is_outbound(table);
+    (deployment.outbound_tables, deployment.tables) =
+        deployment.tables.iter().cloned().partition(is_outbound);
     separate_policies(&mut deployment.queues, &resources);
     deployment.roles = roles::of(&resources);
     deployment
@@ -47,6 +53,7 @@ fn queue(resource: &TerraformResource) -> SqsQueue {
     SqsQueue {
         identity: resource.identity("name"),
         dead_letters: false,
+        webhook_jobs: false,
         fifo: a.bool("fifo_queue"),
         visibility: a.number("visibility_timeout_seconds"),
         retention: a.number("message_retention_seconds"),
@@ -62,7 +69,8 @@ fn queue(resource: &TerraformResource) -> SqsQueue {
     }
 }
 
-/// A redrive policy. Its target can be known now, even if the policy itself is known only after apply.
+/// Builds the redrive policy of a queue. The target of the policy may be known even if the policy is known only after
+/// apply.
 pub(super) fn redrive(
     document: Attribute<TerraformValue>,
     refers: Attribute<ResourceReference>,
@@ -98,7 +106,7 @@ pub(super) fn redrive_allow(document: Attribute<TerraformValue>) -> Attribute<Re
     })
 }
 
-/// Adds policies that are declared as separate resources to their queues.
+/// Adds each policy that is declared as a separate resource to the queue that it belongs to.
 fn separate_policies(queues: &mut [SqsQueue], resources: &[TerraformResource]) {
     for resource in resources {
         let a = resource.attributes();
@@ -137,11 +145,11 @@ fn function(resource: &TerraformResource) -> LambdaFunction {
     }
 }
 
-/// Whether the source of a mapping can be a queue. The rules do not apply to streams and brokers.
+/// Whether the source of an event source mapping may be a queue. The rules do not apply to streams and brokers.
 fn may_be_of_queue(resource: &TerraformResource) -> bool {
     match resource.attributes().link("event_source_arn") {
         Attribute::Known(source) => source.may_be("sqs", "aws_sqs_queue"),
-        // Brokers outside AWS have no ARN.
+        // A mapping without an ARN receives from a broker outside AWS.
         Attribute::Absent => false,
         Attribute::Unknown(_) => true,
     }
@@ -161,10 +169,28 @@ fn mapping(resource: &TerraformResource) -> EventSourceMapping {
         filter: filters.then(|filters| {
             let pattern = |filter: &AttributeReader<'_>| match filter.value("pattern") {
                 Attribute::Known(pattern) => pattern.to_string(),
-                _ => "a pattern that is not known".to_owned(),
+                _ => "an unknown pattern".to_owned(),
             };
             Attribute::Known(filters.iter().map(pattern).collect())
         }),
+    }
+}
+
+fn is_of_stream(resource: &TerraformResource) -> bool {
+    let source = resource.attributes().link("event_source_arn");
+    matches!(source, Attribute::Known(source) if source.may_be("dynamodb", "aws_dynamodb_table"))
+}
+
+fn stream_mapping(resource: &TerraformResource) -> StreamMapping {
+    let a = resource.attributes();
+    StreamMapping {
+        address: resource.address.clone(),
+        function: a.link("function_name"),
+        response_types: a.texts("function_response_types"),
+        starting_position: a.text("starting_position"),
+        parallel: a.number("parallelization_factor"),
+        max_retries: a.number("maximum_retry_attempts"),
+        max_age: a.number("maximum_record_age_in_seconds"),
     }
 }
 
@@ -187,11 +213,14 @@ fn table(resource: &TerraformResource) -> DynamoTable {
             Attribute::Known(all)
         }),
         recovery: a.block("point_in_time_recovery").then(|block| block.bool("enabled")),
+        stream: a
+            .bool("stream_enabled")
+            .then(|is_on| if is_on { a.text("stream_view_type") } else { Attribute::Absent }),
         protection: a.bool("deletion_protection_enabled"),
     }
 }
 
-/// The keys of a table or an index. They are given as attributes or as blocks.
+/// The names of the keys of a table or an index. A configuration declares them as attributes or as blocks.
 fn keys(a: AttributeReader<'_>) -> Attribute<Vec<String>> {
     if let Attribute::Known(blocks) = a.blocks("key_schema") {
         let named = |kind: &str| {

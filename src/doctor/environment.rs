@@ -10,7 +10,7 @@ use super::rules::{OPEN, RECEIVES, WRONG};
 use crate::auth::AuthSettings;
 use crate::cli::{Cli, Command};
 
-/// The name of the checked command, and the problems with its settings. If no role is given, it is guessed from the
+/// Returns the name of the checked command, and the problems with its settings. Without a `role`, guesses it from the
 /// environment.
 pub(super) async fn read(role: Option<ServiceRole>, config: Option<&Path>) -> (String, Deployment) {
     let role = role.unwrap_or_else(ServiceRole::of_process);
@@ -56,9 +56,8 @@ async fn problems(role: ServiceRole, config: Option<&Path>) -> EnvironmentProble
         #[cfg(feature = "embedded")]
         Command::Serve(args) => {
             let origin = crate::auth::RequestOrigin::Listening(args.listen);
-            let metrics = args.metrics.read().err();
             let alerts = args.alerts().err().map(|error| format!("{error:#}"));
-            let wrong = args.http.read().err().into_iter().flatten().chain(metrics).chain(alerts);
+            let wrong = args.settings().err().into_iter().flatten().chain(alerts);
             problems.extend(wrong.map(|problem| (WRONG, problem)));
             match args.auth.settings(origin) {
                 Ok(auth) => problems.extend(open(&auth)),
@@ -75,25 +74,36 @@ async fn problems(role: ServiceRole, config: Option<&Path>) -> EnvironmentProble
         },
         #[cfg(feature = "aws")]
         Command::Consumer(args) => {
-            let wrong = crate::aws::check_consumer(args).await.err();
-            problems.extend(wrong.into_iter().flatten().map(|problem| (WRONG, problem)));
+            problems.extend(wrong(crate::aws::check_consumer(args).await));
         }
         #[cfg(feature = "aws")]
         Command::DeadLetters(args) => {
-            let wrong = crate::aws::check_dead_letters(args).await.err();
-            problems.extend(wrong.into_iter().flatten().map(|problem| (WRONG, problem)));
+            problems.extend(wrong(crate::aws::check_dead_letters(args).await));
         }
         #[cfg(feature = "aws")]
         Command::Expiry(args) => {
-            let wrong = crate::aws::check_expiry(args).await.err();
-            problems.extend(wrong.into_iter().flatten().map(|problem| (WRONG, problem)));
+            problems.extend(wrong(crate::aws::check_expiry(args).await));
+        }
+        #[cfg(feature = "aws")]
+        Command::Relay(args) => {
+            problems.extend(wrong(crate::aws::check_relay(args).await));
+        }
+        #[cfg(feature = "aws")]
+        Command::WebhookSender(args) => {
+            problems.extend(wrong(crate::aws::check_webhooks(args).await));
         }
         _ => {}
     }
     problems
 }
 
+/// The problems of a role on AWS.
+#[cfg(feature = "aws")]
+fn wrong(checked: Result<(), Vec<String>>) -> impl Iterator<Item = (&'static str, String)> {
+    checked.err().into_iter().flatten().map(|problem| (WRONG, problem))
+}
+
 fn open(auth: &AuthSettings) -> Option<(&'static str, String)> {
     let open = matches!(auth, AuthSettings::Nobody { warn: true, .. });
-    open.then(|| (OPEN, "ORDERS_INSECURE_NO_AUTH accepts unauthenticated requests".to_owned()))
+    open.then(|| (OPEN, "ORDERS_INSECURE_NO_AUTH makes the API accept unauthenticated requests".to_owned()))
 }

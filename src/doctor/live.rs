@@ -12,10 +12,9 @@ use super::references::ResourceIdentity;
 use super::rules::WRONG;
 use super::value::TerraformValue;
 
-const HINT: &str =
-    "this needs APIs besides those of SQS and DynamoDB; check the JSON of a plan or state instead";
+const HINT: &str = "the doctor calls only SQS and DynamoDB on AWS; check the JSON of a plan or state instead";
 
-/// The deployment that `QUEUE_URL`, `DLQ_URL` and `TABLE_NAME` name.
+/// The deployment that `QUEUE_URL`, `DLQ_URL`, `TABLE_NAME` and, if there are webhooks, `WEBHOOK_QUEUE_URL` name.
 pub(super) async fn read() -> anyhow::Result<Deployment> {
     let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
     let (queue_url, dlq_url, table_name) =
@@ -44,10 +43,15 @@ pub(super) async fn read() -> anyhow::Result<Deployment> {
     let search_index = variable("ORDERS_SEARCH_INDEX").map(|value| crate::variables::switch(&value));
     deployment.search_index = search_index == Some(Ok(true));
     check_redrive_target(&mut deployment);
+    if let Some(url) = variable("WEBHOOK_QUEUE_URL") {
+        let queue = queue(&sdk, &url, false).await.with_context(|| format!("cannot read the queue {url}"))?;
+        deployment.queues.push(SqsQueue { webhook_jobs: true, ..queue });
+        deployment.seen.insert(Area::Queues);
+    }
     deployment.seen.insert(Area::Environment);
     let absent = [("QUEUE_URL", queue_url), ("DLQ_URL", dlq_url), ("TABLE_NAME", table_name)];
     let absent = absent.into_iter().filter(|(_, value)| value.is_none());
-    deployment.unseen.extend(absent.map(|(name, _)| (name.to_owned(), "it is not set".to_owned())));
+    deployment.unseen.extend(absent.map(|(name, _)| (name.to_owned(), "the variable is not set".to_owned())));
     for area in [Area::Functions, Area::Permissions, Area::Alarms] {
         deployment.blind.insert(area, HINT.to_owned());
     }
@@ -82,6 +86,7 @@ async fn queue(sdk: &SdkConfig, url: &str, dead_letters: bool) -> anyhow::Result
     Ok(SqsQueue {
         identity: ResourceIdentity { address: url.to_owned(), name, names },
         dead_letters,
+        webhook_jobs: false,
         fifo: parsed(get("FifoQueue")),
         visibility: number("VisibilityTimeout"),
         retention: number("MessageRetentionPeriod"),
@@ -120,5 +125,7 @@ async fn table(sdk: &SdkConfig, name: &str) -> anyhow::Result<DynamoTable> {
         indexes: Attribute::Known(indexes),
         recovery: described.recovery.map_or_else(Attribute::Unknown, Attribute::Known),
         protection: Attribute::Known(described.deletion_protection),
+        // The rule about the stream needs Lambda functions, which this reader does not see. So the stream is not read.
+        stream: Attribute::Unknown("the stream was not read".to_owned()),
     })
 }

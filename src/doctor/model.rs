@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::references::{ResourceIdentity, ResourceReference};
 
-/// An attribute of a part of the deployment.
+/// An attribute of a part of the deployment: absent, known or unknown.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) enum Attribute<T> {
     /// The attribute is not set, so the AWS service's default applies.
@@ -25,7 +25,7 @@ impl<T> Attribute<T> {
         if let Self::Known(value) = self { Some(value) } else { None }
     }
 
-    /// Applies `then` to the value, if it is known.
+    /// Converts a known value with `then`. An absent or unknown attribute stays absent or unknown.
     pub(super) fn then<R>(self, then: impl FnOnce(T) -> Attribute<R>) -> Attribute<R> {
         match self {
             Self::Absent => Attribute::Absent,
@@ -35,11 +35,11 @@ impl<T> Attribute<T> {
     }
 }
 
-/// A kind of parts that a rule needs to see.
+/// An area of a deployment that rules examine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Area {
     Queues,
-    /// Functions and their event source mappings.
+    /// Lambda functions and their event source mappings.
     Functions,
     /// The policies of roles.
     Permissions,
@@ -56,10 +56,14 @@ pub(super) struct Deployment {
     pub(super) queues: Vec<SqsQueue>,
     pub(super) functions: Vec<LambdaFunction>,
     pub(super) mappings: Vec<EventSourceMapping>,
-    /// What schedules and event rules invoke.
+    /// The mappings of DynamoDB streams.
+    pub(super) stream_mappings: Vec<StreamMapping>,
+    /// The targets that schedules and event rules invoke.
     pub(super) schedule_targets: Vec<Attribute<ResourceReference>>,
     pub(super) roles: Vec<IamRole>,
     pub(super) tables: Vec<DynamoTable>,
+    /// The tables that Lambda functions name in OUTBOUND_TABLE. `tables` does not contain these tables.
+    pub(super) outbound_tables: Vec<DynamoTable>,
     pub(super) alarms: Vec<CloudWatchAlarm>,
     pub(super) service: Option<RunningService>,
     pub(super) environment: Vec<EnvironmentProblem>,
@@ -69,15 +73,18 @@ pub(super) struct Deployment {
     pub(super) seen: BTreeSet<Area>,
     /// The areas that the reader should examine but cannot, each with the reason.
     pub(super) blind: BTreeMap<Area, String>,
-    /// The parts that cannot be seen, each with its place and the reason.
+    /// The parts of the deployment that the reader cannot examine. Each entry has the part's name and the reason.
     pub(super) unseen: Vec<(String, String)>,
 }
 
 #[derive(Debug, Default, Clone)]
 pub(super) struct SqsQueue {
     pub(super) identity: ResourceIdentity,
-    /// Whether the reader knows that the queue holds dead letters. The queue's policies can also show that.
+    /// Whether the reader itself identified the queue as a dead-letter queue. The queue's policies, or other resources,
+    /// may also identify it.
     pub(super) dead_letters: bool,
+    /// Whether the reader itself identified the queue as that of webhook deliveries. Variables of functions may also identify it.
+    pub(super) webhook_jobs: bool,
     pub(super) fifo: Attribute<bool>,
     pub(super) visibility: Attribute<f64>,
     pub(super) retention: Attribute<f64>,
@@ -133,11 +140,23 @@ pub(super) struct EventSourceMapping {
     pub(super) filter: Attribute<Vec<String>>,
 }
 
+/// An event source mapping of a DynamoDB stream.
+#[derive(Debug, Default, Clone)]
+pub(super) struct StreamMapping {
+    pub(super) address: String,
+    pub(super) function: Attribute<ResourceReference>,
+    pub(super) response_types: Attribute<Vec<String>>,
+    pub(super) starting_position: Attribute<String>,
+    pub(super) parallel: Attribute<f64>,
+    pub(super) max_retries: Attribute<f64>,
+    pub(super) max_age: Attribute<f64>,
+}
+
 #[derive(Debug, Default, Clone)]
 pub(super) struct IamRole {
     pub(super) identity: ResourceIdentity,
     pub(super) statements: Vec<PolicyStatement>,
-    /// The policies of the role that are not known, each with its place and the reason.
+    /// The policies with unknown content. Each entry has the address of the policy and the reason.
     pub(super) unknown: Vec<(String, String)>,
 }
 
@@ -160,6 +179,8 @@ pub(super) struct DynamoTable {
     /// The names of the keys of each index.
     pub(super) indexes: Attribute<BTreeMap<String, Vec<String>>>,
     pub(super) recovery: Attribute<bool>,
+    /// What the change stream contains. Absent if the stream is off.
+    pub(super) stream: Attribute<String>,
     pub(super) protection: Attribute<bool>,
 }
 
@@ -192,7 +213,7 @@ pub(super) struct RunningService {
     pub(super) in_the_clear: bool,
     /// The reason why the API is not ready. Absent if the API is ready.
     pub(super) not_ready: Attribute<String>,
-    /// The status of a request without a token.
+    /// The HTTP status of the answer to a request without a token.
     pub(super) without_token: Attribute<u16>,
     pub(super) metrics: Attribute<u16>,
 }

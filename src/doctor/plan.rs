@@ -1,8 +1,8 @@
 //! Reads the JSON of a Terraform plan or state, which `terraform show -json` writes
 //! (<https://developer.hashicorp.com/terraform/internals/json-format>). `doctor::read` calls it.
 //!
-//! A value that is known only after apply is unknown here too. But a plan contains the configuration, which shows the
-//! resources that such a value depends on. So the reader still knows which resource refers to which.
+//! A value that is known only after apply is unknown here too. But a plan also contains the configuration, which shows
+//! the resources that the value depends on. So the reader still knows which resource refers to which.
 
 use std::collections::BTreeSet;
 
@@ -12,20 +12,20 @@ use serde_json::Value as Json;
 use super::resources::{TerraformResource, TerraformResources};
 use super::value::{TerraformValue, UnknownValue};
 
-const AFTER_APPLY: &str = "it is known only after apply";
+const AFTER_APPLY: &str = "the value is known only after apply";
 
 /// The resources of a plan or state.
 pub(super) fn read(json: &Json) -> anyhow::Result<TerraformResources> {
     let version = json["format_version"]
         .as_str()
-        .context("it has no format_version: it is not the output of `terraform show -json`")?;
+        .context("the JSON has no format_version, so it is not the output of `terraform show -json`")?;
     if !version.starts_with("1.") && !version.starts_with("0.") {
-        bail!("its format_version is {version}; only version 1 is supported");
+        bail!("the format_version is {version}, but only version 1 is supported");
     }
     let values = json.get("planned_values").or_else(|| json.get("values"));
     let root = values.and_then(|values| values.get("root_module"));
-    let root = root
-        .context("it has neither planned_values nor values with a root_module: it contains no resources")?;
+    let root =
+        root.context("the JSON has no root_module in planned_values or values: it contains no resources")?;
     let mut reader =
         PlanReader { plan: json, addresses: BTreeSet::new(), found: TerraformResources::default() };
     reader.collect(root);
@@ -104,7 +104,8 @@ impl<'a> PlanReader<'a> {
                 refers.sort();
                 refers.dedup();
                 let all = refers.clone();
-                // For a reference to an attribute, Terraform lists the resource as well.
+                // Terraform lists a reference to an attribute twice: as the attribute, and as its resource. Only the
+                // attribute is kept.
                 refers.retain(|one| {
                     !all.iter().any(|other| other.len() > one.len() && other.starts_with(one.as_str()))
                 });
@@ -185,6 +186,6 @@ impl<'a> PlanReader<'a> {
 /// The module and the instance that an expression belongs to.
 struct ExpressionPlace<'a> {
     chain: &'a ModuleChain<'a>,
-    /// The key of the instance in brackets: its `each.key` or `count.index`.
+    /// The `each.key` or `count.index` of the instance, in brackets.
     own_key: &'a str,
 }

@@ -1,13 +1,13 @@
-//! References between the parts of a deployment. A reference is an address if the part does not exist yet, and
-//! otherwise an ARN, URL or name. The model stores these references, and the rules compare them.
+//! References between the parts of a deployment. A reference is an ARN, a URL or a name; or a Terraform address, if the
+//! part does not exist yet. The model stores these references, and the rules compare them.
 
 use super::value::TerraformValue;
 
 /// The names of a part of the deployment.
 #[derive(Debug, Clone, Default)]
 pub(super) struct ResourceIdentity {
-    /// The address of the part in the configuration. A part that was read from AWS has the URL or name by which it was
-    /// found.
+    /// The address of the part in the configuration. For a part that was read from AWS: the URL or the name that was
+    /// used to find the part.
     pub(super) address: String,
     pub(super) name: Option<String>,
     /// Other names of the part: ARN, id, URL.
@@ -40,12 +40,12 @@ impl ResourceReference {
         }
     }
 
-    /// Whether the reference is to this part. `None` if that cannot be known.
+    /// Whether the reference is to the part with this identity. `None` if that is unknown.
     pub(super) fn means(&self, identity: &ResourceIdentity) -> Option<bool> {
         if !self.refers.is_empty() {
             let this = |refers: &String| belongs(refers, &identity.address);
             let only = |refers: &String| this(refers) || refers == &identity.address;
-            // The value of a local, a variable or a data source can be anything.
+            // A local, a variable or a data source may refer to any part.
             let opaque =
                 |refers: &String| ["local.", "var.", "data."].iter().any(|kind| refers.starts_with(kind));
             return match self.refers.iter().any(this) {
@@ -68,13 +68,13 @@ impl ResourceReference {
         if last.contains(['$', '}']) {
             return None;
         }
-        // An unknown name could be the name of this part.
+        // If the name of this part is unknown, it may equal any name.
         identity.name.as_ref().map(|name| name == last)
     }
 
-    /// Whether the reference can be to a resource of this AWS service and this Terraform type.
+    /// Whether the reference may be to a resource of the AWS service `service` and of the Terraform type `kind`.
     pub(super) fn may_be(&self, service: &str, kind: &str) -> bool {
-        // The type is the part of an address that begins with the provider's name, as in
+        // The type of a resource is the part of its address that begins with `aws_`, as in
         // `module.a.aws_sqs_queue.main.arn`.
         let is_other = |address: &str| {
             let address = address.strip_prefix("data.").unwrap_or(address);
@@ -93,7 +93,7 @@ impl ResourceReference {
         }
     }
 
-    /// The text after the reference, such as `/index/*` or `:*`.
+    /// The text after the referenced address, such as `/index/*` or `:*`.
     pub(super) fn suffix(&self) -> &str {
         let symbolic = self.text.strip_prefix("${").and_then(|rest| rest.split_once('}'));
         symbolic.map_or("", |(_, suffix)| suffix)

@@ -71,7 +71,7 @@ pub(super) fn json(target: &str, results: &CheckResults, complete: bool) -> Valu
         .map(|it| json!({ "rules": it.rules, "resource": it.at, "attribute": it.attribute, "why": it.why }));
     json!({
         "target": target,
-        // Whether every part of the deployment could be seen. A part with unchecked rules counts as seen.
+        // Whether every part of the deployment could be examined. A part with unchecked rules counts as examined.
         "complete": complete,
         "findings": findings.collect::<Vec<_>>(),
         "unchecked": unchecked.collect::<Vec<_>>(),

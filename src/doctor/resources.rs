@@ -11,7 +11,7 @@ use super::value::{TerraformValue, UnknownValue};
 #[derive(Debug, Default)]
 pub(super) struct TerraformResources {
     pub(super) resources: Vec<TerraformResource>,
-    /// The parts that cannot be seen, each with its place and the reason.
+    /// The parts of the configuration that the reader cannot examine. Each entry has the part's name and the reason.
     pub(super) unseen: Vec<(String, String)>,
     /// The reasons why Terraform would refuse the variables of the configuration.
     pub(super) refused: Vec<String>,
@@ -48,7 +48,7 @@ impl<'a> AttributeReader<'a> {
     pub(super) fn value(&self, name: &str) -> Attribute<&'a TerraformValue> {
         match self.0.get(name) {
             None | Some(TerraformValue::Null) => Attribute::Absent,
-            // A plan shows a text that is not set as an empty text.
+            // In a plan, a string that is not set is an empty string.
             Some(TerraformValue::Text(text)) if text.is_empty() => Attribute::Absent,
             Some(TerraformValue::Unknown(unknown)) => Attribute::Unknown(unknown.why.clone()),
             Some(value) => Attribute::Known(value),
@@ -97,7 +97,7 @@ impl<'a> AttributeReader<'a> {
         })
     }
 
-    /// A list of texts. Unknown if any of the texts is unknown.
+    /// A list of strings. Unknown if any of the strings is unknown.
     pub(super) fn texts(&self, name: &str) -> Attribute<Vec<String>> {
         self.list(name).then(|items| {
             let texts: Result<Vec<_>, UnknownValue> =
@@ -106,7 +106,7 @@ impl<'a> AttributeReader<'a> {
         })
     }
 
-    /// The blocks of this name.
+    /// The nested blocks with this name.
     pub(super) fn blocks(&self, name: &str) -> Attribute<Vec<AttributeReader<'a>>> {
         self.list(name).then(|items| {
             let mut blocks = Vec::new();

@@ -5,7 +5,8 @@ use super::references::ResourceReference;
 use super::resources::{AttributeReader, TerraformResource, link};
 use super::value::TerraformValue;
 
-/// AWS managed policies that functions often have, with the actions that each allows on all resources.
+/// AWS managed policies that the roles of Lambda functions often have. Each entry lists the actions that the policy allows
+/// on all resources.
 const MANAGED: [(&str, &[&str]); 4] = [
     ("AWSLambdaBasicExecutionRole", &["logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents"]),
     (
@@ -67,8 +68,8 @@ pub(super) fn of(resources: &[TerraformResource]) -> Vec<IamRole> {
     roles
 }
 
-/// Calls `then` with the role that `meant` refers to. If the role is not known, calls `then` with every possible role.
-/// Then no rule reports a permission as missing that one of these roles may have.
+/// Calls `then` with the role that `meant` refers to. If the role is not known, calls `then` with every possible role:
+/// without the policy on all of these roles, a rule could report a permission as missing although the role has it.
 fn with(roles: &mut [IamRole], meant: &Attribute<ResourceReference>, mut then: impl FnMut(&mut IamRole)) {
     for role in roles {
         let is_it = meant.known().and_then(|link| link.means(&role.identity));

@@ -1,16 +1,21 @@
-//! Connects the parts of a deployment: queues, their dead-letter queues, functions, roles. The rules use these methods.
+//! Connects the parts of a deployment: queues, their dead-letter queues, Lambda functions, IAM roles. The rules use these
+//! methods.
 
-use super::model::{Attribute, Deployment, EventSourceMapping, IamRole, LambdaFunction, SqsQueue};
+use super::model::{
+    Attribute, Deployment, DynamoTable, EventSourceMapping, IamRole, LambdaFunction, SqsQueue,
+};
 use super::references::ResourceReference;
 
-/// The job of a function in the deployment.
+/// The role of `orders` that a function runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum FunctionJob {
     Api,
     Consumer,
     DeadLetters,
     Expiry,
-    /// A program that is none of the above.
+    Relay,
+    WebhookSender,
+    /// The function runs a different program.
     Other,
 }
 
@@ -32,12 +37,12 @@ impl Deployment {
         self.roles.iter().find(|role| link.means(&role.identity) == Some(true))
     }
 
-    /// The queue that receives a message of `queue` after too many receives.
+    /// The dead-letter queue of a queue.
     pub(super) fn dead_letters_of(&self, queue: &SqsQueue) -> Option<&SqsQueue> {
         self.queue(&queue.redrive.known()?.target)
     }
 
-    /// The queues that send their dead letters to this one.
+    /// The queues that send their dead letters to the queue `dead_letters`.
     pub(super) fn sources_of<'a>(&'a self, dead_letters: &'a SqsQueue) -> impl Iterator<Item = &'a SqsQueue> {
         self.queues.iter().filter(|queue| {
             let target = self.dead_letters_of(queue);
@@ -45,8 +50,8 @@ impl Deployment {
         })
     }
 
-    /// Whether a queue holds dead letters. Its own policy can show that, and so can another queue or a function that
-    /// sends its dead letters there.
+    /// Whether a queue holds dead letters. That is the case if it has a redrive allow policy, if a function or another
+    /// queue sends dead letters to it, or if a `dead-letters` function receives from it.
     pub(super) fn holds_dead_letters(&self, queue: &SqsQueue) -> bool {
         let means = |link: &Attribute<ResourceReference>| {
             link.known().and_then(|link| link.means(&queue.identity)) == Some(true)
@@ -94,6 +99,37 @@ impl Deployment {
             .map(|mapping| (mapping, self.queue(&mapping.source), self.function(&mapping.function)))
     }
 
+    /// Whether any function uses the table as its outbound table, and no function uses the table for orders.
+    pub(super) fn is_outbound(&self, table: &DynamoTable) -> bool {
+        let is_named = |variable: &str| {
+            self.functions.iter().any(|function| {
+                let named = function.environment.known().and_then(|variables| variables.get(variable));
+                named.and_then(Attribute::known).and_then(|named| named.means(&table.identity)) == Some(true)
+            })
+        };
+        is_named("OUTBOUND_TABLE") && !is_named("TABLE_NAME")
+    }
+
+    /// Whether the queue holds webhook jobs.
+    pub(super) fn has_webhook_jobs(&self, queue: &SqsQueue) -> bool {
+        let is_named = self.functions.iter().any(|function| {
+            let named = function.webhook_queue().and_then(Attribute::known);
+            named.and_then(|named| named.means(&queue.identity)) == Some(true)
+        });
+        queue.webhook_jobs || is_named
+    }
+
+    /// Whether the queue holds webhook jobs, or is the dead-letter queue of a queue that holds webhook jobs. Some rules
+    /// apply only to queues of events.
+    pub(super) fn is_for_webhooks(&self, queue: &SqsQueue) -> bool {
+        self.has_webhook_jobs(queue) || self.sources_of(queue).any(|source| self.has_webhook_jobs(source))
+    }
+
+    /// The queues of events that do not hold dead letters.
+    pub(super) fn event_queues(&self) -> impl Iterator<Item = &SqsQueue> {
+        self.work_queues().filter(|queue| !self.is_for_webhooks(queue))
+    }
+
     pub(super) fn source_of(&self, function: &LambdaFunction) -> Option<&SqsQueue> {
         self.connections().find_map(|(_, queue, invoked)| {
             let same = invoked.is_some_and(|invoked| invoked.identity.address == function.identity.address);
@@ -101,12 +137,12 @@ impl Deployment {
         })
     }
 
-    /// Whether a function runs this program. Its handler names a role, or it has variables that only roles of this
-    /// program read.
+    /// Whether a function runs this program. That is the case if its handler names a role, or if it has variables that
+    /// only roles of this program read.
     pub(super) fn is_ours(function: &LambdaFunction) -> bool {
         if matches!(
             function.handler.known().map(String::as_str),
-            Some("api" | "consumer" | "dead-letters" | "expiry")
+            Some("api" | "consumer" | "dead-letters" | "expiry" | "relay" | "webhook-sender")
         ) {
             return true;
         }
@@ -115,26 +151,37 @@ impl Deployment {
             || ["QUEUE_URL", "TABLE_NAME"].iter().all(|name| variables.contains_key(*name))
     }
 
-    /// Whether the deployment belongs to this program. A deployment without functions does: the program then runs
-    /// outside Lambda.
+    /// Whether the rules apply to the deployment. They apply if one of its functions runs this program. They also apply
+    /// to a deployment without functions, because the program can run outside Lambda.
     pub(super) fn is_ours_to_judge(&self) -> bool {
         self.functions.is_empty() || self.functions.iter().any(Self::is_ours)
     }
 
-    /// The job of a function, by its handler. If the handler names no role, the queue that invokes the function
-    /// decides.
+    /// The role of `orders` that a function runs. If the handler does not name the role, the role follows from the queue
+    /// that invokes the function.
     pub(super) fn job(&self, function: &LambdaFunction) -> FunctionJob {
         match function.handler.known().map(String::as_str) {
             Some("api") => FunctionJob::Api,
             Some("consumer") => FunctionJob::Consumer,
             Some("dead-letters") => FunctionJob::DeadLetters,
             Some("expiry") => FunctionJob::Expiry,
+            Some("relay") => FunctionJob::Relay,
+            Some("webhook-sender") => FunctionJob::WebhookSender,
             _ => match self.source_of(function) {
+                Some(queue) if self.has_webhook_jobs(queue) => FunctionJob::WebhookSender,
                 Some(queue) if self.holds_dead_letters(queue) => FunctionJob::DeadLetters,
                 Some(_) => FunctionJob::Consumer,
                 None => FunctionJob::Other,
             },
         }
+    }
+}
+
+impl LambdaFunction {
+    /// The queue of webhook deliveries that the function names, if it names one.
+    pub(super) fn webhook_queue(&self) -> Option<&Attribute<ResourceReference>> {
+        let named = self.environment.known()?.get("WEBHOOK_QUEUE_URL");
+        named.filter(|named| **named != Attribute::Absent)
     }
 }
 

@@ -1,13 +1,13 @@
-//! A value of a Terraform configuration or plan, as far as the value is known before apply. All readers of Terraform
-//! produce such values.
+//! A value of a Terraform configuration or plan. It may be unknown, for example if it is known only after apply. All
+//! readers of Terraform produce such values.
 
 use std::collections::BTreeMap;
 use std::fmt;
 
 /// A value of a Terraform configuration or plan.
 ///
-/// A text can name attributes that exist only after apply, as `${address.attribute}`. Such a name shows which resource
-/// the text refers to.
+/// A text may contain attributes that exist only after apply, in the form `${address.attribute}`. The address shows
+/// which resource the text refers to.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum TerraformValue {
     Null,
@@ -16,9 +16,9 @@ pub(super) enum TerraformValue {
     Text(String),
     List(Vec<TerraformValue>),
     Map(BTreeMap<String, TerraformValue>),
-    /// An instance of a resource or data source as a whole, by its address.
+    /// A reference to a whole instance of a resource or data source. The text is the address of the instance.
     Resource(String),
-    /// An instance of a module as a whole, by its address.
+    /// A reference to a whole instance of a module. The text is the address of the instance.
     Module(String),
     Unknown(UnknownValue),
 }
@@ -28,7 +28,7 @@ pub(super) enum TerraformValue {
 pub(super) struct UnknownValue {
     /// The reason why the value is unknown, such as "var.timeout has no default and is not set".
     pub(super) why: String,
-    /// The addresses of the resources that the value depends on, as far as they are known.
+    /// The known addresses of resources that the value depends on. The value may depend on other resources too.
     pub(super) refers: Vec<String>,
     /// Whether the value is an attribute or element that does not exist. `try()` skips such values.
     pub(super) is_missing: bool,
@@ -104,7 +104,7 @@ impl TerraformValue {
         }
     }
 
-    /// The text that a template contains for this value.
+    /// The text that a template inserts for this value.
     pub(super) fn to_text(&self) -> Result<String, UnknownValue> {
         match self {
             Self::Bool(bool) => Ok(bool.to_string()),

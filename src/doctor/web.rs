@@ -12,7 +12,7 @@ use crate::http_client;
 
 /// The time limit of one request, from the connection to the last byte.
 const TIMEOUT: Duration = Duration::from_secs(10);
-/// The maximum number of bytes to read of an answer. The reason why a service is not ready is shorter.
+/// The maximum number of bytes to read from an answer. A reason why a service is not ready is always shorter.
 const MAX_BYTES: usize = 64 * 1024;
 
 pub(super) async fn read(url: &BaseUrl) -> anyhow::Result<Deployment> {
@@ -30,7 +30,8 @@ pub(super) async fn read(url: &BaseUrl) -> anyhow::Result<Deployment> {
         Ok((status, _)) => Attribute::Known(status.as_u16()),
         Err(error) => Attribute::Unknown(format!("{error:#}")),
     };
-    // No order belongs to this customer. So the answer contains no data, even if no token is required.
+    // No order belongs to the customer `orders-doctor`. So the answer contains no customer data, even if the service
+    // requires no token.
     let without_token = status(get(&http, url, "/v1/orders?customer_id=orders-doctor&limit=1").await);
     let metrics = status(get(&http, url, "/metrics").await);
     let service =

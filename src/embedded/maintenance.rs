@@ -1,14 +1,14 @@
-//! Implements `orders export` and `orders rebuild`, which work on a data folder that no service is using.
+//! Opens a data folder that no service is using, and implements `orders rebuild`.
 
 use std::cell::RefCell;
-use std::io::{BufWriter, ErrorKind, IsTerminal, stderr, stdout};
+use std::io::{IsTerminal, stderr};
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
 use anyhow::bail;
 use indicatif::{ProgressBar, ProgressStyle};
 use infra::embedded::maintenance::{self, RebuildFindings};
-use infra::embedded::{BackfillProgress, Embedded, Options};
+use infra::embedded::{BackfillProgress, BackfillTask, Embedded, Options};
 
 use super::{DataArgs, RebuildArgs};
 
@@ -28,42 +28,69 @@ pub(crate) async fn open(data: &DataArgs, options: Options) -> anyhow::Result<Em
 /// The time between two log lines.
 const LOG_EVERY: Duration = Duration::from_secs(5);
 
-/// Shows how far the indexes of a data folder are filled: a bar on a terminal, log lines elsewhere.
+/// Shows the progress of an upgrade or of a backfill: a bar on a terminal, log lines elsewhere.
 #[derive(Default)]
 struct UpgradeDisplay {
-    /// The bar, and the time of the latest log line.
-    shown: RefCell<Option<(ProgressBar, Instant)>>,
+    shown: RefCell<Option<ShownTask>>,
+}
+
+/// The task whose progress is shown.
+struct ShownTask {
+    task: BackfillTask,
+    bar: ProgressBar,
+    logged: Instant,
 }
 
 impl UpgradeDisplay {
-    fn update(&self, BackfillProgress { events, about }: BackfillProgress) {
+    fn update(&self, BackfillProgress { task, events, about }: BackfillProgress) {
         let mut shown = self.shown.borrow_mut();
-        let (bar, logged) = shown.get_or_insert_with(|| {
-            tracing::info!("filling the indexes of the data folder from about {about} events");
-            let template = "filling the indexes {bar:30} {pos} of about {len} events, {per_sec}, {eta} left";
-            let style =
-                ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
-            (ProgressBar::new(about).with_style(style), Instant::now())
-        });
+        if shown.as_ref().is_some_and(|shown| shown.task != task) {
+            shown.take().into_iter().for_each(ShownTask::end);
+        }
+        let ShownTask { bar, logged, .. } = shown.get_or_insert_with(|| ShownTask::begin(task, about));
         bar.set_position(events);
         if !stderr().is_terminal() && logged.elapsed() >= LOG_EVERY {
             *logged = Instant::now();
-            tracing::info!("filling the indexes: {events} of about {about} events");
+            tracing::info!("filling the {}: {events} of about {about} events", name_of(task));
         }
+    }
+}
+
+impl ShownTask {
+    fn begin(task: BackfillTask, about: u64) -> Self {
+        let name = name_of(task);
+        tracing::info!("filling the {name} of the data folder from about {about} events");
+        let template = format!(
+            "filling the {name} {{bar:30}} {{pos}} of about {{len}} events, {{per_sec}}, {{eta}} left"
+        );
+        let style = ProgressStyle::with_template(&template).unwrap_or_else(|_| ProgressStyle::default_bar());
+        Self { task, bar: ProgressBar::new(about).with_style(style), logged: Instant::now() }
+    }
+
+    fn end(self) {
+        self.bar.finish_and_clear();
+        match self.task {
+            BackfillTask::Indexes => tracing::info!("the indexes of the data folder are complete"),
+            BackfillTask::Feed => tracing::info!("the feed of the data folder is complete"),
+        }
+    }
+}
+
+fn name_of(task: BackfillTask) -> &'static str {
+    match task {
+        BackfillTask::Indexes => "indexes",
+        BackfillTask::Feed => "feed",
     }
 }
 
 impl Drop for UpgradeDisplay {
     fn drop(&mut self) {
-        if let Some((bar, _)) = self.shown.take() {
-            bar.finish_and_clear();
-            tracing::info!("the indexes of the data folder are complete");
-        }
+        self.shown.take().into_iter().for_each(ShownTask::end);
     }
 }
 
 /// Like [`open`], but a missing folder is an error.
-async fn open_existing(data: &DataArgs) -> anyhow::Result<Embedded> {
+pub(crate) async fn open_existing(data: &DataArgs) -> anyhow::Result<Embedded> {
     require_existing(data)?;
     open(data, data.options()).await
 }
@@ -73,21 +100,6 @@ pub(super) fn require_existing(data: &DataArgs) -> anyhow::Result<()> {
         bail!("there is no orders data folder at {}", data.data.display());
     }
     Ok(())
-}
-
-/// Writes every recorded event to standard output.
-pub(crate) async fn export(args: &DataArgs) -> anyhow::Result<()> {
-    let engine = open_existing(args).await?;
-    match engine.export(&mut BufWriter::new(stdout().lock())) {
-        Ok(events) => tracing::info!(events, "exported"),
-        Err(error) if is_broken_pipe(&error) => {}
-        Err(error) => return Err(error),
-    }
-    Ok(())
-}
-
-fn is_broken_pipe(error: &anyhow::Error) -> bool {
-    error.downcast_ref::<std::io::Error>().is_some_and(|error| error.kind() == ErrorKind::BrokenPipe)
 }
 
 /// Folds every log again and corrects derived writes that differ. With `--check` it only reports the differences.
@@ -103,10 +115,13 @@ pub(crate) async fn rebuild(args: &RebuildArgs) -> anyhow::Result<()> {
 
     let (orders, events) = (found.orders, found.events);
     crate::print(&format!("{events} events of {orders} orders read"))?;
-    report("cannot be folded, and are left as they are", &found.broken)?;
-    report(if args.check { "differ from the log" } else { "corrected" }, &found.differences)?;
+    report("logs that cannot be folded, not changed", &found.broken)?;
+    report(
+        if args.check { "differences from the log" } else { "differences corrected" },
+        &found.differences,
+    )?;
     if found.orphans.count > 0 {
-        report("have no log, and are left as they are (--remove-orphans removes them)", &found.orphans)?;
+        report("projections or list entries without a log (--remove-orphans removes them)", &found.orphans)?;
     }
     if found.broken.count + found.orphans.count > 0 || (args.check && found.differences.count > 0) {
         bail!("the projections do not agree with the log");

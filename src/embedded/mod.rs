@@ -1,9 +1,18 @@
 //! The commands that work on a data folder, and their flags. `main` calls them.
 
 mod alert_sinks;
+mod backup_args;
+mod drill;
+mod inspect;
 mod maintenance;
+mod own_thread;
 mod recover;
+mod restore;
 mod serve;
+mod settings;
+#[cfg(feature = "dlq")]
+mod verify;
+mod webhook_args;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -22,9 +31,16 @@ use crate::http::HttpArgs;
 use crate::prometheus::MetricsArgs;
 
 use alert_sinks::AlertSinks;
-pub(crate) use maintenance::{export, open, rebuild};
+use backup_args::ContinuousBackupArgs;
+use drill::DrillArgs;
+pub(crate) use inspect::{InspectArgs, inspect};
+pub(crate) use maintenance::{open, open_existing, rebuild};
 pub(crate) use recover::recover;
+pub(crate) use restore::{RestoreArgs, restore};
 pub(crate) use serve::serve;
+#[cfg(feature = "dlq")]
+pub(crate) use verify::{VerifyArgs, verify};
+use webhook_args::WebhookArgs;
 
 #[derive(Debug, Clone, Args)]
 pub(crate) struct DataArgs {
@@ -95,15 +111,15 @@ pub(crate) struct ServeArgs {
     /// queue.
     #[arg(long, env = "ORDERS_MAX_QUEUE_DEPTH", default_value_t = 2_000_000, value_name = "COUNT")]
     pub(crate) max_queue_depth: usize,
-    /// The keys of orders' metadata by which orders can be found, separated by commas: at most 8. An order has a row in an index
-    /// for each. The first start with another list fills the index, which takes some seconds for a million orders.
+    /// The keys of orders' metadata by which orders can be found, separated by commas: at most 8. Each key has an
+    /// index. The first start with a different list fills the index, which takes some seconds for a million orders.
     #[arg(long, env = "ORDERS_SEARCHABLE_METADATA", value_name = "KEYS", value_parser = searchable_keys)]
     searchable_metadata: Option<SearchableKeys>,
     /// Propose to cancel orders that are unpaid at this age, such as `48h`. By default, only orders with an `expires_at` expire.
     #[arg(long, env = "ORDERS_EXPIRE_UNPAID", value_name = "DURATION", value_parser = crate::unpaid_age::parse)]
     pub(crate) expire_unpaid: Option<Duration>,
     /// A URL to post alerts of dead letters to, in addition to the log. If the URL contains a secret, use the variable:
-    /// other users of this machine can see flags. Logs show only its host.
+    /// other users of this machine can see flags. Logs show only the host of the URL.
     #[arg(long, env = "ORDERS_ALERT_WEBHOOK", value_name = "URL", hide_env_values = true)]
     alert_webhook: Option<String>,
     /// The secret that signs alerts as Standard Webhooks defines: `whsec_` and 24 to 64 bytes in base64. Other users of this
@@ -113,9 +129,16 @@ pub(crate) struct ServeArgs {
     /// A file with the secret that signs alerts. Make it readable for the service only.
     #[arg(long, env = "ORDERS_ALERT_WEBHOOK_SECRET_FILE", value_name = "FILE")]
     alert_webhook_secret_file: Option<PathBuf>,
+    #[command(flatten)]
+    webhooks: WebhookArgs,
+    #[command(flatten)]
+    backup: ContinuousBackupArgs,
+    #[command(flatten)]
+    drill: DrillArgs,
 }
 
-/// The keys of a list, in a type of its own: clap would take a set for a flag that may be repeated.
+/// The keys of a comma-separated list. The set has its own type, because clap treats a field of a collection type as a
+/// flag that may be repeated.
 #[derive(Debug, Clone)]
 struct SearchableKeys(BTreeSet<String>);
 
@@ -127,7 +150,7 @@ fn searchable_keys(list: &str) -> Result<SearchableKeys, String> {
     }
     let entry = |key: &String| Metadata::parse(BTreeMap::from([(key.clone(), String::new())]));
     match keys.iter().find(|key| entry(key).is_err()) {
-        Some(key) => Err(format!("{key:?} cannot be a key of the metadata")),
+        Some(key) => Err(format!("{key:?} is not a valid key of the metadata")),
         None => Ok(SearchableKeys(keys)),
     }
 }

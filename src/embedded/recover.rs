@@ -31,7 +31,7 @@ pub(crate) async fn recover(args: &RecoverArgs) -> anyhow::Result<()> {
     if recovery.copy.is_some() {
         write_report(&kept, &recovery).with_context(|| format!("the report in {}", kept.display()))?;
         crate::print(&format!(
-            "kept in {}: what was cut, report.json, and lost-events.jsonl with the lost events that can be read",
+            "{} contains the data that was cut off, report.json, and the readable lost events in lost-events.jsonl",
             kept.display()
         ))?;
     }
@@ -64,7 +64,9 @@ fn print(recovery: &Recovery, dry_run: bool) -> anyhow::Result<()> {
         crate::print(&format!("the ledger counted {before} accepted events, and counts {after} now"))?;
     }
     if dry_run {
-        crate::print("nothing was changed; without --dry-run, a copy of what is cut is kept")?;
+        crate::print(
+            "nothing was changed; without --dry-run, the data is cut off, and a copy of the data is kept",
+        )?;
     }
     Ok(())
 }

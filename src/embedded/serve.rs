@@ -3,28 +3,34 @@
 use std::io::IsTerminal;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
 use api::AppState;
 use api::expiry::ExpiryRole;
+use api::export::Exports;
 use api::operations::Operations;
 use consumer::Consumer;
 use consumer::poll::{self, PollOptions};
-use infra::embedded::{Embedded, alerts};
-use tokio::runtime::Builder;
+use consumer::ports::Alerts;
+use infra::embedded::backup::continuous::{self, ContinuousBackup};
+use infra::embedded::backup::stream::EngineBackups;
+use infra::embedded::webhooks::{EmbeddedWebhooks, pace};
+use infra::embedded::{Embedded, alerts, priority};
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 
 use super::ServeArgs;
 use super::maintenance::open;
+use super::own_thread;
+use super::settings::ServeSettings;
+use super::webhook_args::WebhookSettings;
 use crate::auth::RequestOrigin;
 use crate::http::HttpSettings;
 use crate::signals::Hangups;
 
-/// The consumer handles two batches at a time. While one is written, the next one is received and judged. A larger
-/// batch costs less for each event, but requests wait while the writing thread appends it.
+/// The consumer handles two batches at a time: while it writes one, it receives and checks the next one. A larger batch
+/// costs less for each event, but requests wait while the writing thread appends it.
 const POLL: PollOptions = PollOptions { concurrency: 2, batch_size: 256, wait: Duration::from_secs(20) };
 
 /// How often the service looks for orders that are due.
@@ -33,7 +39,9 @@ const EXPIRY_TICK: Duration = Duration::from_secs(1);
 /// Runs until SIGTERM or Ctrl-C, then finishes the work in progress. Fails if the data folder can no longer be written.
 pub(crate) async fn serve(args: &ServeArgs) -> anyhow::Result<()> {
     let hangups = Hangups::listen()?;
-    let (http, metrics) = listening(args)?;
+    let settings = args.settings();
+    let ServeSettings { http, metrics, webhooks, backup } = settings
+        .map_err(|errors| anyhow::anyhow!("the configuration is invalid:\n  {}", errors.join("\n  ")))?;
     let auth = args.auth.settings(RequestOrigin::Listening(args.listen));
     let access = auth.map_err(|faults| anyhow::anyhow!("{}", faults.join("\n  ")))?.access().await?;
     let alarm = Arc::new(args.alerts()?);
@@ -44,30 +52,20 @@ pub(crate) async fn serve(args: &ServeArgs) -> anyhow::Result<()> {
     let (stop, stopped) = watch::channel(false);
 
     let recorder: Arc<Embedded> = Arc::new(engine.clone());
-    let consumer = Consumer {
-        log: recorder.clone(),
-        dead_letters: recorder.clone(),
-        clock: infra::now,
-        default_currency: args.data.default_currency,
-        max_receives: Some(args.max_receives),
-        ledger: None,
-    };
-    let mut polling = poll_apart(recorder.clone(), consumer, stopped.clone())?;
-    let alerting = tokio::spawn(alerts::run(engine.clone(), alarm, stopped.clone()));
+    let consumer = Arc::new(consumer_of(&recorder, args));
+    let polling = poll::run(recorder.clone(), consumer, POLL, stopped.clone());
+    let mut polling = own_thread::run("consumer", polling)?;
     let expiring = expire(&recorder, args.expire_unpaid, stopped.clone());
+    let (subscriptions, delivering) = deliver(&engine, &webhooks, alarm.clone(), stopped.clone())?;
+    let backing_up = backup.map(|backup| back_up(&engine, backup, args, stopped.clone())).transpose()?;
 
-    let operations = Some(Operations {
-        letters: recorder.clone(),
-        pipeline: recorder.clone(),
-        default_currency: args.data.default_currency,
-    });
-    let state = http.apply(AppState::new(recorder.clone(), recorder.clone(), recorder));
-    let searchable_metadata = Arc::new(args.searchable_metadata());
-    let router = api::router(AppState { operations, searchable_metadata, ..access.apply(state) });
+    let state = AppState { webhooks: Some(subscriptions), ..state_of(recorder, args, &http, &stopped) };
+    let router = api::router(access.apply(state));
     announce(listener.local_addr()?, args, &engine);
+    let alerting = tokio::spawn(alerts::run(engine.clone(), alarm, stopped.clone()));
     let mut api_stopped = stopped;
     let until_stopped = async move {
-        // If the sender has been dropped, the service is already stopping.
+        // `wait_for` fails only if the sender was dropped. In that case, the service is already stopping.
         let _ = api_stopped.wait_for(|stop| *stop).await;
     };
     let serving = tokio::spawn(api::serve(listener, router, http.serve_options(), until_stopped));
@@ -88,6 +86,11 @@ pub(crate) async fn serve(args: &ServeArgs) -> anyhow::Result<()> {
         polling.await.context("the consumer has panicked")?;
     }
     tokio::try_join!(alerting, expiring)?;
+    delivering.await.context("the webhook thread has panicked")?;
+    if let Some((backing_up, drilling)) = backing_up {
+        backing_up.await.context("the backup thread has panicked")?;
+        drilling.await.context("the backup drill has panicked")?;
+    }
     let waiting = engine.queue_depth();
     drop(engine);
     if let Some(reason) = failure {
@@ -97,33 +100,78 @@ pub(crate) async fn serve(args: &ServeArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The settings for clients, and the address of the metrics.
-fn listening(args: &ServeArgs) -> anyhow::Result<(HttpSettings, Option<SocketAddr>)> {
-    match (args.http.read(), args.metrics.read()) {
-        (Ok(http), Ok(metrics)) => Ok((http, metrics)),
-        (http, metrics) => {
-            let faults = http.err().into_iter().flatten().chain(metrics.err()).collect::<Vec<_>>();
-            bail!("the configuration is invalid:\n  {}", faults.join("\n  "));
+/// Starts a thread that backs up the data folder, and the drills of the backup if they are configured. Both end when `stopped`
+/// becomes true.
+fn back_up(
+    engine: &Embedded,
+    backup: ContinuousBackup,
+    args: &ServeArgs,
+    stopped: watch::Receiver<bool>,
+) -> anyhow::Result<(oneshot::Receiver<()>, JoinHandle<()>)> {
+    let drill = args.drill.drill(&backup.target, &args.data.data, args.data.default_currency)?;
+    let backing_up = continuous::run(engine, backup, stopped.clone());
+    let backing_up = own_thread::run("backup", async move {
+        // Requests come first.
+        priority::lower(priority::BACKUPS);
+        backing_up.await;
+    })?;
+    let drilling = tokio::spawn(async move {
+        if let Some(drill) = drill {
+            drill.run(stopped).await;
         }
+    });
+    Ok((backing_up, drilling))
+}
+
+/// The API's state, backed by `engine`.
+fn state_of(
+    engine: Arc<Embedded>,
+    args: &ServeArgs,
+    http: &HttpSettings,
+    stopped: &watch::Receiver<bool>,
+) -> AppState {
+    let operations = Operations {
+        letters: engine.clone(),
+        pipeline: engine.clone(),
+        default_currency: args.data.default_currency,
+    };
+    AppState {
+        operations: Some(operations),
+        feed: Some(engine.clone()),
+        exports: Some(Exports::new(engine.clone())),
+        backups: Some(Arc::new(EngineBackups::new((*engine).clone()))),
+        searchable_metadata: Arc::new(args.searchable_metadata()),
+        stopping: Some(stopped.clone()),
+        ..http.apply(AppState::new(engine.clone(), engine.clone(), engine))
     }
 }
 
-/// Polls on a separate thread. There the consumer may block, and it does not take time from the threads that serve
-/// requests. Completes when polling has stopped.
-fn poll_apart(
-    engine: Arc<Embedded>,
-    consumer: Consumer,
+fn consumer_of(engine: &Arc<Embedded>, args: &ServeArgs) -> Consumer {
+    Consumer {
+        log: engine.clone(),
+        dead_letters: engine.clone(),
+        clock: infra::now,
+        default_currency: args.data.default_currency,
+        max_receives: Some(args.max_receives),
+        ledger: None,
+    }
+}
+
+/// Starts a thread that delivers events to webhooks until `stopped` becomes true. Returns the subscriptions for the
+/// API, and a receiver that completes when the thread ends.
+fn deliver(
+    engine: &Embedded,
+    settings: &WebhookSettings,
+    alarm: Arc<dyn Alerts>,
     stopped: watch::Receiver<bool>,
-) -> anyhow::Result<oneshot::Receiver<()>> {
-    let runtime = Builder::new_current_thread().enable_all().build().context("cannot start the consumer")?;
-    let (ended, end) = oneshot::channel();
-    let work = move || {
-        runtime.block_on(poll::run(engine, Arc::new(consumer), POLL, stopped));
-        // The receiver has been dropped if the service no longer waits for this thread.
-        let _ = ended.send(());
-    };
-    thread::Builder::new().name("consumer".to_owned()).spawn(work).context("cannot start the consumer")?;
-    Ok(end)
+) -> anyhow::Result<(Arc<EmbeddedWebhooks>, oneshot::Receiver<()>)> {
+    let subscriptions = EmbeddedWebhooks::open(engine, &settings.source, settings.sender())?;
+    let dispatcher = subscriptions.dispatcher(settings.sender(), alarm, settings.options.clone());
+    let delivering = own_thread::run("webhooks", async move {
+        pace::start();
+        dispatcher.run(stopped).await;
+    })?;
+    Ok((subscriptions, delivering))
 }
 
 /// Proposes to cancel orders that are unpaid at their deadline, until `stopped` becomes true.
@@ -143,7 +191,7 @@ fn expire(
     tokio::spawn(async move { role.run(stopped).await })
 }
 
-/// Logs the addresses; on a first start also a request to try.
+/// Logs the addresses. On the first start, also logs a sample request to try.
 fn announce(address: SocketAddr, args: &ServeArgs, engine: &Embedded) {
     let data = args.data.data.display();
     tracing::info!(listen = %address, data = %data, waiting = engine.queue_depth(), "serving");

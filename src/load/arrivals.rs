@@ -1,8 +1,8 @@
-//! Decides when requests are sent. `drive` feeds the queue, and the workers take from it.
+//! Decides when requests are sent. `drive` adds send times to the [`ArrivalQueue`], and the workers take them from it.
 //!
 //! In an open loop the send times are fixed in advance, and latency counts from these times. So a service that stalls
-//! still receives the requests that real clients would send meanwhile. A separate thread watches the clock, because the
-//! runtime's timers are only accurate to a millisecond.
+//! still receives the requests that real clients would send in the meantime. A separate thread watches the clock,
+//! because the runtime's timers are only accurate to a millisecond.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,7 +16,8 @@ use super::options::{ArrivalPattern, LoopMode};
 
 /// The maximum length of a single sleep, so that an early stop is noticed.
 const NAP: Duration = Duration::from_millis(50);
-/// Requests due less than this before the end are still sent: their wait does not mean that the service is slow.
+/// If a request becomes due less than this time before the end, it is still sent after the end and does not count as
+/// unsent. Such a short delay does not show that the service is slow.
 const GRACE: Duration = Duration::from_millis(100);
 
 /// The send times of an open loop, counted from its start. The iterator never ends.
@@ -25,7 +26,7 @@ pub(super) struct ArrivalSchedule {
     rate: f64,
     arrivals: ArrivalPattern,
     rng: Rng,
-    /// The latest time in seconds.
+    /// The latest send time, in seconds since the start.
     at: f64,
     count: f64,
 }
@@ -41,7 +42,7 @@ impl Iterator for ArrivalSchedule {
 
     fn next(&mut self) -> Option<Duration> {
         match self.arrivals {
-            // Multiplying avoids the rounding errors of a sum.
+            // The time is computed from the count, because adding up many gaps would accumulate rounding errors.
             ArrivalPattern::Constant => self.at = self.count / self.rate,
             // The gaps of a Poisson process are exponential. `rng.f64()` is below 1, so there is no logarithm of 0.
             ArrivalPattern::Poisson => self.at += -(1.0 - self.rng.f64()).ln() / self.rate,
@@ -57,9 +58,9 @@ pub(super) struct ArrivalQueue {
     loop_mode: LoopMode,
     end: Instant,
     stopped: AtomicBool,
-    /// Each `None` ends one worker.
+    /// The send times that have come and that no worker has taken yet. Each `None` ends one worker.
     due: Mutex<VecDeque<Option<Instant>>>,
-    /// Has one permit for each entry of `due`.
+    /// Workers wait for its permits. There is one permit for each entry of `due`.
     available: Semaphore,
 }
 
@@ -94,8 +95,8 @@ impl ArrivalQueue {
         self.stopped.load(Ordering::Relaxed)
     }
 
-    /// Adds each time of `schedule` when it is reached, until the end of the load, and then ends all workers. Blocks.
-    /// Returns the number of requests that were due but not sent by the end.
+    /// Waits for each send time of `schedule` and then adds the time to the queue. At the end of the load, ends all
+    /// workers. Blocks the thread. Returns the number of requests that were due but not sent by the end.
     pub(super) fn run_clock(&self, start: Instant, schedule: ArrivalSchedule, workers: usize) -> usize {
         for at in schedule.map(|after| start + after).take_while(|at| *at < self.end) {
             if !self.sleep_until(at) {
@@ -111,12 +112,13 @@ impl ArrivalQueue {
         due.retain(|at| at.is_some_and(|at| ended.saturating_duration_since(at) < GRACE));
         let late = count - due.len();
         due.extend(std::iter::repeat_n(None, workers));
-        // The permits of removed entries remain. A worker that takes such a permit finds no entry, and ends as well.
+        // The semaphore keeps the permits of the removed entries. A worker that takes such a permit finds no entry and
+        // ends.
         self.available.add_permits(workers);
         late
     }
 
-    /// Returns `true` if the time was reached, `false` after an early stop.
+    /// Sleeps until `at`. Returns `true` if that time was reached, and `false` if the load ended early.
     fn sleep_until(&self, at: Instant) -> bool {
         loop {
             let left = at.saturating_duration_since(Instant::now());
@@ -174,7 +176,8 @@ mod tests {
         let schedule = ArrivalSchedule::new(1000.0, ArrivalPattern::Constant, 1);
         let late =
             std::thread::scope(|scope| scope.spawn(|| queue.run_clock(start, schedule, 2)).join().unwrap());
-        // No worker took a request. The latest requests are still sent, and then both workers end.
+        // No worker has taken a request before the end of the load. So the workers get only the latest requests, and
+        // then each worker ends.
         let mut sent = 0;
         while let Some(due) = queue.next().await {
             let place = u64::try_from(late + sent).unwrap();

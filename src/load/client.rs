@@ -26,8 +26,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 /// A request that can be sent repeatedly.
 #[derive(Debug, Clone)]
 pub(super) struct LoadRequest<'a> {
+    pub(super) method: Method,
     pub(super) path: &'a str,
-    /// A request with a body is a `POST`, one without a body a `GET`.
     pub(super) body: Option<Bytes>,
     pub(super) key: Option<String>,
     /// The content type, if it is not JSON.
@@ -38,21 +38,25 @@ pub(super) struct LoadRequest<'a> {
 
 impl<'a> LoadRequest<'a> {
     pub(super) fn get(path: &'a str) -> Self {
-        Self { path, body: None, key: None, content_type: None, prefer: None }
+        Self { method: Method::GET, path, body: None, key: None, content_type: None, prefer: None }
     }
 
     pub(super) fn post(path: &'a str, body: impl Into<Bytes>) -> Self {
-        Self { body: Some(body.into()), ..Self::get(path) }
+        Self { method: Method::POST, body: Some(body.into()), ..Self::get(path) }
     }
 
-    /// A `GET` of a receipt that the service answers when the event has an outcome, or after 20 s.
+    pub(super) fn delete(path: &'a str) -> Self {
+        Self { method: Method::DELETE, ..Self::get(path) }
+    }
+
+    /// A `GET` of a receipt. The service answers when the event has an outcome, or after 20 s.
     pub(super) fn wait(path: &'a str) -> Self {
         Self { prefer: Some(HeaderValue::from_static("wait=20")), ..Self::get(path) }
     }
 
     fn to_http(&self, target: &LoadTarget) -> anyhow::Result<Request<RequestBody>> {
-        let method = if self.body.is_some() { Method::POST } else { Method::GET };
-        let mut request = Request::builder().method(method).uri(self.path).body(RequestBody::default())?;
+        let mut request =
+            Request::builder().method(self.method.clone()).uri(self.path).body(RequestBody::default())?;
         let headers = request.headers_mut();
         headers.insert(header::HOST, target.host.clone());
         headers.insert(header::USER_AGENT, AGENT);
@@ -73,7 +77,7 @@ impl<'a> LoadRequest<'a> {
     }
 }
 
-/// A completely read answer.
+/// An answer that was read to its end.
 #[derive(Debug)]
 pub(super) struct LoadResponse {
     pub(super) status: StatusCode,
@@ -82,7 +86,7 @@ pub(super) struct LoadResponse {
     pub(super) replayed: bool,
     /// The value of `Retry-After`.
     retry_after: Option<Duration>,
-    /// The size of head and body.
+    /// The size of the answer in bytes: status line, headers and body.
     pub(super) bytes: u64,
 }
 
@@ -124,7 +128,7 @@ impl LoadClient {
 
     /// Sends a request once.
     pub(super) async fn send(&self, request: &LoadRequest<'_>) -> Result<LoadResponse, RequestFailure> {
-        // After a timeout the connection is dropped: a late answer would be read as that of the next request.
+        // A timeout drops the connection. Otherwise a late answer would be read as the answer to the next request.
         let sent = tokio::time::timeout(self.timeout, self.send_without_timeout(request)).await;
         let late = || anyhow!("no answer within {} s", self.timeout.as_secs_f64());
         let sent = sent
@@ -172,7 +176,10 @@ impl LoadClient {
                 answer.status
             ),
             _ => {
-                bail!("the server at {url} is not this service: {} to GET {path}: {text:.300}", answer.status)
+                bail!(
+                    "the server at {url} is not this service: {} in answer to GET {path}: {text:.300}",
+                    answer.status
+                )
             }
         }
     }

@@ -1,4 +1,4 @@
-//! Counters of failed attempts, and of calls by what they cost on AWS. Kept by `measure` and the audit.
+//! Counters of failed attempts, and of requests grouped by their cost on AWS. `measure` and the audit use these counters.
 
 use serde::Serialize;
 
@@ -42,14 +42,14 @@ impl FailedAttempts {
     }
 }
 
-/// Answered requests, by what they cause on AWS.
+/// The numbers of answered requests, grouped by the AWS calls that they cause.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub(super) struct CallCounts {
     /// `POST`s that created an order.
     pub(super) creations: u64,
     /// `POST`s of a further event that was accepted.
     pub(super) events: u64,
-    /// `POST`s whose key was used before.
+    /// `POST`s whose idempotency key was used before.
     pub(super) retries: u64,
     /// `POST`s of invalid requests.
     pub(super) refused: u64,

@@ -16,17 +16,17 @@ pub(super) enum FindingKind {
     WrongReceipt,
     /// An event is recorded although the rules forbid it, or rejected although they allow it.
     WrongOutcome,
-    /// The receipt shows an event as recorded and the log lacks it, or the reverse.
+    /// The receipt of an event contradicts the log: only one of them shows the event as recorded, or their versions differ.
     LogAndReceiptDiffer,
     /// The versions of a log are not 1, 2, 3 …
     VersionsNotConsecutive,
-    /// A log contains an event twice.
+    /// A log contains the same event twice.
     RecordedTwice,
-    /// A log contains events in another order than the service accepted them.
+    /// The events in a log are not in the order in which the service accepted them.
     OutOfOrder,
     /// A log contains an event that this run did not send.
     NeverSent,
-    /// An event is recorded with other data than this run sent.
+    /// The data of a recorded event is not the data that this run sent.
     OtherData,
     /// A log cannot be folded by the rules of `domain`.
     LogDoesNotFold,
@@ -40,6 +40,12 @@ pub(super) enum FindingKind {
     UnexpectedAnswer,
     /// A request got no answer in any attempt.
     NeverAnswered,
+    /// A recorded event has not arrived at the run's webhook receiver.
+    NotDelivered,
+    /// An event arrived at the webhook receiver for the first time after a later event of its order.
+    DeliveredOutOfOrder,
+    /// A delivery is not signed, contradicts itself, or is not in the log of its order.
+    WrongDelivery,
     /// The audit could not read data that it must check.
     NotAudited,
     /// No request was answered, so there was nothing to audit.
@@ -69,14 +75,14 @@ impl FindingKind {
     pub(super) fn describe(self) -> &'static str {
         match self {
             Self::NoOutcome => "accepted events that are neither recorded nor rejected nor parked",
-            Self::WrongReceipt => "receipts that are missing, or are those of other events",
+            Self::WrongReceipt => "receipts that are missing, or belong to other events",
             Self::WrongOutcome => "outcomes that contradict the rules",
             Self::LogAndReceiptDiffer => "receipts that contradict the log",
             Self::VersionsNotConsecutive => "logs whose versions are not 1, 2, 3 …",
             Self::RecordedTwice => "events that a log contains twice",
-            Self::OutOfOrder => "events recorded in another order than they were accepted",
+            Self::OutOfOrder => "events that were not recorded in the order in which they were accepted",
             Self::NeverSent => "events in a log that this run did not send",
-            Self::OtherData => "events recorded with other data than was sent",
+            Self::OtherData => "events that were not recorded with the data that was sent",
             Self::LogDoesNotFold => "logs that cannot be folded",
             Self::OrderDiffersFromLog => "orders that differ from the fold of their events",
             Self::NotExpired => "unpaid orders that were not cancelled after their deadline",
@@ -85,6 +91,13 @@ impl FindingKind {
             }
             Self::UnexpectedAnswer => "answers that are wrong for their request",
             Self::NeverAnswered => "requests that got no answer",
+            Self::NotDelivered => "recorded events that did not arrive at the webhook receiver",
+            Self::DeliveredOutOfOrder => {
+                "events that arrived at the webhook receiver after a later event of their order"
+            }
+            Self::WrongDelivery => {
+                "deliveries to the webhook receiver that are not signed or not as recorded"
+            }
             Self::NotAudited => "checks that could not be made",
             Self::NothingAudited => "runs without an answered request, so nothing was audited",
             Self::NotConserved => "differences between accepted events and outcomes",
@@ -117,7 +130,7 @@ impl AuditFindings {
         self.count == 0
     }
 
-    /// One line for each kind, followed by one for each of its examples.
+    /// One line for each kind, followed by one line for each example of the kind.
     pub(super) fn lines(&self) -> Vec<String> {
         let mut lines = Vec::new();
         for (kind, found) in &self.kinds {

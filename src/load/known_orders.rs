@@ -1,11 +1,12 @@
-//! The orders that this run created: the accepted events of each, in order, and the outcome that each must have. Workers
-//! add to it, and the audit compares the service with it.
+//! The orders that this run created: the accepted events of each order, in sequence, and the outcome that each event
+//! must have. Workers add to these orders, and the audit compares the service with them.
 //!
-//! An order has at most one write in flight: it is idle only after the answer. So we know in which order the service
-//! accepted its events, and the rules of `domain` give the outcome of each.
+//! An order has at most one write in flight, because it is not idle until the write is answered. So the run knows in
+//! which sequence the service accepted the order's events, and the rules of `domain` give the outcome of each event.
 //!
-//! Steps of a life need no decision. For a cancellation or an illegal event, a worker takes an idle order, folds its events
-//! without holding the lock, and releases the order if the event does not fit.
+//! The next step of an order's life is always legal. A cancellation or an illegal event does not suit every order. So a
+//! worker takes an idle order, folds its events without holding the lock, and releases the order if the event is not
+//! suitable.
 
 use domain::{EventId, EventType, Order, OrderId, Verdict};
 use fastrand::Rng;
@@ -16,7 +17,7 @@ use super::requests::{Creation, RequestBodies};
 use super::sent::{SentEvent, SentOrder};
 use super::steps::LifeStep;
 
-/// Stands for the number of a write that is being planned: no write has it yet.
+/// Stands for the number of a write that is planned, but has no number yet. No write ever has this number.
 const NEXT_NUMBER: u32 = u32::MAX;
 
 /// The outcome that an event must have if the queue preserves order.
@@ -30,9 +31,9 @@ pub(super) enum ExpectedOutcome {
 #[derive(Debug, Clone)]
 pub(super) struct AcceptedEvent {
     pub(super) event_id: EventId,
-    /// The number of the request.
+    /// The number of the request that sent the event.
     pub(super) number: u32,
-    /// The step of the order's life.
+    /// Which step of the order's life the event is.
     pub(super) step: LifeStep,
     pub(super) expected: ExpectedOutcome,
     /// The location of the event's receipt.
@@ -49,7 +50,8 @@ impl AcceptedEvent {
     }
 }
 
-/// An order that this run created. A run may create millions, so it holds no data that the numbers of the requests determine.
+/// An order that this run created. A run may create millions of orders, so an order stores no data that can be computed
+/// from the numbers of its requests.
 #[derive(Debug)]
 pub(super) struct KnownOrder {
     pub(super) id: OrderId,
@@ -58,7 +60,7 @@ pub(super) struct KnownOrder {
     pub(super) events: Vec<AcceptedEvent>,
     /// Whether a request for the order got no answer. If so, the service may have an event that is not in `events`.
     pub(super) is_uncertain: bool,
-    /// The steps that are left of the order's life.
+    /// The remaining steps of the order's life.
     rest: &'static [LifeStep],
 }
 
@@ -68,13 +70,13 @@ impl KnownOrder {
     }
 }
 
-/// An idle order that was taken to plan a write. It is not idle until it is released.
+/// An order that was idle and was taken to plan a write. It is idle again when it is released.
 #[derive(Debug)]
 pub(super) struct IdleOrder {
     place: usize,
     id: OrderId,
     creation: Creation,
-    /// The events that must be recorded.
+    /// The order's events that the service must record.
     recorded: Vec<SentEvent>,
     rest: &'static [LifeStep],
 }
@@ -88,7 +90,7 @@ pub(super) struct PlannedEvent {
     pub(super) creation: Creation,
     pub(super) step: LifeStep,
     pub(super) expected: ExpectedOutcome,
-    /// The steps that are left of the order's life after this write.
+    /// The remaining steps of the order's life after this write.
     pub(super) rest: &'static [LifeStep],
 }
 
@@ -97,7 +99,7 @@ impl IdleOrder {
         self.place
     }
 
-    /// Plans the cancellation of all that has not shipped, if that is legal.
+    /// Plans the cancellation of all units that are left, if the cancellation is legal.
     pub(super) fn plan_cancel(&self, requests: &RequestBodies) -> Option<PlannedEvent> {
         let (sent, order) = self.fold(requests)?;
         let cancel = SentEvent { step: LifeStep::CancelRest, number: NEXT_NUMBER };
@@ -113,7 +115,8 @@ impl IdleOrder {
         Some(self.planned(cancel.step, ExpectedOutcome::Recorded, rest))
     }
 
-    /// Plans an event that the rules forbid now. With `unordered`, an event that they can never allow.
+    /// Plans an event that the rules forbid now. If the queue is unordered, the event must be one that can never become
+    /// legal.
     pub(super) fn plan_illegal(
         &self,
         requests: &RequestBodies,
@@ -132,7 +135,8 @@ impl IdleOrder {
         Some(self.planned(step, ExpectedOutcome::Rejected, self.rest))
     }
 
-    /// The order after its events. `None` if the service may cancel it at any time, so that outcomes are unknown.
+    /// Folds the events that the service must record. Returns `None` if the service may cancel the order at any time,
+    /// because the outcomes of further events are then unknown.
     fn fold<'a>(&'a self, requests: &'a RequestBodies) -> Option<(SentOrder<'a>, Order)> {
         let sent = SentOrder { requests, id: &self.id, creation: self.creation };
         if sent.expires_soon().is_some() {
@@ -148,7 +152,7 @@ impl IdleOrder {
     }
 }
 
-/// An accepted event, to be read or sent again.
+/// An accepted event whose receipt can be read, or which can be sent again.
 #[derive(Debug, Clone)]
 pub(super) struct EarlierEvent {
     pub(super) order_id: OrderId,
@@ -177,7 +181,7 @@ impl KnownOrders {
         self.orders
     }
 
-    /// Plans the next step of a random idle order. Lives contain only legal steps.
+    /// Plans the next step of a random idle order. A step of an order's life is always legal.
     pub(super) fn plan_step(&mut self, rng: &mut Rng) -> Option<PlannedEvent> {
         let at = random_index(&self.open, rng)?;
         let order = &self.orders[self.open[at]];
@@ -217,14 +221,14 @@ impl KnownOrders {
         IdleOrder { place, id: id.clone(), creation: *creation, recorded, rest }
     }
 
-    /// A random accepted event of a random order, idle or not.
+    /// A random accepted event of a random order. The order need not be idle.
     pub(super) fn random_event(&self, rng: &mut Rng) -> Option<EarlierEvent> {
         let order = &self.orders[random_index(&self.orders, rng)?];
         let accepted = order.events[random_index(&order.events, rng)?].clone();
         Some(EarlierEvent { order_id: order.id.clone(), creation: order.creation, accepted })
     }
 
-    /// Adds a new order as idle, with the steps of its life.
+    /// Adds a new idle order with the steps of its life.
     pub(super) fn add_order(
         &mut self,
         id: OrderId,
@@ -237,7 +241,8 @@ impl KnownOrders {
         self.release(self.orders.len() - 1);
     }
 
-    /// Adds an accepted event to the order at `place`, and makes the order idle again, with the steps that are left.
+    /// Adds an accepted event to the order at `place`, sets the remaining steps of its life, and makes the order idle
+    /// again.
     pub(super) fn add_event(&mut self, place: usize, rest: &'static [LifeStep], accepted: AcceptedEvent) {
         self.accepted += 1;
         let order = &mut self.orders[place];
@@ -252,7 +257,7 @@ impl KnownOrders {
         if has_next { self.open.push(place) } else { self.ended.push(place) }
     }
 
-    /// Marks the order at `place` after a write whose outcome is unknown. It never becomes idle again.
+    /// Marks the order at `place` after a write whose outcome is unknown. The order never becomes idle again.
     pub(super) fn mark_uncertain(&mut self, place: usize) {
         self.orders[place].is_uncertain = true;
     }

@@ -1,5 +1,6 @@
-//! The lives that orders get, by the number of their creation. [`super::known_orders`] plans events with them, and
-//! [`super::requests`] writes creations by them.
+//! The lives of orders. The life of an order is the sequence of steps that this run takes the order through. The number
+//! of the write that creates the order determines the life. [`super::known_orders`] plans events by these lives, and
+//! [`super::requests`] writes creations by these lives.
 
 use clap::ValueEnum;
 use serde::Serialize;
@@ -11,13 +12,13 @@ use super::steps::LifeStep::{self, *};
 pub(super) struct Basket {
     /// As JSON.
     pub(super) items: &'static str,
-    /// The sum of their prices.
+    /// The sum of the prices of all lines.
     pub(super) total: u64,
     /// The quantity and the unit price of the first line.
     first: (u64, u64),
 }
 
-/// Only the last basket has a single unit.
+/// Every basket except the last contains several units, so that an order can be shipped or cancelled in parts.
 const BASKETS: [Basket; 4] = [
     Basket {
         items: r#"[{"sku":"TEA-ASSAM-250G","quantity":2,"unit_price":450},{"sku":"CUP-BLUE","quantity":1,"unit_price":900}]"#,
@@ -47,36 +48,36 @@ pub(super) const AMENDED: Basket = Basket {
 /// The price of shipping, and the discount on the first line.
 const SHIPPING: u64 = 490;
 const DISCOUNT: u64 = 100;
-/// The adjustments of orders, and their sum.
+/// The adjustments of an order as JSON, and the sum of their amounts.
 pub(super) const ADJUSTMENTS: (&str, u64) = (
     r#"[{"adjustment_id":"shipping","kind":"shipping","label":"Standard shipping","amount":490},{"adjustment_id":"welcome","kind":"discount","amount":-100,"line_id":"1"}]"#,
     SHIPPING - DISCOUNT,
 );
 
-/// Which lives the orders of a run get.
+/// The kinds of lives that the orders of a run can have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Lives {
-    /// All that orders can go through: authorized and split payments, several parcels, partial cancellations, returns and
-    /// refunds, holds, amendments and deadlines.
+    /// Everything that an order can go through: authorized and split payments, several parcels, partial cancellations,
+    /// returns and refunds, holds, amendments and deadlines.
     #[default]
     Varied,
     /// Orders are confirmed, paid, shipped and delivered, each as a whole. Every tenth is amended first, and every twentieth is
     /// returned and refunded.
     Simple,
-    /// Like `varied`, and two of 25 orders have a deadline within seconds: one is left unpaid, so that the service must cancel it,
-    /// and one is paid, before or after that.
+    /// Like `varied`, but two of 25 orders have a deadline within seconds. One of them stays unpaid, so the service
+    /// must cancel it. The other one is paid, before or after the service cancels it.
     Expiring,
 }
 
-/// When the service cancels an order that is not paid.
+/// When the service cancels the order if it is not paid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Expiry {
-    /// The creation states no time.
+    /// The order has no deadline.
     None,
-    /// Long after the run.
+    /// The deadline is long after the run.
     Later,
-    /// During the run.
+    /// The deadline is during the run.
     Soon,
 }
 
@@ -84,12 +85,12 @@ pub(super) enum Expiry {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct OrderLife {
     pub(super) basket: &'static Basket,
-    /// The price of the order when it is paid.
+    /// The total of the order at the time of its payment.
     pub(super) total: u64,
-    /// The steps after the creation.
+    /// The steps that follow the creation.
     pub(super) steps: &'static [LifeStep],
     pub(super) expiry: Expiry,
-    /// Whether the creation states adjustments, a reference, a contact and notes.
+    /// Whether the creation has adjustments, a reference, a contact and notes.
     pub(super) is_detailed: bool,
     /// Whether the order may be shipped before it is paid.
     pub(super) ship_unpaid: bool,
@@ -122,7 +123,8 @@ const INVOICED: &[LifeStep] = &[Confirm, ShipRest, DeliverRest, PayTotal];
 const PAID_LATE: &[LifeStep] = &[Confirm, CancelRest, PayTotal, RefundTotal];
 const REPRICED: &[LifeStep] = &[AmendAdjustments, AmendReference, Confirm, PayTotal, ShipRest, DeliverRest];
 const EXPIRED: &[LifeStep] = &[];
-/// The payment may come before or after the service's cancellation.
+/// The life of an order that is paid, and whose deadline is during the run. The service may cancel the order before or
+/// after this payment.
 const PAID_IN_TIME: &[LifeStep] = &[PayTotal];
 
 /// The lives of 25 successive orders.
@@ -182,7 +184,7 @@ fn varied(creation: u32, expires: bool) -> OrderLife {
         steps => steps,
     };
     let is_whole = !steps.iter().any(|step| matches!(step, CancelOne | ShipOne));
-    // Lives with parts need several units.
+    // An order that is shipped or cancelled in parts needs several units, which the last basket does not have.
     let basket = &BASKETS[round % if is_whole { BASKETS.len() } else { BASKETS.len() - 1 }];
     let is_detailed = !matches!(creation % 3, 0) || steps == REPRICED;
     let expiry = match steps {
@@ -194,7 +196,7 @@ fn varied(creation: u32, expires: bool) -> OrderLife {
     OrderLife { basket, total, steps, expiry, is_detailed, ship_unpaid: steps == INVOICED }
 }
 
-/// The price of a varied order when it is paid.
+/// The total of a varied order at the time of its payment.
 fn total(steps: &[LifeStep], basket: &Basket, is_detailed: bool) -> u64 {
     let (shipping, discount) = if is_detailed { (SHIPPING, DISCOUNT) } else { (0, 0) };
     if steps == AMENDED_FIRST {
@@ -202,7 +204,7 @@ fn total(steps: &[LifeStep], basket: &Basket, is_detailed: bool) -> u64 {
     } else if steps == REPRICED {
         basket.total - discount
     } else if steps == LINE_CANCELLED {
-        // The share of the cancelled unit in the discount falls away.
+        // The discount on the first line is reduced by the share of the cancelled unit.
         let (quantity, unit_price) = basket.first;
         basket.total - unit_price + shipping - discount * (quantity - 1) / quantity
     } else {
@@ -210,7 +212,8 @@ fn total(steps: &[LifeStep], basket: &Basket, is_detailed: bool) -> u64 {
     }
 }
 
-/// What remains of the life of an order whose rest is cancelled. `refund` is the step that refunds its payments, if any.
+/// The remaining steps of an order after the cancellation of everything that is left to ship. `refund` is the step that
+/// refunds the order's payments, if there is such a step.
 pub(super) fn after_cancellation(has_parcels: bool, refund: Option<LifeStep>) -> &'static [LifeStep] {
     match (has_parcels, refund) {
         (false, Some(RefundTotal)) => &[RefundTotal],

@@ -11,7 +11,7 @@ use super::mix::RequestKind;
 
 /// The approximate number of points in a plot over time.
 const POINTS: u32 = 120;
-/// The shortest interval of a point.
+/// The minimum time that a point covers.
 const SHORTEST_INTERVAL: Duration = Duration::from_millis(250);
 
 /// The maximum latency that we record, in microseconds: a day. Longer latencies count as a day.
@@ -20,11 +20,11 @@ const LONGEST_LATENCY: u64 = 86_400_000_000;
 /// Latencies in microseconds, with three significant digits.
 pub(super) type LatencyHistogram = Histogram<u64>;
 
-fn latencies() -> LatencyHistogram {
-    Histogram::new(3).expect("3 digits are in the allowed range, 0 to 5")
+pub(super) fn latencies() -> LatencyHistogram {
+    Histogram::new(3).expect("a histogram supports a precision of 0 to 5 digits")
 }
 
-fn note(histogram: &mut LatencyHistogram, latency: Duration) {
+pub(super) fn note(histogram: &mut LatencyHistogram, latency: Duration) {
     let micros = u64::try_from(latency.as_micros()).unwrap_or(u64::MAX).min(LONGEST_LATENCY);
     histogram.record(micros).expect("the histogram resizes itself");
 }
@@ -45,7 +45,7 @@ pub(super) struct TimelinePoint {
     pub(super) depth: Option<u64>,
 }
 
-/// The interval that is not finished.
+/// The interval that is still in progress.
 #[derive(Debug)]
 struct CurrentInterval {
     requests: u64,
@@ -58,7 +58,7 @@ struct CurrentInterval {
 #[derive(Debug)]
 pub(super) struct Measurements {
     pub(super) start: Instant,
-    /// The end of the warm-up.
+    /// When the warm-up ends and the measurement begins.
     pub(super) measured_from: Instant,
     pub(super) interval: Duration,
     /// Latencies of correctly answered requests by kind, in the order of [`RequestKind::ALL`].
@@ -113,7 +113,7 @@ impl Measurements {
         }
     }
 
-    /// Records a correctly answered request that was due at `from`.
+    /// Records a correct answer, which arrived at `now`, to a request that was due at `from`.
     pub(super) fn answered(&mut self, kind: RequestKind, from: Instant, now: Instant, accepted: Acceptance) {
         self.advance(now);
         let latency = now.saturating_duration_since(from);
@@ -147,7 +147,7 @@ impl Measurements {
         self.current.errors += 1;
     }
 
-    /// Records that an event which was accepted at the time `accepted` is now recorded.
+    /// Records the latency of an event that was accepted at the time `accepted` and is recorded at `now`.
     pub(super) fn recorded(&mut self, accepted: Instant, now: Instant) {
         self.advance(now);
         let latency = now.saturating_duration_since(accepted);
@@ -186,12 +186,12 @@ impl Measurements {
     }
 }
 
-/// Whether an answer accepts an event.
+/// Whether an answer states that an event was accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Acceptance {
     No,
     New,
-    /// The event was accepted earlier; the service has answered a retry.
+    /// The answer belongs to a retry of an event that was accepted earlier.
     Again,
 }
 

@@ -20,7 +20,7 @@ pub(super) enum RequestKind {
     Read,
     /// Sends an earlier write again, with its idempotency key.
     Retry,
-    /// Sends an event that the API accepts and the rules forbid.
+    /// Sends an event that the API accepts, but the rules forbid.
     Illegal,
     /// Sends an invalid request, which the API refuses.
     Malformed,
@@ -49,7 +49,8 @@ impl RequestKind {
 pub(super) struct RequestMix([u32; RequestKind::COUNT]);
 
 impl Default for RequestMix {
-    /// A shop: most orders get four further events, customers read their orders, and some clients make mistakes.
+    /// Weights like those of a shop: most orders get four further events, customers read their orders, and some clients
+    /// make mistakes.
     fn default() -> Self {
         Self([15, 53, 2, 22, 4, 2, 2])
     }

@@ -2,10 +2,11 @@
 //!
 //! 1. [`options`] parses the flags. [`client`] sends requests to the [`target`].
 //! 2. Whenever a request is due in [`arrivals`], a [`worker`] sends one of the [`mix`], with a body from [`requests`],
-//!    and adds accepted events to [`known_orders`]. [`lives`] says which [`steps`] an order goes through, and [`sent`] folds
-//!    them. [`measure`] and [`counts`] keep the figures, [`samples`] follows
-//!    some events until they are recorded, [`pipeline`] reads the service's ledger, and [`progress`] shows all that.
-//! 3. [`audit`] checks every accepted event, and returns its [`findings`].
+//!    and adds accepted events to [`known_orders`]. [`lives`] defines which [`steps`] an order goes through, and [`sent`]
+//!    folds their events. [`measure`] and [`counts`] keep the figures, [`samples`] follows
+//!    some events until they are recorded, [`pipeline`] reads the service's ledger, and [`progress`] shows these figures.
+//! 3. [`audit`] checks every accepted event, and returns its [`findings`]. With `--webhooks`, it also checks what arrived at
+//!    the receiver of [`webhooks`].
 //! 4. [`cost`] estimates the price on AWS, and [`report`] prints everything: in the terminal, as JSON, as a web page.
 
 mod arrivals;
@@ -29,6 +30,7 @@ mod samples;
 mod sent;
 mod steps;
 mod target;
+mod webhooks;
 mod worker;
 
 use std::fs::File;
@@ -47,10 +49,12 @@ use known_orders::KnownOrders;
 use measure::Measurements;
 pub(crate) use options::LoadArgs;
 use options::LoopMode;
+use pipeline::ServicePipeline;
 use report::LoadReport;
 use requests::{Creation, RequestBodies};
 use samples::OutcomeSamples;
 use target::LoadTarget;
+use webhooks::WebhookRun;
 use worker::LoadWorker;
 
 /// How often the run reads the service's pipeline.
@@ -71,13 +75,15 @@ struct LoadRun {
     findings: Mutex<AuditFindings>,
     samples: OutcomeSamples,
     last_outcome: LastOutcome,
+    /// The subscription of this run, if it checks webhooks.
+    webhooks: Option<Arc<WebhookRun>>,
 }
 
-/// The latest time at which the run saw an event get its outcome.
+/// The latest time at which the run saw that an event reached its outcome.
 #[derive(Debug)]
 struct LastOutcome {
     start: Instant,
-    /// In milliseconds since the start.
+    /// The time of the latest outcome, in milliseconds since `start`.
     last: AtomicU64,
 }
 
@@ -94,7 +100,7 @@ impl LastOutcome {
 }
 
 impl LoadRun {
-    fn new(args: &LoadArgs, target: Arc<LoadTarget>) -> Self {
+    fn new(args: &LoadArgs, target: Arc<LoadTarget>, webhooks: Option<Arc<WebhookRun>>) -> Self {
         let start = Instant::now();
         Self {
             start,
@@ -108,6 +114,7 @@ impl LoadRun {
             samples: OutcomeSamples::new(args.samples),
             last_outcome: LastOutcome { start, last: AtomicU64::new(0) },
             args: args.clone(),
+            webhooks,
         }
     }
 
@@ -115,7 +122,7 @@ impl LoadRun {
         LoadClient::new(self.target.clone(), self.args.timeout)
     }
 
-    /// Whether the time without any new outcome exceeds the patience for outcomes.
+    /// Whether no event has reached an outcome for longer than the patience for outcomes.
     fn is_stuck(&self) -> bool {
         self.last_outcome.is_older_than(self.args.outcome_patience())
     }
@@ -125,7 +132,7 @@ impl LoadRun {
         self.target.outage.has_lasted(self.args.patience())
     }
 
-    /// The number of the next write, as a creation.
+    /// Numbers the next write of the run, which creates an order.
     fn next_creation(&self) -> Creation {
         let second = u32::try_from(self.start.elapsed().as_secs()).unwrap_or(u32::MAX);
         Creation { number: self.next_number(), second }
@@ -152,7 +159,7 @@ impl LoadRun {
 
 /// Runs the load and the audit. Fails if the audit has findings.
 pub(crate) async fn run(args: &LoadArgs) -> anyhow::Result<()> {
-    // A report that cannot be written must fail before the load, not after it.
+    // A report file that cannot be written ends the run before the load, not after it.
     for file in [&args.json, &args.html].into_iter().flatten() {
         File::create(file).with_context(|| format!("cannot write the report to {}", file.display()))?;
     }
@@ -161,11 +168,24 @@ pub(crate) async fn run(args: &LoadArgs) -> anyhow::Result<()> {
     client.check_service().await?;
     let before = pipeline::read(&client, &args.url).await?;
 
-    let run = Arc::new(LoadRun::new(args, target));
+    let webhooks = args.webhooks.subscribe(&client, &args.url).await?;
+    let run = Arc::new(LoadRun::new(args, target, webhooks.clone()));
     tokio::spawn(stop_on_signal(run.clone()));
-    let unsent = drive(&run, before.is_some()).await?;
-    let audit = audit::audit(&run, before.as_ref()).await?;
-    let report = LoadReport::of(&run, unsent, audit);
+    let report = measured(&run, before.as_ref()).await;
+    let unsubscribed = match &webhooks {
+        Some(webhooks) => webhooks.unsubscribe(&client, &args.url).await,
+        None => Ok(()),
+    };
+    let reported = report.and_then(|report| show(args, &report));
+    if let (Err(_), Err(error)) = (&reported, &unsubscribed) {
+        // The caller reports one error, and a failed audit is more important.
+        tracing::error!("{error:#}");
+    }
+    reported.and(unsubscribed)
+}
+
+/// Prints the report, and writes its files. Fails if the audit has findings.
+fn show(args: &LoadArgs, report: &LoadReport) -> anyhow::Result<()> {
     crate::print(&report.for_terminal())?;
     write(args.json.as_ref(), || report.as_json())?;
     write(args.html.as_ref(), || report.as_html())?;
@@ -173,6 +193,13 @@ pub(crate) async fn run(args: &LoadArgs) -> anyhow::Result<()> {
         bail!("the audit is not clean: {} findings, see above", report.findings());
     }
     Ok(())
+}
+
+/// Runs the load and the audit.
+async fn measured(run: &Arc<LoadRun>, before: Option<&ServicePipeline>) -> anyhow::Result<LoadReport> {
+    let unsent = drive(run, before.is_some()).await?;
+    let audit = audit::audit(run, before).await?;
+    Ok(LoadReport::of(run, unsent, audit))
 }
 
 fn write(file: Option<&PathBuf>, content: impl FnOnce() -> anyhow::Result<String>) -> anyhow::Result<()> {
@@ -207,7 +234,7 @@ async fn drive(run: &Arc<LoadRun>, has_pipeline: bool) -> anyhow::Result<usize> 
         None => 0,
     };
     {
-        // A signal ends the load earlier than planned.
+        // A signal may have ended the load earlier than planned.
         let mut measure = run.measure();
         measure.ended = measure.ended.min(Instant::now());
     }
@@ -235,12 +262,13 @@ async fn watch_depth(run: Arc<LoadRun>, has_pipeline: bool) {
             measure.advance(Instant::now());
             measure.interval
         };
-        // The estimate from samples needs no request, so it can be made for every interval.
+        // Without a pipeline, the number of events in flight is estimated from samples. The estimate needs no request,
+        // so it is made in every interval.
         tokio::time::sleep(if has_pipeline { PIPELINE_EVERY } else { interval }).await;
     }
 }
 
-/// Ends the load on the first Ctrl-C or SIGTERM, and the program on the next one or after the load.
+/// Ends the load on the first Ctrl-C or SIGTERM. Ends the program on a signal after the end of the load.
 async fn stop_on_signal(run: Arc<LoadRun>) {
     while crate::asked_to_stop().await.is_ok() {
         if run.arrivals.is_over() {

@@ -8,15 +8,16 @@ use serde::Serialize;
 
 use super::lives::Lives;
 use super::mix::RequestMix;
+use super::webhooks::WebhookArgs;
 use crate::base_url::{BaseUrl, LOCAL_SERVICE};
 
-/// Requests per second without `--rate`: enough for a measurement, few enough to be harmless.
+/// The requests per second if `--rate` is absent: enough for a measurement, and few enough to be harmless.
 const DEFAULT_RATE: f64 = 100.0;
-/// How long the run waits for an answer or an outcome without `--patience`.
+/// How long the run waits for an answer or an outcome if `--patience` is absent.
 const DEFAULT_PATIENCE: Duration = Duration::from_secs(60);
-/// The maximum backoff of an event that arrives too early, which is common on an unordered queue.
+/// The maximum backoff of an event that arrives too early. Such events are common on an unordered queue.
 const LONGEST_DELAY: Duration = Duration::from_secs(300);
-/// The connections of an open loop without `--connections`.
+/// The number of connections of an open loop if `--connections` is absent.
 const DEFAULT_CONNECTIONS: usize = 256;
 
 #[derive(Debug, Clone, Args)]
@@ -35,8 +36,8 @@ pub(crate) struct LoadArgs {
     /// these times, however late a request is sent. Default without --connections: 100.
     #[arg(long, value_name = "PER SECOND", value_parser = positive_rate)]
     pub(super) rate: Option<f64>,
-    /// Without --rate, run a closed loop with this many connections: each sends its next request after the answer to the one
-    /// before. With --rate, use at most this many connections. Default with --rate: 256.
+    /// Without --rate, run a closed loop with this many connections: each connection sends its next request when the
+    /// previous one is answered. With --rate, use at most this many connections. Default with --rate: 256.
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u16).range(1..))]
     pub(super) connections: Option<u16>,
     /// How the send times of an open loop are spread.
@@ -45,7 +46,7 @@ pub(crate) struct LoadArgs {
     /// How many seconds of load to measure.
     #[arg(long, default_value = "30", value_name = "SECONDS", value_parser = positive_seconds)]
     pub(super) duration: Duration,
-    /// How many seconds of load to send before the measurement. They are audited, but not measured.
+    /// How many seconds of load to send before the measurement. This load is audited, but not measured.
     #[arg(long, default_value = "0", value_name = "SECONDS", value_parser = seconds)]
     pub(super) warm_up: Duration,
     /// The kinds of requests and their weights: `create`, `advance` (the next step of an order's life), `cancel`, `read`,
@@ -53,7 +54,7 @@ pub(crate) struct LoadArgs {
     /// `malformed`. A kind that is not listed has weight 0.
     #[arg(long, default_value_t = RequestMix::default(), value_name = "KIND=WEIGHT,…")]
     pub(super) mix: RequestMix,
-    /// What `advance` makes of orders.
+    /// The steps that `advance` takes orders through.
     #[arg(long, value_enum, default_value_t)]
     pub(super) lives: Lives,
     /// The seed of all random choices. The same seed gives the same send times and requests, as long as the service gives
@@ -74,13 +75,15 @@ pub(crate) struct LoadArgs {
     /// when the service has not answered anything for this long.
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     patience: Option<Duration>,
-    /// The queue does not preserve order (a standard SQS queue). Illegal events are then only those that can never become
+    /// The queue does not preserve order (a standard SQS queue). `illegal` then sends only events that can never become
     /// legal, and the audit does not check the sequence of an order's events.
     #[arg(long)]
     pub(super) unordered: bool,
     /// Other clients use the service too, so its ledger may count more events than this run sent.
     #[arg(long)]
     pub(super) shared: bool,
+    #[command(flatten)]
+    pub(super) webhooks: WebhookArgs,
     /// How many threads send requests. Default: half of the machine's cores.
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u16).range(1..))]
     threads: Option<u16>,
@@ -96,9 +99,9 @@ pub(crate) struct LoadArgs {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum ArrivalPattern {
-    /// Randomly, like independent clients: sometimes many requests come together.
+    /// The gaps are random, as with independent clients, so requests sometimes arrive in bursts.
     Poisson,
-    /// At equal distances.
+    /// All gaps are equal.
     Constant,
 }
 
@@ -106,9 +109,9 @@ pub(super) enum ArrivalPattern {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 #[serde(tag = "loop", rename_all = "snake_case")]
 pub(super) enum LoopMode {
-    /// Times that are fixed in advance.
+    /// A request is due at its send time. The send times are fixed in advance.
     Open { rate: f64, arrivals: ArrivalPattern },
-    /// The answer to the previous request of the same connection.
+    /// A request is due when the previous request of its connection is answered.
     Closed,
 }
 
@@ -123,7 +126,7 @@ impl LoadArgs {
         crate::secret::read(variables().1, self.token.as_ref(), self.token_file.as_deref())
     }
 
-    /// How long a failed request is retried, and how long the service may not answer at all.
+    /// How long a failed request is retried, and for how long every request may fail before the run gives up.
     pub(super) fn patience(&self) -> Duration {
         self.patience.unwrap_or(DEFAULT_PATIENCE)
     }
@@ -146,8 +149,8 @@ impl LoadArgs {
     }
 }
 
-/// The variables of the URL, of the token and of the token file. `ORDERS_LOAD_*` are their former names. A former name
-/// that is set still takes precedence, because `ORDERS_URL` may be set for `orders dlq`.
+/// The environment variables of the URL, the token and the token file. `ORDERS_LOAD_*` are their former names. A
+/// variable with a former name takes precedence, because `ORDERS_URL` may be set for `orders dlq`.
 fn variables() -> (&'static str, &'static str, &'static str) {
     let is_set = |name: &str| std::env::var(name).is_ok_and(|value| !value.trim().is_empty());
     let url = if is_set("ORDERS_LOAD_URL") { "ORDERS_LOAD_URL" } else { "ORDERS_URL" };
@@ -160,19 +163,19 @@ fn variables() -> (&'static str, &'static str, &'static str) {
 fn positive_rate(text: &str) -> Result<f64, String> {
     let rate =
         text.parse().ok().filter(|rate: &f64| rate.is_finite() && (0.001..=10_000_000.0).contains(rate));
-    rate.ok_or_else(|| "it is not a number from 0.001 to 10000000".to_owned())
+    rate.ok_or_else(|| "the rate must be a number from 0.001 to 10000000".to_owned())
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {
     let seconds = text.strip_suffix('s').unwrap_or(text).parse().ok();
     let seconds = seconds.filter(|seconds: &f64| (0.0..=1_000_000.0).contains(seconds));
-    seconds.map(Duration::from_secs_f64).ok_or_else(|| "it is not a number of seconds".to_owned())
+    seconds.map(Duration::from_secs_f64).ok_or_else(|| "the time must be 0 to 1000000 seconds".to_owned())
 }
 
 /// Like [`seconds`], but refuses 0.
 fn positive_seconds(text: &str) -> Result<Duration, String> {
     let seconds = seconds(text)?;
-    if seconds.is_zero() { Err("it must be more than 0 seconds".to_owned()) } else { Ok(seconds) }
+    if seconds.is_zero() { Err("the time must be more than 0 seconds".to_owned()) } else { Ok(seconds) }
 }
 
 #[cfg(test)]

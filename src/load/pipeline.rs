@@ -24,7 +24,7 @@ pub(super) struct ServiceLedger {
     pub(super) in_flight: u64,
     /// Whether the conservation equation holds.
     pub(super) balanced: bool,
-    /// Whether the counters are exact. A service without this member has exact counters.
+    /// Whether the counters are exact. If the answer omits this member, the counters are exact.
     #[serde(default = "exact")]
     pub(super) exact: bool,
     /// Dead letters that an operator discarded. They are part of `rejected`.
@@ -50,7 +50,7 @@ impl ServiceQueue {
     }
 }
 
-/// Reads the pipeline. `None` if the service does not have this path, or the token may not read it.
+/// Reads the pipeline. `None` if the service does not have this path, or if the token may not read it.
 pub(super) async fn read(client: &LoadClient, url: &BaseUrl) -> anyhow::Result<Option<ServicePipeline>> {
     let answer =
         client.send(&LoadRequest::get(&url.path("/v1/pipeline"))).await.map_err(|failure| failure.error)?;

@@ -34,13 +34,14 @@ impl ServiceReceipt {
     }
 }
 
-/// The location of a receipt, stored in as few bytes as possible, because a run keeps one for each event. Nearly all
+/// The location of a receipt, stored in as few bytes as possible, because a run stores one location for each event. Nearly all
 /// paths can be rebuilt from the ids.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum ReceiptLocation {
     /// `/v1/orders/{order}/events/{event}`
     Plain,
-    /// The plain path with `?type=`, and with `&request=` if there is a number.
+    /// The path `/v1/orders/{order}/events/{event}` with the query parameter `type`. If there is a number, the path
+    /// also has the query parameter `request`, which contains the number in hexadecimal.
     Typed(Option<u64>),
     /// Any other path.
     Other(Box<str>),

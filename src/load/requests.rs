@@ -1,4 +1,5 @@
-//! The bodies and keys of all requests. The workers send them, and the audit compares the service's data with them.
+//! The bodies and keys of all requests. The workers send these bodies, and the audit compares the service's data with
+//! them.
 //!
 //! Each write has a number that determines its key and its body. So repeating a write byte for byte needs no stored
 //! copy.
@@ -14,23 +15,24 @@ use super::steps::{CONCESSION, LifeStep, SURPLUS};
 
 const CONTACT: &str = r#"{"name":"Ada Lovelace","email":"ada@example.com","shipping_address":{"line1":"Hauptstraße 5","city":"Köln","postal_code":"50667","country":"DE"}}"#;
 const NEW_CONTACT: &str = r#"{"name":"Ada Lovelace","email":"ada@example.com","shipping_address":{"line1":"5 Rue Neuve","city":"Lyon","postal_code":"69001","country":"FR"}}"#;
-/// [`ADJUSTMENTS`] without the price of shipping.
+/// The adjustments of an order with free shipping: [`ADJUSTMENTS`] without the price of shipping.
 const FREE_SHIPPING: &str = r#"[{"adjustment_id":"welcome","kind":"discount","amount":-100,"line_id":"1"}]"#;
-/// A unit of the first line.
+/// The `items` of an event that concerns one unit of the first line.
 const ONE: &str = r#"[{"line_id":"1","quantity":1}]"#;
-/// How many seconds after its creation an order expires during the run, and after it.
+/// How many seconds after its creation an order expires. The first number is for orders that expire during the run, and
+/// the second for orders that expire after the run.
 const EXPIRY_SECONDS: (i64, i64) = (4, 30 * 86_400);
 
-/// When an order was created. It determines the order's life.
+/// The write that created an order. Its number determines the order's life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Creation {
-    /// The number of the request.
+    /// The number of the write.
     pub(super) number: u32,
-    /// Seconds since the start of the run.
+    /// The time of the write, in seconds since the start of the run.
     pub(super) second: u32,
 }
 
-/// Makes the requests of one run. Their keys and customers differ from those of other runs.
+/// Makes the requests of one run. Their keys and customers differ from the keys and customers of other runs.
 #[derive(Debug)]
 pub(super) struct RequestBodies {
     /// The prefix of all keys, references and customer ids.
@@ -55,17 +57,17 @@ impl RequestBodies {
         format!("{}-c{}", self.run, number % self.customers)
     }
 
-    /// When the run began.
+    /// The time at which the run began.
     pub(super) fn start(&self) -> Timestamp {
         self.start
     }
 
-    /// The life of the order that was created then.
+    /// The life of the order that this write created.
     pub(super) fn life(&self, creation: Creation) -> OrderLife {
         self.lives.life(creation.number)
     }
 
-    /// When an order that was created then is cancelled by the service, if it is not paid.
+    /// The time at which the service cancels the order that this write created, if the order is not paid.
     pub(super) fn expires_at(&self, creation: Creation) -> Option<Timestamp> {
         let seconds = match self.life(creation).expiry {
             Expiry::None => return None,
@@ -95,7 +97,8 @@ impl RequestBodies {
         data + if life.ship_unpaid { r#","ship_unpaid":true}"# } else { "}" }
     }
 
-    /// The data of the event of a step, of an order that was created then.
+    /// The data of the event that takes an order through a step. `number` is the number of the event's write, and
+    /// `creation` the write that created the order.
     pub(super) fn data(&self, step: LifeStep, number: u32, creation: Creation) -> String {
         use LifeStep as S;
         let total = self.life(creation).total;
@@ -147,7 +150,7 @@ impl RequestBodies {
         }
     }
 
-    /// The body of a write.
+    /// The JSON body of the write with this number.
     pub(super) fn body(&self, step: LifeStep, number: u32, creation: Creation) -> String {
         let data = self.data(step, number, creation);
         match step {
@@ -158,12 +161,13 @@ impl RequestBodies {
     }
 }
 
-/// The path of a write, without the base path: a creation without `order`, an event with it.
+/// The path of a write, without the base path. Without `order`, the write is a creation; with `order`, it is an event
+/// of that order.
 pub(super) fn path(order: Option<&OrderId>) -> String {
     order.map_or_else(|| "/v1/orders".to_owned(), |order| format!("/v1/orders/{order}/events"))
 }
 
-/// A request to one of these paths that the API must refuse, for one of six reasons.
+/// A request that the API must refuse, for one of six reasons. `creations` and `events` are the paths of writes.
 pub(super) fn malformed<'a>(number: u32, creations: &'a str, events: &'a str) -> LoadRequest<'a> {
     let (path, body): (_, &'static str) = match number % 6 {
         0 => (creations, r#"{"customer_id":"#),

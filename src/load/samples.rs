@@ -1,8 +1,9 @@
-//! Measures the time from accepted to recorded, as a client sees it. Workers offer every accepted event.
+//! Measures the time from accepted to recorded, as a client sees it. Workers call
+//! [`OutcomeSamples::is_sample`] for every accepted event.
 //!
-//! The first event accepted after each tick of a clock is a sample: we request its receipt immediately, with `Prefer: wait`,
-//! and measure when the service answers that it is recorded. The clock is independent of the service, so slow periods get
-//! as many samples as fast ones. All times are of this program's clock.
+//! The first event accepted after each tick of a clock is a sample: we request its receipt immediately, with `Prefer:
+//! wait`, and measure when the service answers that it is recorded. The clock does not depend on the service, so slow
+//! periods get as many samples as fast ones. All times come from the clock of this program.
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -17,7 +18,7 @@ use super::LoadRun;
 use super::client::LoadRequest;
 use super::receipt::ServiceReceipt;
 
-/// How many samples we follow at the same time. Further samples wait for one of these to end.
+/// How many samples we follow at the same time. Further samples wait until a followed sample ends.
 const MAX_FOLLOWED: usize = 512;
 /// The pause after a failure, and after an early answer from a service that ignores `Prefer: wait`.
 const PAUSE: Duration = Duration::from_millis(250);
@@ -29,7 +30,7 @@ pub(super) struct OutcomeSamples {
     gap: u64,
     /// The next tick, in nanoseconds since the start.
     next: AtomicU64,
-    /// The samples without an outcome, each as the number of events that were accepted before the sample.
+    /// For each sample without an outcome, the number of events that were accepted before the sample.
     unsettled: Mutex<BTreeSet<u64>>,
     room: Semaphore,
     following: AsyncMutex<JoinSet<()>>,
@@ -46,7 +47,7 @@ impl OutcomeSamples {
         }
     }
 
-    /// Whether an event accepted this long after the start is a sample.
+    /// Whether an event is a sample. `after` is the time from the start until the event was accepted.
     pub(super) fn is_sample(&self, after: Duration) -> bool {
         let now = u64::try_from(after.as_nanos()).unwrap_or(u64::MAX);
         if self.gap == 0 || now < self.next.load(Ordering::Relaxed) {
@@ -77,8 +78,8 @@ impl OutcomeSamples {
         while following.join_next().await.is_some() {}
     }
 
-    /// An estimate of how many events have no outcome yet: those accepted since the oldest sample without an outcome. The
-    /// queue handles events roughly in order.
+    /// Estimates how many events have no outcome yet. The queue handles events roughly in order, so the estimate is the
+    /// number of events accepted since the oldest sample without an outcome.
     pub(super) fn depth(&self, accepted: u64) -> u64 {
         self.unsettled().first().map_or(0, |oldest| accepted.saturating_sub(*oldest))
     }
@@ -89,7 +90,7 @@ impl OutcomeSamples {
 }
 
 /// Waits for the outcome of one event, and returns whether the event got an outcome. Gives up when no event of this run
-/// makes progress; the audit reports that.
+/// reaches an outcome any more. In that case, the audit reports the events without an outcome.
 async fn follow_one(run: &LoadRun, path: &str, accepted: Instant) -> bool {
     let client = run.client();
     while !run.is_stuck() && !run.is_dead() {
@@ -97,7 +98,8 @@ async fn follow_one(run: &LoadRun, path: &str, accepted: Instant) -> bool {
         let answer = client.send(&LoadRequest::wait(path)).await;
         let receipt = answer.ok().and_then(|answer| ServiceReceipt::decode(&answer.body).ok());
         match receipt.map(|receipt| receipt.state) {
-            // The service has waited as `Prefer: wait` requested, so no further pause is needed.
+            // The request took longer than a pause, because the service waited for the outcome as `Prefer: wait`
+            // requested. So no further pause is needed.
             Some(ReceiptState::Accepted) if sent.elapsed() > PAUSE => {}
             None | Some(ReceiptState::Accepted) => tokio::time::sleep(PAUSE).await,
             Some(state) => {

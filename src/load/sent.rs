@@ -1,19 +1,19 @@
-//! Reads the events that this run sent as the domain's events, and folds them. Workers plan with the fold, and the audit compares
-//! the service's orders with it.
+//! Converts the events that this run sent to events of `domain`, and folds them. Workers use the folded order
+//! to plan events, and the audit compares it with the service's order.
 
 use domain::{Currency, Envelope, Event, Order, OrderId, RecordedEvent, Timestamp, Verdict, judge};
 
 use super::requests::{Creation, RequestBodies};
 use super::steps::LifeStep;
 
-/// An event that was sent, by the step and the number of the request. They determine its data.
+/// An event that was sent. The step and the number of the request determine its data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct SentEvent {
     pub(super) step: LifeStep,
     pub(super) number: u32,
 }
 
-/// An order of this run, as the numbers of its requests determine it.
+/// An order of this run. Its data can be computed from the numbers of its requests.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct SentOrder<'a> {
     pub(super) requests: &'a RequestBodies,
@@ -22,7 +22,7 @@ pub(super) struct SentOrder<'a> {
 }
 
 impl SentOrder<'_> {
-    /// The event as the service must read it.
+    /// The domain event that the service must decode from the request for `sent`.
     pub(super) fn event(&self, sent: SentEvent) -> Result<Event, String> {
         self.envelope(sent).map(|envelope| envelope.event)
     }
@@ -44,7 +44,7 @@ impl SentOrder<'_> {
         decoded.map_err(|error| format!("{step:?} of this run is invalid: {error}: {text}"))
     }
 
-    /// The order after these events.
+    /// Folds these events into an order.
     pub(super) fn fold(&self, events: impl IntoIterator<Item = SentEvent>) -> Result<Option<Order>, String> {
         let mut order = None;
         for (version, sent) in (1..).zip(events) {
@@ -53,7 +53,7 @@ impl SentOrder<'_> {
         Ok(order)
     }
 
-    /// The order after one more event.
+    /// Applies one more event to the order, and returns the changed order.
     pub(super) fn apply(&self, order: Option<Order>, version: u64, sent: SentEvent) -> Result<Order, String> {
         let (envelope, recorded_at) = (self.envelope(sent)?, self.requests.start());
         let recorded = RecordedEvent { version, recorded_at, repaired: None, envelope };
@@ -65,7 +65,8 @@ impl SentOrder<'_> {
         Ok(judge(Some(order), None, &self.envelope(sent)?))
     }
 
-    /// When the service cancels the order during the run, if it is not paid.
+    /// When the service cancels the order, if the order is not paid. `None` if the order does not expire during the
+    /// run.
     pub(super) fn expires_soon(&self) -> Option<Timestamp> {
         let is_soon = self.requests.life(self.creation).expiry == super::lives::Expiry::Soon;
         self.requests.expires_at(self.creation).filter(|_| is_soon)
@@ -77,7 +78,8 @@ pub(super) fn currency() -> Currency {
     Currency::parse("EUR").expect("EUR is a currency")
 }
 
-/// Adds the total, which clients need not state, to the members of a creation.
+/// Adds the order's total to the data of a creation, if this run omits the total. The service computes a total that a
+/// client omits.
 fn with_total(requests: &RequestBodies, creation: Creation, mut members: String) -> String {
     let life = requests.life(creation);
     if !life.is_detailed {

@@ -3,10 +3,11 @@
 
 use domain::EventType;
 
-/// Defines [`LifeStep`] from the table below.
+/// Defines [`LifeStep`] from the table of steps below.
 macro_rules! steps {
     ($($step:ident $event:ident $meaning:literal)*) => {
-        /// One event in the life of an order. With the numbers of the creation and of the write, it determines the event's data.
+        /// One event in the life of an order. The event's data follows from the step, the number of the creation and
+        /// the number of the write.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
         #[repr(u8)]
         pub(super) enum LifeStep {
@@ -46,20 +47,20 @@ steps! {
     PayGiftCard Paid "A third of the price is paid by gift card."
     PayRest Paid "The rest of the price is paid by card."
     ShipOne Shipped "A unit of the first line is shipped."
-    ShipRest Shipped "All that is left is shipped."
+    ShipRest Shipped "All units that are left are shipped."
     DeliverOne Delivered "The parcel of `ShipOne` is delivered."
     DeliverRest Delivered "All parcels are delivered."
     CancelOne Cancelled "A unit of the first line is cancelled."
-    CancelRest Cancelled "All that is left is cancelled."
+    CancelRest Cancelled "All units that are left are cancelled."
     RequestReturn ReturnRequested "The customer asks to return a unit of the first line."
     ReceiveReturn Returned "The goods of `RequestReturn` arrive."
     ReturnRest Returned "All delivered goods are returned."
-    RefundPart Refunded "A part is refunded."
-    RefundGoodwill Refunded "A part is refunded as a concession."
+    RefundPart Refunded "A part of the payment is refunded."
+    RefundGoodwill Refunded "A part of the payment is refunded as a concession."
     RefundTotal Refunded "The price is refunded."
 }
 
-/// How much more than the price is paid in [`LifeStep::PayTooMuch`], and how much [`LifeStep::RefundPart`] refunds.
+/// How much more than the price [`LifeStep::PayTooMuch`] pays. [`LifeStep::RefundPart`] refunds this amount.
 pub(super) const SURPLUS: u64 = 100;
 /// How much [`LifeStep::RefundGoodwill`] refunds.
 pub(super) const CONCESSION: u64 = 50;

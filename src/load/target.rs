@@ -1,4 +1,4 @@
-//! The service under load: its address, the connections to it, and whether it answers at all. `client` uses it.
+//! The service under load: its address, the connections to it, and for how long it has not answered. `client` uses it.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -26,8 +26,8 @@ pub(super) type RequestBody = Full<Bytes>;
 pub(super) struct Outage(Mutex<Option<Instant>>);
 
 impl Outage {
-    /// Records that a request ended. An error response does not count as an answer: a gateway sends errors for a service that
-    /// is down.
+    /// Records whether a request was answered. An error response does not count as an answer: a gateway sends errors
+    /// for a service that is down.
     pub(super) fn note(&self, is_answered: bool) {
         let mut since = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         *since = if is_answered { None } else { since.or_else(|| Some(Instant::now())) };
@@ -62,8 +62,9 @@ impl LoadTarget {
             value.set_sensitive(true);
             anyhow::Ok(value)
         });
-        let authorization =
-            authorization.transpose().context("the token contains characters that a header cannot")?;
+        let authorization = authorization
+            .transpose()
+            .context("the token contains characters that are not allowed in a header")?;
         let tls = url.is_https().then(tls_connector).transpose()?;
         let (url, outage, idle) = (url.clone(), Outage::default(), Mutex::default());
         Ok(Arc::new(Self { url, host, authorization, tls, outage, idle }))
@@ -74,7 +75,7 @@ impl LoadTarget {
         loop {
             let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
             let Some(mut sender) = idle else { return self.connect().await };
-            // The service may have closed it meanwhile.
+            // The service may have closed this idle connection. In that case, the next idle connection is tried.
             if sender.ready().await.is_ok() {
                 return Ok(sender);
             }
@@ -102,7 +103,7 @@ fn tls_connector() -> anyhow::Result<HttpsConnector<HttpConnector>> {
     let mut http = HttpConnector::new();
     http.set_nodelay(true);
     http.enforce_http(false);
-    // This process has no default TLS provider: other libraries bring providers too.
+    // rustls has no default TLS provider, because several libraries add one. So this code names the provider.
     let builder = HttpsConnectorBuilder::new()
         .with_provider_and_native_roots(rustls::crypto::ring::default_provider())
         .context("cannot read the certificates that this system trusts")?;
@@ -113,7 +114,8 @@ async fn start_http<S: Read + Write + Unpin + Send + 'static>(
     stream: S,
 ) -> anyhow::Result<SendRequest<RequestBody>> {
     let (sender, connection) = handshake(stream).await?;
-    // The task ends when the sender is dropped or the service closes the connection. Senders get the errors.
+    // The task ends when the sender is dropped or when the service closes the connection. The result of the task is
+    // ignored, because calls on the sender return the errors of the connection.
     tokio::spawn(connection);
     Ok(sender)
 }

@@ -18,7 +18,7 @@ use super::requests::{self, Creation, malformed};
 use super::sent::SentEvent;
 use super::steps::LifeStep;
 
-/// How many idle orders are tried to find one that fits the event.
+/// How many idle orders a worker examines, at most, to find an order for which the event can be planned.
 const TRIES: usize = 16;
 
 /// The page size of the customer lists that workers read.
@@ -30,7 +30,7 @@ pub(super) struct LoadWorker {
     rng: Rng,
 }
 
-/// The result of sending a write until it is answered.
+/// The result of a write. A write is sent again until it is answered.
 enum WriteResult {
     Accepted(Box<ServiceReceipt>, LoadResponse),
     /// The service refused the write, although the write is valid.
@@ -41,7 +41,7 @@ enum WriteResult {
 
 impl LoadWorker {
     pub(super) fn new(run: Arc<LoadRun>, number: u64) -> Self {
-        // The workers of a run need different seeds.
+        // Each worker needs a different seed. Otherwise all workers would send the same requests.
         let rng = Rng::with_seed(run.args.seed.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(number));
         Self { client: run.client(), run, rng }
     }
@@ -196,7 +196,7 @@ impl LoadWorker {
 
     async fn malformed(&mut self, due: Instant) {
         let number = self.run.next_number();
-        let order = OrderId::parse("orders-load").expect("letters and a dash");
+        let order = OrderId::parse("orders-load").expect("letters and a dash form a valid order id");
         let creations = self.run.args.url.path(&requests::path(None));
         let events = self.run.args.url.path(&requests::path(Some(&order)));
         let request = malformed(number, &creations, &events);
@@ -207,7 +207,7 @@ impl LoadWorker {
     async fn read(&mut self, due: Instant, earlier: EarlierEvent) {
         let url = &self.run.args.url;
         let EarlierEvent { order_id, creation, accepted } = earlier;
-        // The order may not be recorded yet.
+        // A 404 is also correct, because the order may not be recorded yet.
         let maybe_not_yet: &[u16] = &[200, 404];
         let (path, statuses, calls): (_, _, fn(&mut CallCounts) -> &mut u64) = match self.rng.u8(..4) {
             0 => (url.path(&format!("/v1/orders/{order_id}")), maybe_not_yet, |calls| &mut calls.orders),
@@ -225,7 +225,7 @@ impl LoadWorker {
         self.once(RequestKind::Read, due, &LoadRequest::get(&path), statuses, calls).await;
     }
 
-    /// Sends a request once. The answer must have one of these statuses.
+    /// Sends a request once. A correct answer has one of these statuses.
     async fn once(
         &mut self,
         kind: RequestKind,
@@ -243,7 +243,7 @@ impl LoadWorker {
         }
     }
 
-    /// Measures an answered request.
+    /// Adds an answered request to the measurements.
     fn done(
         &self,
         kind: RequestKind,
@@ -279,7 +279,8 @@ impl LoadWorker {
         AcceptedEvent { event_id: receipt.event_id, number, step, expected, receipt: location }
     }
 
-    /// Follows the event to its outcome, if a sample is due. `before` is how many events were accepted before it.
+    /// Follows the event to its outcome, if a sample is due. `before` is the number of events accepted before this
+    /// event.
     async fn sample(&self, receipt: &ServiceReceipt, before: u64) {
         let now = Instant::now();
         if self.run.samples.is_sample(now.saturating_duration_since(self.run.start)) {

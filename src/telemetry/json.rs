@@ -1,5 +1,5 @@
-//! Writes log lines as JSON objects. Every recorded event logs a line, and the formatter of `tracing-subscriber` takes
-//! several times as long as this hand-written one: see `docs/decisions/log-lines.md`.
+//! Writes log lines as JSON objects. The service logs a line for every recorded event, and the formatter of
+//! `tracing-subscriber` takes several times as long as this hand-written one: see `docs/decisions/log-lines.md`.
 
 use std::cell::RefCell;
 use std::fmt::{self, Debug, Write};
@@ -13,7 +13,7 @@ use tracing_subscriber::layer::Context;
 
 use super::log_queue::{LogOutput, is_urgent};
 
-/// The layer that writes a log line for each `tracing` event.
+/// Writes each `tracing` event as a log line.
 pub(super) struct JsonLines(pub(super) LogOutput);
 
 thread_local! {
@@ -24,13 +24,14 @@ impl<S: Subscriber> Layer<S> for JsonLines {
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
         let write = |line: &mut String| {
             line.clear();
-            // Writing to a string never fails, but formatting a value may fail. The rest of the line is still useful.
+            // Writing to a string never fails, but formatting a value may fail. The line is logged anyway, because its
+            // other values are still useful.
             let _ = write_line(line, event);
             self.0.push(line.as_bytes(), is_urgent(*event.metadata().level()));
         };
         LINE.with(|line| match line.try_borrow_mut() {
             Ok(mut line) => write(&mut line),
-            // Formatting a value has itself logged a line, so the shared buffer is in use.
+            // The shared buffer is in use, because this line is logged while a value of another line is formatted.
             Err(_) => write(&mut String::new()),
         });
     }
@@ -69,7 +70,7 @@ fn name_of(level: Level) -> &'static str {
 /// Writes the fields of an event as members of the JSON object.
 struct JsonMembers<'a> {
     line: &'a mut String,
-    /// The target of a line that the crate `log` produced. `tracing` gives all such lines the same target.
+    /// The real target of a line that the crate `log` produced. `tracing` gives all such lines the same target.
     target: Option<String>,
 }
 
@@ -130,13 +131,13 @@ impl Visit for JsonMembers<'_> {
     fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
         let line = self.name(field);
         line.push('"');
-        // If formatting a value fails, the value is cut off there.
+        // If formatting fails, the line keeps the part of the value that was already written.
         let _ = write!(JsonEscaped(line), "{value:?}");
         line.push('"');
     }
 }
 
-/// Writes text as the inside of a JSON string.
+/// Writes text as the content of a JSON string, without the quotes.
 struct JsonEscaped<'a>(&'a mut String);
 
 impl Write for JsonEscaped<'_> {
@@ -153,12 +154,12 @@ fn push_text(line: &mut String, text: &str) {
 }
 
 fn escape(line: &mut String, text: &str) {
+    // Nearly every text needs no escapes. The check has no early exit, so the compiler can compare 16 bytes at a time.
+    if !text.bytes().fold(false, |found, byte| found | needs_escape(byte)) {
+        return line.push_str(text);
+    }
     let mut plain_from = 0;
-    for (at, byte) in text.bytes().enumerate() {
-        // Bytes other than ASCII are parts of characters that need no escape.
-        if byte >= 0x20 && byte != b'"' && byte != b'\\' {
-            continue;
-        }
+    for (at, byte) in text.bytes().enumerate().filter(|(_, byte)| needs_escape(*byte)) {
         line.push_str(&text[plain_from..at]);
         plain_from = at + 1;
         match byte {
@@ -172,6 +173,11 @@ fn escape(line: &mut String, text: &str) {
         }
     }
     line.push_str(&text[plain_from..]);
+}
+
+/// Whether a byte needs an escape. The bytes of non-ASCII characters need no escape.
+fn needs_escape(byte: u8) -> bool {
+    byte < 0x20 || byte == b'"' || byte == b'\\'
 }
 
 #[cfg(test)]

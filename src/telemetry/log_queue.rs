@@ -1,8 +1,9 @@
-//! The bounded queue between logging threads and standard error. The parent module pushes lines, and a thread of the
-//! queue writes them. So a reader that stops reading (a stuck pipe, a stopped terminal, a full disk) never blocks the
-//! service.
+//! The bounded queue between the threads that log and standard error. The parent module pushes lines, and a thread of
+//! the queue writes them. So the service never blocks because standard error accepts no data (a stuck pipe, a stopped
+//! terminal, a full disk).
 //!
-//! When the queue is full, lines are dropped and counted. Its last part is reserved for warnings and errors.
+//! When the queue is full, lines are dropped and counted. The last part of the queue is reserved for warnings and
+//! errors.
 
 use std::fs::File;
 use std::io::{self, ErrorKind, Write};
@@ -16,7 +17,7 @@ use std::time::Duration;
 use tracing::{Level, Metadata};
 use tracing_subscriber::fmt::MakeWriter;
 
-/// The maximum size of the pending lines in bytes. It holds about 12,000 lines.
+/// The maximum size of the pending lines in bytes. That is about 12,000 lines.
 const MAX_BYTES: usize = 4 << 20;
 /// The additional size that is reserved for warnings and errors, in bytes.
 const RESERVED_BYTES: usize = 1 << 20;
@@ -38,7 +39,7 @@ struct LogQueueState {
     queue: Mutex<PendingLines>,
     /// Wakes the writer when the queue is no longer empty.
     filled: Condvar,
-    /// Notifies waiting threads after each write.
+    /// Wakes the threads that wait for the queue to become empty, after each write.
     written: Condvar,
     /// The number of lines dropped since the process started.
     dropped: AtomicU64,
@@ -46,7 +47,7 @@ struct LogQueueState {
 
 #[derive(Debug, Default)]
 struct PendingLines {
-    /// Whole lines. Each ends with a newline.
+    /// The pending log lines. Each line is complete and ends with a newline.
     bytes: Vec<u8>,
     /// Whether the writer is writing lines that it has taken off the queue.
     is_writing: bool,
@@ -55,8 +56,8 @@ struct PendingLines {
 }
 
 impl LogQueue {
-    /// Starts the thread that writes to standard error. The thread uses a separate file descriptor. A blocked write
-    /// that held the standard library's lock would block all other writers.
+    /// Starts the thread that writes to standard error. The thread uses its own file descriptor. With the
+    /// standard library's handle, a blocked write would hold the handle's lock and block all other writers.
     pub(super) fn to_stderr() -> io::Result<Self> {
         let stderr = File::from(io::stderr().as_fd().try_clone_to_owned()?);
         Self::start(stderr, report)
@@ -76,7 +77,7 @@ impl LogQueue {
     pub(super) fn push(&self, line: &[u8], is_urgent: bool) {
         let limit = if is_urgent { MAX_BYTES + RESERVED_BYTES } else { MAX_BYTES };
         let mut queue = self.lock();
-        // The report of dropped lines, which the writer thread sends, is never dropped.
+        // The writer thread queues the line that reports dropped lines. That line itself is never dropped.
         if queue.bytes.len() + line.len() > limit && thread::current().name() != Some(THREAD) {
             queue.unreported += 1;
             self.0.dropped.fetch_add(1, Ordering::Relaxed);
@@ -122,7 +123,8 @@ impl LogQueue {
         }
     }
 
-    /// Ends a write. `lost` is the number of lines lost in a failed write. A successful write reports dropped lines.
+    /// Updates the queue after a write. `lost` is the number of lines lost in a failed write. After a successful write,
+    /// calls `report` with the number of lines that were dropped before.
     fn done(&self, lost: Option<u64>, report: impl Fn(&Self, u64)) {
         let mut queue = self.lock();
         match lost {
@@ -150,7 +152,7 @@ impl LogQueue {
 }
 
 fn report(_: &LogQueue, dropped: u64) {
-    tracing::warn!(dropped, "log lines were dropped: standard error did not take them in time");
+    tracing::warn!(dropped, "log lines were dropped: standard error did not accept them in time");
 }
 
 fn newlines(bytes: &[u8]) -> u64 {
@@ -179,8 +181,8 @@ fn write(out: &mut impl Write, batch: &[u8], is_torn: bool) -> Option<usize> {
 #[derive(Debug, Clone)]
 pub(super) enum LogOutput {
     Queued(LogQueue),
-    /// Immediately. A Lambda function may be frozen as soon as it has answered, and queued lines would be written late
-    /// or never.
+    /// Each line is written immediately. A Lambda function may be frozen as soon as it has answered, so queued lines would
+    /// be written late or never.
     Direct,
 }
 
@@ -195,7 +197,7 @@ impl LogOutput {
     }
 }
 
-/// Receives a line from a formatter, which passes the line in one call.
+/// Receives a line from a formatter, and passes the line to the log output. The formatter writes each line in one call.
 pub(super) struct LineWriter<'a> {
     output: &'a LogOutput,
     is_urgent: bool,

@@ -35,8 +35,8 @@ static OUTPUT: OnceLock<LogOutput> = OnceLock::new();
 pub(crate) enum LogWriting {
     /// A separate thread writes the lines. Only [`flush`] waits for that thread.
     Queued,
-    /// The thread that logs writes the line. Used in Lambda functions, which may be frozen as soon as they have
-    /// answered.
+    /// Each thread writes its lines itself, and waits until they are written. Lambda functions need this, because they
+    /// may be frozen as soon as they have answered.
     #[cfg(feature = "aws")]
     Direct,
 }
@@ -71,7 +71,7 @@ fn log_panic(panic: &PanicHookInfo<'_>) {
     let location = panic.location().map(tracing::field::display);
     let thread = std::thread::current();
     let thread = thread.name().unwrap_or("unnamed");
-    // Empty unless RUST_BACKTRACE is set.
+    // The backtrace is empty unless RUST_BACKTRACE is set.
     let backtrace = Backtrace::capture();
     let backtrace = (backtrace.status() == BacktraceStatus::Captured).then(|| backtrace.to_string());
     if tracing::enabled!(tracing::Level::ERROR) {
@@ -102,7 +102,7 @@ where
     }
 }
 
-/// Prints text for people to standard error, in order with log lines. Like log lines, the text never blocks the caller.
+/// Prints text for people to standard error. The text keeps its place among the log lines, and never blocks the caller.
 pub(crate) fn print(text: &str) {
     let output = OUTPUT.get().unwrap_or(&LogOutput::Direct);
     output.push(format!("{text}\n").as_bytes(), true);
@@ -125,7 +125,7 @@ pub(crate) fn flush() {
     }
 }
 
-/// Calls [`flush`] when dropped, also in a panic.
+/// Calls [`flush`] when dropped, even during a panic.
 pub(crate) struct FlushAtEnd;
 
 impl Drop for FlushAtEnd {

@@ -30,12 +30,14 @@ where
     };
     if set(name).is_some_and(|endpoint| !endpoint.to_string_lossy().starts_with("http://")) {
         return Err(format!(
-            "{name} must begin with http://: run a collector, or the agent of your provider, next to this process; it \
-             can export by TLS"
+            "{name} must begin with http://: run a collector, or the agent of your provider, next to this process. The \
+             collector can then export over TLS"
         ));
     }
     if set(name).is_some_and(|endpoint| has_user(&endpoint.to_string_lossy())) {
-        return Err(format!("{name} must not contain a user or a password: every error would log them"));
+        return Err(format!(
+            "{name} must not contain a user or a password: logged errors would contain them"
+        ));
     }
     // The exporter's HTTP client needs a TLS provider, although it never uses TLS.
     api::http_client::install_tls_provider();

@@ -27,7 +27,7 @@ pub fn pair() -> Ed25519KeyPair {
     Ed25519KeyPair::from_pkcs8(der.as_ref()).unwrap()
 }
 
-/// Writes the public key of `pair` to a key set file, with this id.
+/// Writes the public key of `pair` to a key set file, under this id.
 pub fn publish(file: &Path, kid: &str, pair: &Ed25519KeyPair) {
     let x = URL_SAFE_NO_PAD.encode(pair.public_key());
     let jwk = json!({ "kty": "OKP", "crv": "Ed25519", "kid": kid, "x": x });
@@ -80,7 +80,7 @@ fn the_service_refuses_to_listen_on_a_public_address_without_auth() {
     assert!(error.contains("jwks.json") && error.contains("No such file"), "{error}");
     let (_, error) = refusal(&["--jwks-file", &file], data.clone());
     assert!(error.contains("ORDERS_JWT_ISSUER") && error.contains("ORDERS_JWT_AUDIENCE"), "{error}");
-    assert!(!data.exists(), "it refuses before it creates anything");
+    assert!(!data.exists(), "the service refuses to start before it creates anything");
 }
 
 #[tokio::test(flavor = "multi_thread")]

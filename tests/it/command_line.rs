@@ -28,7 +28,11 @@ fn a_misspelt_command_is_answered_with_a_suggestion() {
 fn the_version_names_commit_and_features() {
     let text = printed(&["--version"]);
     let lines: Vec<_> = text.lines().collect();
-    assert_eq!(lines[0], format!("orders {}", env!("CARGO_PKG_VERSION")), "scripts read the first line");
+    assert_eq!(
+        lines[0],
+        format!("orders {}", env!("CARGO_PKG_VERSION")),
+        "the first line contains only the version, because scripts read it"
+    );
     let commit = lines[1].strip_prefix("commit: ").unwrap();
     let is_hash = commit.len() == 12 && commit.bytes().all(|byte| byte.is_ascii_hexdigit());
     assert!(is_hash || commit == "unknown (built from a source archive)", "{commit}");

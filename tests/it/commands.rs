@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use consumer::alert::Alert;
+use consumer::alert::{Alert, DeadLetterAlert};
 use domain::{DeadLetter, ParkReason};
 use tempfile::TempDir;
 
@@ -26,7 +26,7 @@ fn shell(line: &str, url: &str, folder: &Path) -> (bool, String) {
     (output.status.success(), String::from_utf8([output.stdout, output.stderr].concat()).unwrap())
 }
 
-/// The commands in a text. Each begins with `orders dlq` and ends with its line.
+/// The commands in a text. Each command begins with `orders dlq` and ends at the end of the line.
 fn commands(text: &str) -> Vec<&str> {
     let command = |line: &'_ str| line.find("orders dlq").map(|at| at..line.len());
     text.lines().filter_map(|line| Some(&line[command(line)?])).collect()
@@ -50,7 +50,7 @@ async fn every_command_that_is_printed_works_as_it_is_printed() {
     assert!(run(next["next"].as_str().unwrap(), &service, folder.path()).contains(&letters[0]));
     let letter =
         DeadLetter::new(&*letters[0], Vec::new(), ParkReason::Malformed, String::new(), infra::now());
-    let alert = Alert::of([&letter]).unwrap().text();
+    let alert = Alert::DeadLetters(DeadLetterAlert::of([&letter]).unwrap()).text();
     let printed = commands(&alert);
     assert_eq!(printed.len(), 3, "{alert}");
     for command in printed {

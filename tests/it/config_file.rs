@@ -7,7 +7,7 @@ use tempfile::TempDir;
 
 use crate::support::service::{Service, orders};
 
-/// A folder with a configuration file of this text.
+/// A folder that contains a configuration file with this text.
 struct Configured {
     folder: TempDir,
     file: PathBuf,
@@ -21,7 +21,7 @@ impl Configured {
         Self { folder, file }
     }
 
-    /// A command that finds the file through its variable.
+    /// A command that finds the configuration file through the environment variable.
     fn orders(&self, arguments: &[&str]) -> Command {
         let mut command = orders(arguments);
         command.env("ORDERS_CONFIG", &self.file);
@@ -154,8 +154,12 @@ fn whatever_is_wrong_in_a_file_is_named_by_file_line_and_key() {
             assert!(error.contains(problem), "{text}: {error}");
         }
         assert!(!data.exists());
-        assert_eq!(run(&mut configured.orders(&["config"])).2, error, "`orders config` reports the same");
-        assert_eq!(run(&mut configured.orders(&["--help"])).0, Some(0), "help needs no file");
+        assert_eq!(
+            run(&mut configured.orders(&["config"])).2,
+            error,
+            "`orders config` reports the same error"
+        );
+        assert_eq!(run(&mut configured.orders(&["--help"])).0, Some(0), "the help does not read the file");
     }
 }
 
@@ -181,7 +185,7 @@ fn a_file_that_is_named_must_be_there() {
     assert_eq!(code, Some(2));
     assert!(error.contains("cannot read the configuration file /nowhere/orders.toml"), "{error}");
     let (_, _, error) = run(orders(&["export", "--data", "/nowhere"]).env("ORDERS_CONFIG", ""));
-    assert!(error.contains("there is no orders data folder"), "an empty variable names no file: {error}");
+    assert!(error.contains("there is no orders data folder"), "an empty variable counts as unset: {error}");
 }
 
 #[test]
@@ -211,7 +215,7 @@ async fn the_service_runs_with_the_settings_of_its_file() {
     assert!(service.terminate().success());
     assert!(data.exists());
 
-    // A variable can turn off a switch that the file turns on.
+    // An environment variable can turn off a switch that the file turns on.
     let mut command = configured.orders(&["serve"]);
     command.env("ORDERS_REQUIRE_IDEMPOTENCY_KEY", "false");
     let service = Service::spawn(command);

@@ -10,11 +10,12 @@ use tempfile::TempDir;
 use tokio::task::JoinSet;
 
 use crate::support::eventually::{check, eventually};
+use crate::support::recorded::exported;
 use crate::support::service::{Service, order, run};
 
 const ROUNDS: usize = 20;
 const CLIENTS: usize = 16;
-/// The number of orders that each round accepts before the kill.
+/// The number of orders that the service accepts in each round before it is killed.
 const ACCEPTED: usize = 150;
 
 /// Posts orders until the service is killed. Each order is followed by a confirmation, and every third order also by an
@@ -81,8 +82,8 @@ async fn nothing_is_lost(flags: &[&str]) {
     }
     assert!(receipts.len() >= ROUNDS * ACCEPTED);
 
-    // The equation is accepted = recorded + rejected + duplicate + parked + in flight, and at the end nothing is in
-    // flight.
+    // The ledger must be balanced, which means accepted = recorded + rejected + duplicate + parked + in flight. At
+    // the end, nothing may be in flight.
     let mut service = Service::start(&data, flags);
     let mut versions: BTreeMap<String, BTreeSet<u64>> = BTreeMap::new();
     let mut counts: BTreeMap<String, usize> = BTreeMap::new();
@@ -101,23 +102,16 @@ async fn nothing_is_lost(flags: &[&str]) {
         }
     }
     // The service may have accepted further events whose answers the client did not get.
-    let nothing_in_flight = async || {
-        let ledger = service.get("/v1/pipeline").await.1["ledger"].clone();
-        if ledger["in_flight"] == 0 { Ok(ledger) } else { Err(ledger) }
-    };
-    let ledger = eventually("nothing is in flight", nothing_in_flight).await;
-    assert_eq!(ledger["balanced"], true, "{ledger}");
+    let ledger = service.settled().await;
     assert!(ledger["accepted"].as_u64().unwrap() >= receipts.len() as u64, "{ledger}");
     assert!(service.terminate().success());
 
     // The log contains each accepted event once, in order. It may also contain events that were accepted before the
     // kill, without an answer.
-    let exported = String::from_utf8(run(&["export"], &data).stdout).unwrap();
     let mut logged: BTreeMap<String, Vec<(u64, String)>> = BTreeMap::new();
     let mut event_ids = BTreeSet::new();
-    for line in exported.lines() {
-        let event: Value = serde_json::from_str(line).unwrap();
-        assert!(event_ids.insert(event["event_id"].as_str().unwrap().to_owned()), "recorded twice: {line}");
+    for event in exported(&data) {
+        assert!(event_ids.insert(event["event_id"].as_str().unwrap().to_owned()), "recorded twice: {event}");
         let entry = logged.entry(event["data"]["order_id"].as_str().unwrap().to_owned()).or_default();
         entry.push((event["version"].as_u64().unwrap(), event["type"].as_str().unwrap().to_owned()));
     }

@@ -1,5 +1,5 @@
-//! Tests credentials of the operators' commands. Tokens may come from files. Every setting refuses a URL with a user
-//! name or a password, and does not print it.
+//! Tests the credentials for the operators' commands. Tokens may come from files. Every setting refuses a URL that
+//! contains a user name or a password, and the error does not print the URL.
 
 use std::path::Path;
 use std::process::Command;
@@ -15,7 +15,7 @@ fn run(mut command: Command) -> (Option<i32>, String) {
     (output.status.code(), String::from_utf8([output.stdout, output.stderr].concat()).unwrap())
 }
 
-/// A service that requires tokens, and an operator's token for it.
+/// A service that requires tokens, and a token with which operators can call the service.
 fn service_with_tokens(folder: &Path) -> (Service, String) {
     let (keys, pair) = (folder.join("jwks.json"), pair());
     publish(&keys, "k-1", &pair);

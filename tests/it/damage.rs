@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::support::recorded::exported_events;
 use crate::support::service::{Service, order, run};
 
 /// The number of acknowledged orders in the folder before it is damaged.
@@ -20,7 +21,7 @@ const SECTOR_BYTES: u64 = 512;
 struct SeededNumbers(u64);
 
 impl SeededNumbers {
-    /// The next number below `end`.
+    /// The next random number, which is less than `end`.
     fn below(&mut self, end: u64) -> u64 {
         // SplitMix64 (Steele, Lea and Flood, 2014).
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
@@ -31,8 +32,8 @@ impl SeededNumbers {
     }
 }
 
-/// Fills the folder with acknowledged orders, with `together` of them in each request, and stops the service. Returns
-/// their ids.
+/// Fills the folder with acknowledged orders, sends `together` orders in each request, and then stops the service.
+/// Returns their ids.
 async fn fill(data: &Path, orders: usize, together: usize) -> BTreeSet<String> {
     let mut service = Service::start(data, &["--log-level", "warn,orders=info"]);
     let mut ids = BTreeSet::new();
@@ -81,8 +82,8 @@ fn orders_in(data: &Path) -> Option<BTreeSet<String>> {
         assert!(error.contains("error: ") && output.stdout.is_empty(), "{error}");
         return None;
     }
-    let lines = String::from_utf8(output.stdout).unwrap();
-    let events = lines.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let lines = exported_events(&output);
+    let events = lines.iter().map(|line| serde_json::from_str::<Value>(line).unwrap());
     Some(events.map(|event| event["data"]["order_id"].as_str().unwrap().to_owned()).collect())
 }
 
@@ -95,12 +96,12 @@ fn damage(path: &Path, numbers: &mut SeededNumbers) -> String {
     if numbers.below(3) == 0 {
         let at = numbers.below(used + 1);
         file.set_len(at).unwrap();
-        return format!("cut from {length} to {at}");
+        return format!("cut from {length} to {at} bytes");
     }
     let at = numbers.below(used.div_ceil(SECTOR_BYTES).max(1)) * SECTOR_BYTES;
     let zeros = vec![0; SECTOR_BYTES.min(length.saturating_sub(at)) as usize];
     file.write_all_at(&zeros, at).unwrap();
-    format!("sector at {at} of {length} zeroed")
+    format!("the sector at byte {at} of {length} is zeroed")
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -115,7 +116,7 @@ async fn a_zeroed_sector_or_a_cut_file_is_refused_or_harmless() {
     for seed in 0..TRIES {
         let mut numbers = SeededNumbers(seed);
         copy(&good, &bad);
-        // Every second try damages a journal, because the journals contain nearly everything.
+        // Every second try damages a journal, because the journals contain nearly all data.
         let journals: Vec<_> = files.iter().filter(|path| path.extension() == Some("jnl".as_ref())).collect();
         let path = match seed % 2 {
             0 => journals[numbers.below(journals.len() as u64) as usize],
@@ -134,7 +135,10 @@ async fn a_zeroed_sector_or_a_cut_file_is_refused_or_harmless() {
         }
         fs::remove_dir_all(&bad).unwrap();
     }
-    assert!(refused > TRIES / 2, "only {refused} of {TRIES} were refused: most tries did no damage");
+    assert!(
+        refused > TRIES / 2,
+        "only {refused} of {TRIES} folders were refused, so most tries did no damage"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -172,7 +176,7 @@ async fn missing_stale_and_swapped_files_are_refused_or_harmless() {
         fs::copy(good.join(other), bad.join(one)).unwrap();
         check(format!("{} and {} are swapped", one.display(), other.display()));
     }
-    assert!(refused > 30, "only {refused} were refused");
+    assert!(refused > 30, "only {refused} folders were refused");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -205,16 +209,21 @@ async fn recovery_reports_the_lost_events_of_a_damaged_journal_before_it_cuts_th
     assert!(recovered.status.success(), "{text}{}", String::from_utf8_lossy(&recovered.stderr));
     let kept = fs::read_dir(&data).unwrap().map(|entry| entry.unwrap().path());
     let kept = kept.into_iter().find(|path| path.to_string_lossy().contains("recovered-")).unwrap();
-    assert!(fs::read(kept.join("0.jnl")).unwrap() == before, "a copy of what was cut is kept");
+    assert!(fs::read(kept.join("0.jnl")).unwrap() == before, "a copy of the removed bytes is kept");
     let report: Value = serde_json::from_slice(&fs::read(kept.join("report.json")).unwrap()).unwrap();
     let left = orders_in(&data).expect("the folder can be opened");
     let lost: BTreeSet<_> = expected.difference(&left).cloned().collect();
-    assert!(!lost.is_empty() && left.len() > 20, "{} lost, {} left", lost.len(), left.len());
+    assert!(
+        !lost.is_empty() && left.len() > 20,
+        "{} orders are lost, and {} are left",
+        lost.len(),
+        left.len()
+    );
     let reported = report["orders"].as_array().unwrap().iter();
     let reported: BTreeSet<_> =
         reported.map(|order| order["order_id"].as_str().unwrap().to_owned()).collect();
-    // The damaged sector overlaps one or two commits. Their events cannot be read, so the report names all lost events
-    // except theirs.
+    // The damaged sector overlaps one or two commits. The events of these commits cannot be read, so the report does not
+    // contain their orders.
     let unreadable = report["unreadable_commits"].as_u64().unwrap();
     assert!((1..=2).contains(&unreadable), "{report}");
     let unnamed = lost.difference(&reported).count() as u64;
@@ -224,7 +233,7 @@ async fn recovery_reports_the_lost_events_of_a_damaged_journal_before_it_cuts_th
 
     let check = run(&["rebuild", "--check"], &data);
     assert!(check.status.success(), "{}", String::from_utf8_lossy(&check.stdout));
-    // The folder can be used like any other folder.
+    // The recovered folder can be used like any other folder.
     let mut more = fill(&data, 20, 5).await;
     more.extend(left);
     assert_eq!(orders_in(&data), Some(more));

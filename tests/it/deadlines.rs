@@ -1,4 +1,5 @@
-//! Unpaid orders expire: the real service with the real clock. The tests beside `infra/src/embedded/due.rs` set the clock.
+//! Tests that unpaid orders expire, with the real service and the real clock. The tests beside
+//! `infra/src/embedded/due.rs` set the clock.
 
 use std::path::Path;
 
@@ -59,16 +60,6 @@ fn types(history: &[Value]) -> Vec<&str> {
     history.iter().map(|event| event["type"].as_str().unwrap()).collect()
 }
 
-async fn ledger(api: &Api) -> Value {
-    eventually("the ledger is settled", async || {
-        let (_, pipeline) = api.get("/v1/pipeline").await;
-        let ledger = pipeline["ledger"].clone();
-        let is_settled = ledger["in_flight"] == 0 && ledger["balanced"] == true;
-        if is_settled { Ok(ledger) } else { Err(ledger) }
-    })
-    .await
-}
-
 #[tokio::test]
 async fn an_order_expires_two_seconds_from_now_and_a_late_payment_is_owed_back() {
     let folder = TempDir::new().unwrap();
@@ -82,7 +73,7 @@ async fn an_order_expires_two_seconds_from_now_and_a_late_payment_is_owed_back()
     let paid = json!({ "type": "order_paid", "data": { "payment_id": "p", "amount": 2 } });
     let receipt = service.accept(&format!("/v1/orders/{order_id}/events"), &paid).await;
     assert_eq!(service.outcome(&receipt).await["state"], "recorded");
-    assert_eq!(ledger(&service).await["recorded"], 3);
+    assert_eq!(service.settled().await["recorded"], 3);
 }
 
 #[tokio::test]
@@ -95,9 +86,9 @@ async fn unpaid_orders_expire_at_the_age_and_paid_ones_stay() {
     service.outcome(&receipt).await;
     let unpaid = created(&service).await;
     has_status(&service, &unpaid, "cancelled").await;
-    // The paid order is older, so it was looked at before.
+    // The paid order is older than the cancelled one, so the service has already checked the paid order's deadline.
     assert_eq!(types(&history(&service, &kept).await), ["order_created", "order_paid"]);
-    let ledger = ledger(&service).await;
+    let ledger = service.settled().await;
     assert_eq!((&ledger["accepted"], &ledger["recorded"]), (&json!(4), &json!(4)));
 }
 
@@ -127,9 +118,9 @@ async fn kill_9_while_many_expire_neither_loses_nor_repeats_a_cancellation() {
         let items = answer.body["items"].as_array().unwrap();
         ids.extend(items.iter().map(|item| item["receipt"]["order_id"].as_str().unwrap().to_owned()));
     }
-    ledger(&service).await;
+    service.settled().await;
     service.terminate();
-    // Each round proposes some of them, and is killed meanwhile.
+    // In each round, the service is killed after it has proposed to cancel some of the orders.
     for expected in [1, ORDERS / 3] {
         let mut service = Service::start(folder.path(), &["--expire-unpaid", "1s"]);
         eventually("some orders are cancelled", async || {
@@ -145,7 +136,7 @@ async fn kill_9_while_many_expire_neither_loses_nor_repeats_a_cancellation() {
         has_status(&service, order_id, "cancelled").await;
         assert_eq!(types(&history(&service, order_id).await), ["order_created", "order_cancelled"]);
     }
-    let ledger = ledger(&service).await;
+    let ledger = service.settled().await;
     assert_eq!(ledger["recorded"], 2 * ORDERS);
 }
 

@@ -18,7 +18,7 @@ use crate::support::service::{Api, PATIENCE, Service, orders};
 /// The pause between two checks of a condition.
 const POLL_EVERY: Duration = Duration::from_millis(5);
 
-/// A payment of the order: once cut off, and once complete.
+/// A payment of the order, first with its JSON cut off, and then complete.
 fn cut_payment(id: &OrderId) -> (String, String) {
     let whole = String::from_utf8(paid(id).encode()).unwrap();
     (whole[..whole.len() - 4].to_owned(), whole)
@@ -46,12 +46,12 @@ fn beginning(id: &OrderId) -> [String; 2] {
     [created(id), confirmed(id)].map(|event| String::from_utf8(event.encode()).unwrap())
 }
 
-/// The messages of an order whose payment is cut off and followed by a shipment.
+/// The messages of an order. The message of the payment is cut off, and a shipment follows.
 fn with_cut_payment(id: &OrderId) -> impl Iterator<Item = (&OrderId, String)> {
     beginning(id).into_iter().chain([cut_payment(id).0, shipment(id)]).map(move |body| (id, body))
 }
 
-/// Starts a service with an order whose payment is cut off. The payment and the shipment are parked.
+/// Starts a service with these messages of an order. The payment and the shipment are parked.
 pub async fn with_parked_sequence(data: &Path, id: &OrderId) -> Service {
     send(data, with_cut_payment(id)).await;
     let service = Service::start(data, &[]);
@@ -125,7 +125,10 @@ async fn a_parked_sequence_is_listed_shown_repaired_and_redriven() {
     assert!(text.contains("2 of 2 are still dead letters"), "{text}");
 
     let raw = command(&service, &["show", &ids[0], "--body"]).output().unwrap().stdout;
-    assert!(raw.starts_with(b"{") && !raw.ends_with(b"}"), "not the original bytes");
+    assert!(
+        raw.starts_with(b"{") && !raw.ends_with(b"}"),
+        "the printed body differs from the original bytes"
+    );
     let body = folder.path().join("paid.json");
     fs::write(&body, cut_payment(&id).1).unwrap();
     let text = dlq(&service, &["repair", &ids[0], "--body", body.to_str().unwrap()], true);
@@ -152,7 +155,7 @@ async fn a_parked_sequence_is_listed_shown_repaired_and_redriven() {
     let sent = String::from_utf8(raw).unwrap();
     assert_eq!((&repaired["dead_letter"], &repaired["original"]["body"]), (&json!(ids[0]), &json!(sent)));
     assert!(repaired["repairs"][0]["at"].is_string(), "{repaired}");
-    assert_eq!(history["items"][3].get("repaired"), None, "it was not repaired");
+    assert_eq!(history["items"][3].get("repaired"), None, "the dead letter was not repaired");
     let gone = dlq(&service, &["show", &ids[0]], false);
     assert!(gone.contains("Dead letter not found"), "{gone}");
 }
@@ -168,7 +171,7 @@ async fn a_discarded_event_is_rejected_and_the_next_of_its_sequence_is_redriven(
     assert!(again.contains("is discarded. Only a parked dead letter can be changed"), "{again}");
     let shown = dlq(&service, &["show", &ids[0]], true);
     assert!(shown.contains("paid twice"), "{shown}");
-    // Without its payment the order cannot be shipped. The receipt of the shipment gives this reason.
+    // Without its payment the order cannot be shipped. The receipt of the shipment states this reason.
     let text = dlq(&service, &["redrive", "--order", id.as_str()], true);
     assert!(text.contains("rejected: order_shipped is not legal while the order is confirmed"), "{text}");
     wait_for_parked(&service, &id, 0).await;
@@ -209,7 +212,7 @@ async fn an_exported_archive_with_a_corrected_file_is_imported_and_redriven_else
     dlq(&service, &["export", archive_name], true);
     drop(service);
 
-    // The other folder contains the order in the state in which it was stuck, and other dead letters with similar ids.
+    // The other folder contains the order in the state before the repair, and other dead letters with similar ids.
     let other = new_order_id();
     drop(with_parked_sequence(&there, &other).await);
     send(&there, beginning(&id).map(|body| (&id, body))).await;

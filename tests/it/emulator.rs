@@ -1,4 +1,4 @@
-//! Tests the AWS emulator: the behaviour that other tests rely on, and that it leaves no processes behind.
+//! Tests the AWS emulator: the behaviour on which other tests rely, and that the emulator leaves no processes behind.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
@@ -15,7 +15,7 @@ use crate::support::emulator::{Aws, Emulator, python};
 use crate::support::eventually::{check, eventually, eventually_blocking};
 use crate::support::http;
 
-/// A variable that is set in the process that a test kills.
+/// The environment variable that marks the process which a test kills.
 const TO_BE_KILLED: &str = "ORDERS_TEST_TO_BE_KILLED";
 
 const EMPTY: Depth = Depth { visible: 0, in_flight: 0, delayed: 0 };
@@ -43,7 +43,7 @@ fn bodies(messages: &[Value]) -> Vec<&str> {
 fn a_missing_python_is_reported_in_one_line() {
     let folder = TempDir::new().unwrap();
     let error = python::set_up("no-such-python", folder.path()).unwrap_err();
-    assert!(error.contains("`no-such-python` will not do (No such file or directory"), "{error}");
+    assert!(error.contains("`no-such-python` cannot be used (No such file or directory"), "{error}");
     assert!(error.contains("install python3 (Debian: apt-get install python3 python3-venv)"), "{error}");
     assert_eq!(error.lines().count(), 1, "{error}");
     assert!(!folder.path().join("venv").exists());
@@ -108,6 +108,45 @@ async fn a_refused_conditional_write_returns_the_existing_item() {
     let refused = emulator.try_dynamodb("PutItem", &put("second")).await.unwrap_err();
     assert_eq!(refused.code, "ConditionalCheckFailedException");
     assert_eq!(refused.answer["Item"]["value"]["S"], "first");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_write_makes_a_stream_record_also_one_by_partiql() {
+    let emulator = Emulator::shared();
+    let table = format!("orders-{}", uuid::Uuid::now_v7().simple());
+    let create = json!({
+        "TableName": table, "BillingMode": "PAY_PER_REQUEST",
+        "AttributeDefinitions": [{ "AttributeName": "pk", "AttributeType": "S" }, { "AttributeName": "sk", "AttributeType": "S" }],
+        "KeySchema": [{ "AttributeName": "pk", "KeyType": "HASH" }, { "AttributeName": "sk", "KeyType": "RANGE" }],
+        "StreamSpecification": { "StreamEnabled": true, "StreamViewType": "NEW_IMAGE" },
+    });
+    let stream =
+        emulator.dynamodb("CreateTable", &create).await["TableDescription"]["LatestStreamArn"].take();
+    let put = json!({ "TableName": table, "Item": { "pk": { "S": "a" }, "sk": { "S": "1" } } });
+    emulator.dynamodb("PutItem", &put).await;
+    let insert = format!("INSERT INTO \"{table}\" VALUE {{'pk':?,'sk':?}}");
+    let update = format!("UPDATE \"{table}\" SET \"n\" = ? WHERE \"pk\" = ? AND \"sk\" = ?");
+    let [a, b, one] = ["a", "b", "1"].map(|text| json!({ "S": text }));
+    let statements = json!({ "Statements": [
+        { "Statement": insert, "Parameters": [b, one] },
+        { "Statement": insert, "Parameters": [a, one] },
+        { "Statement": update, "Parameters": [one, a, one] },
+    ] });
+    emulator.dynamodb("BatchExecuteStatement", &statements).await;
+    let records = emulator.records(stream.as_str().unwrap()).await;
+    let shown: Vec<_> =
+        records.iter().map(|record| (&record["eventName"], &record["dynamodb"]["NewImage"])).collect();
+    let images = [
+        json!({ "pk": a, "sk": one }),
+        json!({ "pk": b, "sk": one }),
+        json!({ "pk": a, "sk": one, "n": one }),
+    ];
+    let names = ["INSERT", "INSERT", "MODIFY"].map(Value::from);
+    assert_eq!(
+        shown,
+        names.iter().zip(&images).collect::<Vec<_>>(),
+        "a refused write creates no stream record"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -198,7 +237,7 @@ async fn only_the_failed_messages_of_a_batch_are_delivered_again() {
         if depth == EMPTY { Ok(()) } else { Err((depth, function.log().await)) }
     })
     .await;
-    // A batch is logged before its messages are deleted.
+    // The emulator logs a batch before it deletes the messages of the batch.
     let mut log = function.log().await;
     log.retain(|line| line.contains("once") || line.contains("again"));
     assert_eq!(log, ["once 1", "again 1", "also once 1", "again 2"]);
@@ -218,14 +257,14 @@ fn the_emulator_and_its_functions_end_with_their_parent() {
         kill.args(["-0", "--", &group]).stderr(Stdio::null()).status().unwrap().success()
     };
     assert!(is_alive());
-    // SIGKILL ends the parent, so that it cannot clean up.
+    // After SIGKILL, the parent process cannot clean up.
     parent.kill().unwrap();
     parent.wait().unwrap();
     eventually_blocking("the processes are gone", || check(!is_alive(), format!("process group {group}")));
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "started by the test above"]
+#[ignore = "another test runs this test in a separate process"]
 async fn a_process_to_be_killed() {
     if std::env::var_os(TO_BE_KILLED).is_none() {
         return;

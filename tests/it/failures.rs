@@ -1,5 +1,5 @@
-//! Tests poison messages, transient failures and alerts on the embedded engine: nothing is lost. `aws` has the same
-//! tests on SQS and DynamoDB.
+//! Tests poison messages, transient failures and alerts on the embedded engine: nothing is lost. The module `aws`
+//! contains the same tests for SQS and DynamoDB.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -22,12 +22,13 @@ use infra::webhook::Webhook;
 use ring::hmac;
 use serde_json::Value;
 use tempfile::TempDir;
-use tokio::net::TcpListener;
 use tokio::sync::watch;
 
+use crate::support::consumers::consumer_of;
 use crate::support::events::{confirmed, created, eur, new_order_id, paid};
 use crate::support::eventually::{check, eventually};
 use crate::support::flaky::{Flaky, Hasty};
+use crate::support::http;
 use crate::support::service::PATIENCE;
 
 const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
@@ -50,12 +51,8 @@ async fn page(State(pager): State<Arc<Pager>>, headers: HeaderMap, body: body::B
 }
 
 async fn serve(pager: Arc<Pager>) -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}/hook", listener.local_addr().unwrap());
-    tokio::spawn(async move {
-        axum::serve(listener, Router::new().route("/hook", post(page)).with_state(pager)).await
-    });
-    url
+    let router = Router::new().route("/hook", post(page)).with_state(pager);
+    format!("{}/hook", http::serve(router).await)
 }
 
 fn open(folder: &TempDir) -> Arc<Embedded> {
@@ -100,14 +97,7 @@ async fn healthy_orders_continue_a_failing_group_keeps_its_order_and_poison_is_p
 
     // The second append to this order's log fails twice.
     let log = Flaky::new(engine.clone(), &flaky, 2);
-    let consumer = Consumer {
-        log,
-        dead_letters: engine.clone(),
-        clock: infra::now,
-        default_currency: eur(),
-        max_receives: Some(5),
-        ledger: None,
-    };
+    let consumer = Consumer { max_receives: Some(5), ..consumer_of(log, engine.clone()) };
     let inbox = Hasty::new(engine.clone());
     let pager = Arc::new(Pager { refusals_left: AtomicUsize::new(1), ..Pager::default() });
     let webhook = Arc::new(Webhook::new(&serve(pager.clone()).await, Some(SECRET)).unwrap());
@@ -175,12 +165,8 @@ async fn a_message_that_always_fails_is_parked_with_its_last_error_and_the_rest_
         it.unwrap();
     });
     let consumer = |failures| Consumer {
-        log: Flaky::new(engine.clone(), &id, failures),
-        dead_letters: engine.clone(),
-        clock: infra::now,
-        default_currency: eur(),
         max_receives: Some(3),
-        ledger: None,
+        ..consumer_of(Flaky::new(engine.clone(), &id, failures), engine.clone())
     };
     let drain = async |consumer: Consumer| {
         let inbox = Hasty::new(engine.clone());
@@ -199,7 +185,7 @@ async fn a_message_that_always_fails_is_parked_with_its_last_error_and_the_rest_
     let counters = engine.counters().await.unwrap();
     assert_eq!((counters.ledger.parked, counters.dead_letters, counters.balanced()), (3, 3, true));
 
-    // The store works again, and the redrive of the whole sequence succeeds.
+    // The log no longer fails, so the redrive of the whole parked sequence succeeds.
     for result in engine.replay(&sequence).await {
         result.unwrap();
     }
@@ -221,14 +207,7 @@ async fn an_alert_that_was_not_raised_is_raised_after_a_restart() {
             NewMessage { group: "g".to_owned(), deduplication_id: "1".to_owned(), body: vec![0xff, 0x00] };
         engine.send(vec![message]).await.unwrap();
         let message = engine.receive(1, PATIENCE).await.unwrap().remove(0);
-        let consumer = Consumer {
-            log: engine.clone(),
-            dead_letters: engine.clone(),
-            clock: infra::now,
-            default_currency: eur(),
-            max_receives: None,
-            ledger: None,
-        };
+        let consumer = consumer_of(engine.clone(), engine.clone());
         consumer.handle(vec![message]).await;
     }
     let engine = open(&folder);

@@ -14,8 +14,8 @@ use tempfile::TempDir;
 use crate::support::eventually::eventually_blocking;
 use crate::support::service::{Service, order, orders, run};
 
-/// Every file below `folder`, with its content.
-fn contents(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+/// All files below `folder`, each with its content.
+pub(crate) fn contents(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     let mut files = BTreeMap::new();
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
@@ -38,7 +38,8 @@ async fn filled(data: &Path) {
     assert!(service.terminate().success());
 }
 
-/// Asserts that serving from `data` fails with one line that contains all of `expected`, and that it changes nothing.
+/// Asserts that `orders serve` on `data` fails with one line that contains all of `expected`, and does not change the
+/// folder.
 fn assert_refused(data: &Path, expected: &[&str]) {
     let before = contents(data);
     let mut command = orders(&["serve", "--listen", "127.0.0.1:0", "--data"]);
@@ -74,7 +75,7 @@ fn the_error_for_a_path_that_is_no_folder_names_what_it_is() {
     for (data, expected) in [
         (&file, "is a file, not a folder"),
         (&link, "is a link that leads nowhere"),
-        (&file.join("data"), "something on its path is a file"),
+        (&file.join("data"), "a part of the path is a file"),
     ] {
         let error = String::from_utf8(run(&["serve", "--listen", "127.0.0.1:0"], data).stderr).unwrap();
         assert!(error.contains(expected), "{error}");
@@ -113,7 +114,7 @@ async fn a_second_process_is_refused() {
         assert!(error.contains("in use by another process"), "{error}");
     }
     let receipt = service.accept("/v1/orders", &order("c-1")).await;
-    assert_eq!(service.outcome(&receipt).await["state"], "recorded", "the first process continues");
+    assert_eq!(service.outcome(&receipt).await["state"], "recorded", "the first process still works");
 }
 
 /// The journal of a filled data folder: its path, its bytes, and the index of the last byte that is not zero. In a
@@ -132,7 +133,7 @@ async fn a_damaged_journal_is_refused_wherever_the_damage_is() {
     let data = folder.path().join("data");
     let (journal, good, end) = filled_journal(&data).await;
 
-    // The step is a prime number, so that the positions cover structure, keys, values and checksums.
+    // The step is a prime number, so that the changed positions fall on structure, keys, values and checksums.
     for position in (100..end / 2).step_by(307) {
         let mut bad = good.clone();
         bad[position] ^= 0x55;
@@ -141,7 +142,7 @@ async fn a_damaged_journal_is_refused_wherever_the_damage_is() {
     }
     fs::write(&journal, &good).unwrap();
     let check = run(&["rebuild", "--check"], &data);
-    assert!(check.status.success(), "undamaged again, it is fine");
+    assert!(check.status.success(), "the folder is valid after the damage is undone");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -149,9 +150,9 @@ async fn a_torn_end_of_the_journal_is_no_damage() {
     let folder = TempDir::new().unwrap();
     let data = folder.path().join("data");
     let (journal, good, end) = filled_journal(&data).await;
-    // A crash in the middle of a write leaves half a batch at the end, followed by nothing or by zeros.
+    // A crash in the middle of a write leaves half a commit. After this half, the journal contains zeros or ends.
     let half_a_batch = good[..40].to_vec();
-    // A crash can also leave a whole batch with a hole in the last value before its end (13 bytes).
+    // A crash can also leave a whole commit with a hole in its last value. An end marker of 13 bytes follows that value.
     let trailer = good.windows(4).position(|bytes| bytes == b"FJL\x03").unwrap();
     let mut batch_with_a_hole = good[..trailer + 4].to_vec();
     batch_with_a_hole[trailer - 10] = 0;
@@ -182,7 +183,7 @@ async fn a_store_with_missing_parts_is_refused() {
     }
 }
 
-/// A command that runs a copy of the binary, which every user may run. If the tests run as root, who may write
+/// A command that runs a copy of the binary, which every user may execute. If the tests run as root, which may write
 /// anywhere, the command runs as a user without rights.
 fn as_ordinary_user(folder: &Path) -> Command {
     let binary = folder.join("orders");
@@ -205,7 +206,10 @@ fn a_read_only_folder_is_explained() {
     let output = command.args(["serve", "--listen", "127.0.0.1:0", "--data"]).arg(&data).output().unwrap();
     let error = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(1), "{error}");
-    assert!(error.contains("Permission denied") && error.contains("may not write there"), "{error}");
+    assert!(
+        error.contains("Permission denied") && error.contains("may not write to the data folder"),
+        "{error}"
+    );
     assert_eq!(contents(&data), BTreeMap::new());
 }
 
@@ -214,7 +218,7 @@ async fn with_a_nearly_full_disk_no_new_orders_are_accepted_and_reads_go_on() {
     let folder = TempDir::new().unwrap();
     let data = folder.path().join("data");
     filled(&data).await;
-    // The reserve is larger than any disk.
+    // The service must keep more free space in reserve than any disk has.
     let service = Service::start(&data, &["--min-free-disk", "9999999999"]);
     let response = service.send(Method::POST, "/v1/orders", Some(&order("c-1"))).await.unwrap();
     assert_eq!(response.status(), 503);
@@ -236,7 +240,7 @@ async fn a_full_disk_stops_the_service_and_loses_nothing() {
     let folder = TempDir::new().unwrap();
     let data = folder.path().join("data");
     filled(&data).await;
-    // A limit on file sizes (in KiB) simulates a full disk: the same write fails with an operating system error.
+    // A limit on file sizes (in KiB) simulates a full disk: a write beyond the limit fails with an operating system error.
     let script = "trap '' XFSZ; ulimit -f 3072; exec \"$0\" \"$@\"";
     let binary = orders(&[]).get_program().to_owned();
     let mut command = Command::new("bash");
@@ -263,7 +267,10 @@ async fn a_full_disk_stops_the_service_and_loses_nothing() {
     if let Some((status, text)) = &refused {
         assert_eq!(*status, 503, "{text}");
         let problem: serde_json::Value = serde_json::from_str(text).unwrap();
-        assert_eq!(problem["type"], "/problems/outcome-unknown", "the event was being written: {problem}");
+        assert_eq!(
+            problem["type"], "/problems/outcome-unknown",
+            "the problem reports an unknown outcome: {problem}"
+        );
     }
     assert_eq!(service.wait().code(), Some(1));
     let log = service.rest_of_log();

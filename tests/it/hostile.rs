@@ -1,5 +1,5 @@
-//! Tests hostile request bodies of every kind, at the maximum allowed size. Four of them are sent at a time, while
-//! another client continues to send requests. `scripts/hostile-bodies.py` measures the speed.
+//! Tests hostile request bodies of every kind, at the maximum allowed size. The test sends four bodies at a time,
+//! while another client continues to send requests. `scripts/hostile-bodies.py` measures the speed.
 
 use std::fs;
 use std::path::Path;
@@ -61,7 +61,7 @@ fn member(value: &str) -> impl Fn(usize) -> String {
     move |number| format!(r#""m{number}":{value}"#)
 }
 
-/// Bodies with orders that are invalid or merely large, between `head` and `tail`.
+/// Bodies that contain an order between `head` and `tail`. The order is either invalid, or valid but very large.
 fn of_order(place: (&str, usize), head: &str, tail: &str) -> Vec<HostileBody> {
     let start = format!("{head}{{");
     let end = format!("}}{tail}");
@@ -190,6 +190,6 @@ async fn no_body_takes_more_than_a_small_container_has() {
         let others = four_at_a_time(&service, &hostile).await;
         let after = peak_kib(&service);
         println!("{before:>7} → {after:>7} KiB, {others:>4} other requests: {}", shown(&hostile));
-        assert!(after < MAX_PEAK_KIB, "{after} KiB after {}", shown(&hostile));
+        assert!(after < MAX_PEAK_KIB, "the service has used {after} KiB after {}", shown(&hostile));
     }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use api::operations::{DeadLetterFilter, DeadLetterStore, Pipeline};
 use api::ports::{EventPublisher, OrderReader};
 use consumer::ports::{Inbox, Message};
-use consumer::{Consumer, Disposition, HandledMessage};
+use consumer::{Disposition, HandledMessage};
 use domain::event::{Amended, Shipped};
 use domain::{Envelope, Event, Guard, OrderId, Outcome, Reference};
 use infra::embedded::maintenance::RebuildOptions;
@@ -16,18 +16,19 @@ use infra::embedded::{Embedded, NewMessage, Options};
 use proptest::prelude::*;
 use tempfile::TempDir;
 
+use crate::support::consumers::consumer_of;
 use crate::support::events::{amended, confirmed, created, envelope, eur, new_order_id, paid};
 
 const ORDERS: [&str; 3] = ["o-1", "o-2", "o-3"];
 
-/// A step of a test, which is one thing that happens to the service.
+/// A step of a test. Each step is one thing that happens to the service.
 #[derive(Debug, Clone)]
 enum Step {
-    /// Events are published in one call. Each is given by its order and its kind.
+    /// Events are published in one call. Each pair consists of the index of an order and the kind of the event.
     Publish(Vec<(usize, Kind)>),
     /// An unreadable message arrives in the group of an order.
     Poison(usize),
-    /// The consumer finishes the messages that it holds, and receives up to this many more.
+    /// The consumer finishes the messages that it holds. Then the consumer receives up to this many further messages.
     Consume(usize),
     /// The process ends and starts again.
     Restart,
@@ -39,7 +40,7 @@ enum Kind {
     Amended,
     Confirmed,
     Paid,
-    /// Publishes the latest event of the order again.
+    /// Publishes the latest event of this order again.
     Repeated,
 }
 
@@ -85,14 +86,7 @@ impl Service {
     }
 
     async fn finish(&mut self) {
-        let consumer = Consumer {
-            log: self.engine.clone(),
-            dead_letters: self.engine.clone(),
-            clock: infra::now,
-            default_currency: eur(),
-            max_receives: None,
-            ledger: None,
-        };
+        let consumer = consumer_of(self.engine.clone(), self.engine.clone());
         let handled = consumer.handle(std::mem::take(&mut self.held)).await;
         let unexpected =
             |it: &HandledMessage| matches!(it.disposition, Disposition::Archived | Disposition::Retry(_));
@@ -129,7 +123,8 @@ impl Service {
         assert_eq!(checked.differences.count, 0, "{:?}", checked.differences);
     }
 
-    /// The final state, without what differs between runs: logs and orders, outcomes, dead letters, the ledger.
+    /// The final state: logs and orders, outcomes, dead letters and the ledger. Everything that differs between runs
+    /// is removed.
     async fn final_state(&self, events: &[Envelope]) -> Vec<String> {
         let mut state = Vec::new();
         for order_id in ORDERS {
@@ -153,7 +148,7 @@ impl Service {
     }
 }
 
-/// The events of a step. `latest` keeps the latest event of each order.
+/// Makes the events of a step. Updates `latest`, which contains the latest event of each order.
 fn events(kinds: &[(usize, Kind)], latest: &mut BTreeMap<usize, Envelope>) -> Vec<Envelope> {
     let event = |(order, kind): &(usize, Kind)| {
         let order_id = OrderId::parse(ORDERS[*order]).unwrap();
@@ -260,7 +255,7 @@ async fn of_concurrent_orders_with_one_reference_exactly_one_is_recorded_and_the
         let ledger = service.engine.counters().await.unwrap().ledger;
         assert_eq!((ledger.accepted, ledger.recorded, ledger.rejected), (32, 1, 31));
 
-        // Once the winner has another reference, a new order gets the old one.
+        // After the order has changed its reference, a new order can have the old reference.
         let amended = Amended { reference: Some(Reference::parse("PO 8").unwrap()), ..Amended::default() };
         service.publish(&[envelope(&winner.order_id, Event::Amended(amended))]).await;
         service.drain().await;
@@ -294,7 +289,8 @@ async fn an_event_of_an_order_with_nothing_queued_needs_no_consumer() {
 async fn an_event_is_queued_after_queued_events_of_its_order_but_not_of_others() {
     let (mut service, order_id) = with_order().await;
     let other = OrderId::parse(ORDERS[1]).unwrap();
-    // The shipment is too early, so it is queued for the consumer to decide. The confirmation after it is also queued.
+    // The shipment is too early, so the service queues it for the consumer. The confirmation that follows is queued,
+    // too.
     let shipped = envelope(&order_id, Event::Shipped(Shipped::default()));
     service.publish(&[shipped, confirmed(&order_id), created(&other)]).await;
     service.consume(1).await;

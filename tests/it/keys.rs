@@ -1,4 +1,5 @@
-//! Tests concurrent requests with one idempotency key on the embedded service. Exactly one of them must be new.
+//! Tests concurrent requests with one idempotency key on the embedded service. Exactly one of these requests must count
+//! as new.
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -9,7 +10,7 @@ use crate::support::service::{Answer, Service, order};
 
 const MANY: usize = 50;
 
-/// The number of requests for each kind of answer.
+/// The number of answers of each kind.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct AnswerCounts {
     new: usize,
@@ -47,7 +48,7 @@ async fn orders_of(service: &Service, customer: &str) -> usize {
     list["items"].as_array().unwrap().len()
 }
 
-/// A batch of two orders of one customer. The metadata of the orders contains the number of the request.
+/// A batch of two orders of one customer. The metadata of each order contains the number of the request.
 fn batch(customer: &str, number: usize) -> Value {
     let mut order = order(customer);
     order["metadata"] = json!({ "number": number.to_string() });
@@ -85,7 +86,7 @@ async fn assert_one_is_new(flags: &[&str]) {
         assert_eq!(
             order["metadata"]["number"],
             first.to_string(),
-            "the order is from the request that was accepted"
+            "the order comes from the request that was accepted"
         );
     }
     assert_eq!(orders_of(&service, "others").await, 2);

@@ -1,4 +1,4 @@
-//! Tests limits for clients, which flags and variables set.
+//! Tests the limits for clients, which flags and variables set.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -7,6 +7,7 @@ use std::time::Duration;
 use reqwest::Method;
 use tempfile::TempDir;
 
+use crate::support::eventually::{check, eventually};
 use crate::support::http;
 use crate::support::service::{Service, orders};
 
@@ -35,6 +36,7 @@ fn all_invalid_limits_are_reported_together() {
     let folder = TempDir::new().unwrap();
     let mut command = orders(&["serve", "--max-connections", "0", "--rate-limit", "fast"]);
     command.env("ORDERS_MAX_CONNECTIONS_PER_ADDRESS", "none");
+    command.env("ORDERS_MAX_EVENT_STREAMS", "0").env("ORDERS_MAX_EVENT_STREAMS_PER_ADDRESS", "few");
     command.arg("--data").arg(folder.path().join("data")).env("ORDERS_CORS_ORIGINS", "shop.example");
     let output = command.output().unwrap();
     assert_eq!(output.status.code(), Some(1));
@@ -42,11 +44,63 @@ fn all_invalid_limits_are_reported_together() {
     for name in [
         "ORDERS_MAX_CONNECTIONS \"0\"",
         "ORDERS_MAX_CONNECTIONS_PER_ADDRESS \"none\"",
+        "ORDERS_MAX_EVENT_STREAMS \"0\"",
+        "ORDERS_MAX_EVENT_STREAMS_PER_ADDRESS \"few\"",
         "ORDERS_RATE_LIMIT \"fast\"",
         "ORDERS_CORS_ORIGINS \"shop.example\"",
     ] {
         assert!(error.contains(name), "{name} in {error}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_number_of_streams_is_configured() {
+    let folder = TempDir::new().unwrap();
+    let service = Service::start(&folder.path().join("data"), &["--max-event-streams", "1"]);
+    let client = http::client();
+    let open = async || {
+        let request = client.get(format!("{}/v1/events", service.url)).header("accept", "text/event-stream");
+        request.send().await.unwrap()
+    };
+    let first = open().await;
+    assert_eq!(first.status(), 200);
+    let second = open().await;
+    assert_eq!((second.status().as_u16(), second.headers()["retry-after"].to_str().unwrap()), (503, "30"));
+    drop(first);
+    // The service notices only a moment later that the reader has disconnected.
+    eventually("the slot is free", async || {
+        let answer = open().await;
+        check(answer.status() == 200, answer.status())
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn streams_are_limited_by_the_open_files_that_the_system_allows() {
+    let folder = TempDir::new().unwrap();
+    let service = orders(&["serve", "--listen", "127.0.0.1:0"]);
+    // `ulimit -n` lowers the hard limit too, so the service cannot raise it again.
+    let mut limited = std::process::Command::new("sh");
+    limited
+        .args(["-c", "ulimit -n 256 && exec \"$0\" \"$@\""])
+        .arg(service.get_program())
+        .args(service.get_args());
+    limited.arg("--data").arg(folder.path().join("data")).env("ORDERS_MIN_FREE_DISK", "1");
+    let service = Service::spawn(limited);
+    let mut streams = Vec::new();
+    let refused = loop {
+        let request = http::client().get(format!("{}/v1/events", service.url));
+        let answer = request.header("accept", "text/event-stream").send().await.unwrap();
+        if answer.status() != 200 {
+            break answer;
+        }
+        streams.push(answer);
+    };
+    assert_eq!((refused.status().as_u16(), refused.headers()["retry-after"].to_str().unwrap()), (503, "30"));
+    assert!(refused.text().await.unwrap().contains("/problems/too-many-streams"));
+    // A quarter of the files is for data. Half of the other 192 may be streams, and one address may have all but an eighth of
+    // these.
+    assert_eq!(streams.len(), 96 - 96 / 8);
 }
 
 fn connect(service: &Service) -> TcpStream {
@@ -62,7 +116,8 @@ async fn one_address_cannot_keep_others_out() {
     // These connections send nothing. The service would close them only after 10 s.
     let silent: Vec<_> = (0..100).map(|_| connect(&service)).collect();
     let bystander = http::client_builder().local_address("127.0.0.2".parse::<std::net::IpAddr>().unwrap());
-    // The time limit of this test is well below these 10 s, so no slot becomes free because a connection was closed.
+    // The client's timeout is less than 10 s. So if the client gets an answer, it got a slot before the silent
+    // connections timed out.
     let bystander = bystander.timeout(Duration::from_secs(8)).build().unwrap();
     let answer = bystander.get(format!("{}/v1/orders?customer_id=c-1", service.url)).send().await.unwrap();
     assert_eq!(answer.status(), 200);

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::support::eventually::{eventually, eventually_blocking};
+use crate::support::http::free_ports;
 use crate::support::service::{Api, PATIENCE, order, orders};
 
 /// A service whose standard error is a pipe that is not read yet.
@@ -24,27 +25,23 @@ struct Unread {
 
 impl Drop for Unread {
     fn drop(&mut self) {
-        // The service may have exited already. After `wait`, it has exited in any case.
+        // The service may already have exited. After `wait`, it has exited in any case.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// Two free ports. These tests choose the ports of the service themselves, because they do not read its log.
-fn free_ports() -> [u16; 2] {
-    let listeners = [0; 2].map(|_| std::net::TcpListener::bind("127.0.0.1:0").unwrap());
-    listeners.map(|listener| listener.local_addr().unwrap().port())
-}
-
 impl Unread {
     async fn start() -> Self {
         let folder = TempDir::new().unwrap();
+        // The test must choose the ports itself, because it does not read the service's log.
         let [port, metrics] = free_ports().map(|port| format!("127.0.0.1:{port}"));
         let (stderr, writer) = pipe().unwrap();
         let mut command = orders(&["serve", "--listen", &port, "--metrics-listen", &metrics]);
         command.env("ORDERS_MIN_FREE_DISK", "1").arg("--data").arg(folder.path().join("data"));
         let child = command.stdout(Stdio::null()).stderr(writer).spawn().unwrap();
-        // The command holds a copy of the pipe's write end. Dropping the copy lets the pipe end when the service exits.
+        // `command` holds a copy of the pipe's write end. The copy is dropped, so that the pipe ends when the service
+        // exits.
         drop(command);
         let [api, metrics] = [port, metrics].map(|address| Api::at(&format!("http://{address}")));
         let service = Self { child, api, metrics, stderr: Some(stderr), _folder: folder };

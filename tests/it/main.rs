@@ -1,13 +1,14 @@
-//! The integration tests, in one binary. [`conformance`] tests that all backends behave alike. The others test the product
-//! from outside: the HTTP API, the command line, the data folder and the descriptions.
+//! The integration tests, in one binary. [`conformance`] tests that all backends behave alike. The other modules test
+//! the product from outside: the HTTP API, the command line, the data folder and the descriptions.
 
-#![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
-#![allow(unreachable_pub, reason = "a test binary has no users")]
+#![allow(clippy::unwrap_used, reason = "a test may panic, because a panic makes the test fail")]
+#![allow(unreachable_pub, reason = "no other crate uses a test binary")]
 
 mod archives;
 mod auth;
 #[cfg(feature = "aws")]
 mod aws;
+mod backups;
 mod cli;
 mod command_line;
 mod commands;
@@ -16,17 +17,22 @@ mod conformance;
 mod contract;
 mod crash;
 mod credentials;
+mod cross_origin;
 mod damage;
 mod deadlines;
+mod deliveries;
 mod dlq;
 #[cfg(feature = "doctor")]
 mod doctor;
 mod documents;
 mod emulator;
+mod event_streams;
 mod failures;
+mod feed_readers;
 mod folder;
 mod hostile;
 mod inline_commit;
+mod inspect;
 mod keys;
 mod limits;
 #[cfg(feature = "load")]
@@ -37,13 +43,17 @@ mod pages;
 mod personal_data;
 mod pipeline;
 mod power;
+mod restore;
 mod shop_week;
 mod spec;
+mod subscriptions;
 mod support;
+mod tail;
 #[cfg(feature = "doctor")]
 mod terraform;
 #[cfg(feature = "otlp")]
 mod traces;
+mod transfer;
 mod upgrade;
 mod v0_producer;
 mod variables;

@@ -8,7 +8,6 @@ use tempfile::TempDir;
 
 use crate::pipeline::{created_and_shipped_too_early, from_created_to_delivered, from_pending_to_delivered};
 use crate::support::emulator::python;
-use crate::support::eventually::{check, eventually};
 use crate::support::service::{Api, Service, orders};
 
 /// The documentation of the metrics.
@@ -58,11 +57,7 @@ async fn prometheus_reads_the_metrics_of_an_order() {
     let order_id = created_and_shipped_too_early(&measured.api, "c-metrics").await;
     // An event gets its outcome before its message is deleted. Until the message is deleted, the next event of the
     // order is queued too.
-    eventually("nothing is in flight", async || {
-        let (_, pipeline) = measured.api.get("/v1/pipeline").await;
-        check(pipeline["ledger"]["in_flight"] == 0, pipeline)
-    })
-    .await;
+    measured.api.settled().await;
     from_pending_to_delivered(&measured.api, "c-metrics", &order_id).await;
     let malformed = measured.api.send(Method::POST, "/v1/orders", Some(&json!([]))).await.unwrap();
     assert_eq!(malformed.status(), StatusCode::UNPROCESSABLE_ENTITY);
@@ -76,7 +71,7 @@ async fn prometheus_reads_the_metrics_of_an_order() {
     assert_eq!(value("orders_messages_processed_total", json!({ "status": "rejected" })), 1.0);
     assert_eq!(value("orders_events_published_total", json!({ "result": "accepted" })), 6.0);
     assert_eq!(value("orders_publish_duration_seconds_count", json!({})), 6.0);
-    // Only the rejected event is queued; the others are inline commits.
+    // Only the rejected event is queued. The other events are recorded by inline commits.
     assert_eq!(value("orders_queue_age_seconds_count", json!({})), 1.0);
     assert_eq!(value("orders_end_to_end_seconds_count", json!({})), 5.0);
     let took = value("orders_end_to_end_seconds_sum", json!({}));
@@ -110,7 +105,7 @@ async fn metrics_have_a_type_and_a_help_text_and_are_documented() {
         assert_ne!(family["help"], "", "{family:#}");
         assert_ne!(family["type"], "unknown", "{family:#}");
     }
-    // The library strips `_total` from the names of counters.
+    // The client library removes `_total` from the names of counters.
     let named = |family: &Value| {
         let counter = if family["type"] == "counter" { "_total" } else { "" };
         format!("{}{counter}", family["name"].as_str().unwrap())
@@ -122,13 +117,32 @@ async fn metrics_have_a_type_and_a_help_text_and_are_documented() {
     // The missing metrics count things that do not happen in this test.
     let missing: Vec<_> = documented.difference(&there).map(String::as_str).collect();
     let absent = [
+        "orders_backup_bytes_total",
+        "orders_backup_drill_failures_total",
+        "orders_backup_failures_total",
+        "orders_backup_lag_events",
+        "orders_backup_lag_seconds",
+        "orders_backup_last_success_timestamp_seconds",
+        "orders_backup_stream_bytes_total",
+        "orders_backup_verified_age_seconds",
         "orders_connections_closed_total",
         "orders_dead_letters_parked_total",
         "orders_due_late_seconds",
         "orders_due_proposed_total",
+        "orders_feed_events_sent_total",
         "orders_jwks_keys",
         "orders_jwks_loads_total",
         "orders_messages_redelivered_total",
+        "orders_output_events_total",
+        "orders_relay_events_total",
+        "orders_relay_lag_seconds",
+        "orders_webhook_attempt_duration_seconds",
+        "orders_webhook_attempts_total",
+        "orders_webhook_given_up_total",
+        "orders_webhook_held_orders",
+        "orders_webhook_lag_events",
+        "orders_webhook_lag_seconds",
+        "orders_webhook_stopped_total",
     ];
     assert_eq!(missing, absent);
 }

@@ -1,4 +1,5 @@
-//! Personal data of a contact appears in orders only: not in the log, in metrics, in alerts, or in errors.
+//! Tests that personal data of a contact appears in orders only, and not in the log, in metrics, in alerts, or in
+//! errors.
 
 use domain::OrderId;
 use reqwest::Method;
@@ -9,10 +10,10 @@ use crate::dlq::{send, wait_for_parked};
 use crate::support::events::{created, new_order_id};
 use crate::support::service::{Api, Service, order, orders};
 
-/// Occurs in every value of the contact.
+/// A text that occurs in every value of the contact.
 const MARK: &str = "zebra4915123";
 
-/// The beginning of an alert.
+/// The first words of an alert.
 const ALERT: &str = "dead letters: nothing is lost";
 
 fn contact() -> Value {
@@ -57,7 +58,7 @@ async fn a_contact_appears_in_no_log_metric_alert_or_error() {
     let mut command = orders(&["serve", "--listen", "127.0.0.1:0", "--metrics-listen", "127.0.0.1:0"]);
     command.env("ORDERS_MIN_FREE_DISK", "1").env("LOG_LEVEL", "debug").arg("--data").arg(&data);
     let (mut service, metrics) = Service::spawn_until(command, "metrics at");
-    // The alert may come before the service listens, or after.
+    // The service may raise the alert before or after it starts to listen.
     let mut start: Vec<Value> = vec![];
     let logged =
         |start: &[Value], text: &str| start.iter().find(|line| line.to_string().contains(text)).cloned();

@@ -1,4 +1,4 @@
-//! Tests orders from the first request to the final status, through the real binary.
+//! Tests orders from the first request to the final status, with the real binary.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,8 @@ use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::support::service::{Api, Service, order, run};
+use crate::support::recorded::exported;
+use crate::support::service::{Api, Service, order};
 
 async fn event(api: &Api, order_id: &str, kind: &str, data: Value) -> Value {
     let path = format!("/v1/orders/{order_id}/events");
@@ -39,7 +40,7 @@ fn shipment() -> Value {
     json!({ "carrier": "DHL", "tracking_number": "JD01" })
 }
 
-/// Takes a pending order to delivered.
+/// Takes an order from pending to delivered.
 pub async fn from_pending_to_delivered(api: &Api, customer: &str, order_id: &str) {
     let steps = [
         ("order_confirmed", json!({})),
@@ -86,13 +87,7 @@ async fn an_order_goes_from_created_to_delivered_and_is_exported() {
     let order_id = from_created_to_delivered(&service, "c-1").await;
 
     assert!(service.terminate().success());
-    let exported = run(&["export"], &data);
-    assert!(exported.status.success());
-    let lines: Vec<Value> = String::from_utf8(exported.stdout)
-        .unwrap()
-        .lines()
-        .map(|l| serde_json::from_str(l).unwrap())
-        .collect();
+    let lines = exported(&data);
     let versions: Vec<_> = lines.iter().map(|line| line["version"].as_u64().unwrap()).collect();
     assert_eq!(versions, [1, 2, 3, 4, 5]);
     assert!(lines.iter().all(|line| line["data"]["order_id"] == order_id));

@@ -1,5 +1,6 @@
-//! A scripted week of a shop against the live service, on both backends. `examples/shop_week.py` compares the service's books with
-//! those of an accountant after every step, and fails at the first difference.
+//! Tests a scripted week of a shop against the live service, on both backends. After every step,
+//! `examples/shop_week.py` compares the amounts of the service with its own bookkeeping, and fails at the first
+//! difference.
 
 use std::process::Command;
 
@@ -7,12 +8,12 @@ use tempfile::TempDir;
 
 use crate::support::service::Service;
 
-/// Runs the week against this service, and asserts that the books agree. Returns what was printed.
+/// Runs the script against this service, and asserts that all amounts agree. Returns the printed text.
 async fn assert_books_agree(url: &str) -> String {
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/shop_week.py");
     let mut command = Command::new("python3");
     command.args(["-B", script, "--url", url, "--expiry"]);
-    // Other tasks of the test serve the requests meanwhile.
+    // Blocking code runs on another thread, because tasks of this test serve the requests of the script.
     let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
     let [out, err] = [output.stdout, output.stderr].map(|text| String::from_utf8(text).unwrap());
     assert!(output.status.success(), "{out}\n{err}");

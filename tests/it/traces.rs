@@ -1,4 +1,4 @@
-//! Tests exported spans: each deployment produces one trace from the client's request through the queue to the
+//! Tests exported spans. In each deployment, a request leads to one trace, from the client through the queue to the
 //! consumer.
 
 use std::collections::HashMap;
@@ -16,9 +16,9 @@ use prost::Message;
 use reqwest::Method;
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use tokio::net::TcpListener;
 
 use crate::support::eventually::eventually;
+use crate::support::http;
 use crate::support::service::{Answer, Api, Service, order, orders};
 
 const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
@@ -45,11 +45,8 @@ impl Collector {
     /// Starts a collector. Returns the collector and its endpoint.
     async fn start() -> (Self, String) {
         let collector = Self::default();
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let endpoint = format!("http://{}", listener.local_addr().unwrap());
         let router = Router::new().route("/v1/traces", post(take)).with_state(collector.clone());
-        tokio::spawn(async { axum::serve(listener, router).await.unwrap() });
-        (collector, endpoint)
+        (collector, http::serve(router).await)
     }
 
     /// Waits until the trace has a span with this name and a server span. Returns its spans.
@@ -100,7 +97,7 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Posts an order in the way of a client that traces its requests.
+/// Posts an order with the headers of a client that traces its requests.
 async fn post_traced(api: &Api) -> Answer {
     let traceparent = format!("00-{TRACE}-{CLIENT}-01");
     let headers = [("traceparent", traceparent.as_str()), ("x-correlation-id", "request-7")];
@@ -140,7 +137,7 @@ async fn one_trace_leads_from_the_request_to_the_recorded_event() {
     let mut service = Service::spawn(command);
     let answer = post_traced(&service).await;
     service.outcome(&answer.body).await;
-    // Pending spans are exported before the process ends.
+    // The process exports pending spans before it ends.
     assert!(service.terminate().success());
     assert_linked(&collector.trace_with(TRACE, "process order_created").await, &answer.body["order_id"]);
 }
@@ -148,7 +145,7 @@ async fn one_trace_leads_from_the_request_to_the_recorded_event() {
 #[tokio::test(flavor = "multi_thread")]
 async fn log_lines_have_the_correlation_id_of_their_request() {
     let folder = TempDir::new().unwrap();
-    // No disk has this much free space, so every event is refused.
+    // No disk has this much free space, so the service refuses every event.
     let mut command = orders(&["serve", "--listen", "127.0.0.1:0", "--min-free-disk", "1000000000"]);
     command.arg("--data").arg(folder.path().join("data"));
     let service = Service::spawn(command);

@@ -6,23 +6,29 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Stdio;
 
+use api::ports::feed::{EventFeed, FeedEvent, FeedFilter, FeedStart};
+use domain::{CustomerId, EventType, Timestamp};
+use infra::embedded::{Embedded, Options};
 use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::damage::copy;
+use crate::support::events::eur;
 use crate::support::eventually::{check, eventually};
+use crate::support::recorded::exported;
 use crate::support::service::{Service, order, orders, run};
 
-const FORMAT: &str = "orders data folder, format 5\n";
+const FORMAT: &str = "orders data folder, format 6\n";
 
-/// The order in the golden folder of format 3 that was confirmed and paid.
+/// The confirmed and paid order in the golden folder of format 3.
 const PAID: &str = "a43c4bc3-0e46-5b66-a079-1aa00e5fbf5c";
 
-fn golden(format: &str) -> TempDir {
+pub(crate) fn golden(format: &str) -> TempDir {
     let folder = TempDir::new().unwrap();
     let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/golden/folders").join(format);
     copy(&golden, folder.path());
-    // The service left a LOCK file that is not locked. A copy of the folder also contains that file.
+    // The service leaves a LOCK file when it ends. A copy of its folder contains this file too, although no process
+    // holds the lock.
     File::create(folder.path().join("LOCK")).unwrap();
     folder
 }
@@ -51,7 +57,7 @@ async fn a_folder_of_format_3_is_upgraded_with_everything_in_it() {
     let text = String::from_utf8_lossy(&check.stdout).into_owned();
     assert!(check.status.success() && text.starts_with("6 events of 4 orders"), "{text}");
 
-    // From now on, the extent is stored. It also covers older events.
+    // The upgraded folder has an extent, which also covers the events from before the upgrade.
     let journal = File::options().write(true).open(data.join("store/0.jnl")).unwrap();
     journal.set_len(200).unwrap();
     let refused = run(&["export"], data);
@@ -64,22 +70,21 @@ async fn an_interrupted_upgrade_continues_with_the_next_start() {
     let folder = golden("format-3");
     let data = folder.path();
     assert!(run(&["export"], data).status.success());
-    // Simulates a power cut before FORMAT was replaced. EXTENT and the numbered commit already exist.
+    // Simulates a power cut before FORMAT was replaced. EXTENT and the first numbered commit already exist.
     fs::write(data.join("FORMAT"), "orders data folder, format 3\n").unwrap();
     for _ in 0..2 {
-        let export = run(&["export"], data);
-        assert_eq!(String::from_utf8(export.stdout).unwrap().lines().count(), 5);
+        assert_eq!(exported(data).len(), 5);
         assert_eq!(fs::read_to_string(data.join("FORMAT")).unwrap(), FORMAT);
     }
 }
 
-/// The ids of the orders in the golden folder of format 4, by what they are.
+/// The ids of the orders in the golden folder of format 4. Each key is a word that describes the order.
 fn orders_of_format_4() -> Value {
     let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/golden/folders/format-4.json");
     serde_json::from_slice(&fs::read(golden).unwrap()).unwrap()
 }
 
-/// Every order in the list, sorted.
+/// All orders in the list, sorted.
 async fn listed(service: &Service, query: &str) -> Vec<String> {
     let (status, list) = service.get(&format!("/v1/orders?limit=200&{query}")).await;
     assert_eq!((status.as_u16(), &list["next_cursor"]), (200, &Value::Null), "{query}: {list}");
@@ -124,7 +129,7 @@ async fn a_folder_of_format_4_is_upgraded_with_everything_in_it() {
     assert_eq!(listed(&service, "status=refunded").await, only(&["refunded", "cancelled_refunded"]));
     assert_eq!(listed(&service, "metadata.channel=shop").await, only(&["paid"]));
     assert_eq!(listed(&service, "metadata.channel=web").await, only(&["pending_with_metadata"]));
-    // The service records what nobody had received.
+    // After the upgrade, the service records the events that were still on the queue.
     let queued: Vec<_> =
         ids["queued"].as_array().unwrap().iter().map(|id| id.as_str().unwrap().to_owned()).collect();
     eventually("the queued orders are recorded", async || {
@@ -146,23 +151,69 @@ async fn a_folder_of_format_4_is_upgraded_with_everything_in_it() {
     assert!(check.status.success() && text.starts_with("58 events of 23 orders"), "{text}");
 }
 
+/// All events of the feed that pass the filter.
+async fn feed_of(engine: &Embedded, filter: &FeedFilter) -> Vec<FeedEvent> {
+    let (mut all, mut after) = (Vec::new(), engine.start(FeedStart::Oldest).await.unwrap());
+    loop {
+        let page = engine.read(filter, &after, 7).await.unwrap();
+        all.extend(page.events);
+        after = page.next;
+        if page.is_last {
+            return all;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_folder_of_format_5_is_upgraded_with_every_event_in_the_feed() {
+    let folder = golden("format-5");
+    let data = folder.path();
+    let mut exported = exported(data);
+    assert_eq!(fs::read_to_string(data.join("FORMAT")).unwrap(), FORMAT);
+    let check = run(&["rebuild", "--check"], data);
+    let text = String::from_utf8_lossy(&[check.stdout, check.stderr].concat()).into_owned();
+    assert!(check.status.success() && text.starts_with("29 events of 7 orders"), "{text}");
+
+    // Positions are assigned by the time of recording. Events with the same time are sorted by order id and version.
+    exported.sort_by_key(|event| {
+        let time = Timestamp::parse(event["recorded_at"].as_str().unwrap()).unwrap().micros();
+        (time, event["data"]["order_id"].as_str().unwrap().to_owned(), event["version"].as_u64())
+    });
+    let engine = Embedded::open(data, Options { min_free_bytes: 0, ..Options::new(eur()) }).unwrap();
+    let feed = feed_of(&engine, &FeedFilter::default()).await;
+    let events: Vec<Value> =
+        feed.iter().map(|it| serde_json::from_slice(&it.event.encode()).unwrap()).collect();
+    assert_eq!(events, exported);
+    let positions: Vec<u64> = feed.iter().map(|it| it.position.parse().unwrap()).collect();
+    assert!(positions.into_iter().eq(1..=29));
+    for (customer, expected) in [("mia", 18), ("tom", 8), ("eve", 3), ("nobody", 0)] {
+        let customer_id = Some(CustomerId::parse(customer).unwrap());
+        let found = feed_of(&engine, &FeedFilter { customer_id, ..FeedFilter::default() }).await;
+        assert_eq!(found.len(), expected, "{customer}");
+    }
+    let types = [EventType::Created, EventType::Refunded].into();
+    assert_eq!(feed_of(&engine, &FeedFilter { types, ..FeedFilter::default() }).await.len(), 8);
+}
+
 #[test]
 fn an_upgrade_that_is_killed_at_any_step_continues_with_the_next_start() {
-    // A new keyspace exists, FORMAT is about to be replaced, or it is replaced and the indexes are being filled.
-    let steps: [fn(&Path) -> bool; 5] = [
+    // The steps of an upgrade: new keyspaces are created, FORMAT.new is written, FORMAT is replaced, and then the
+    // indexes and the feed are filled.
+    let steps: [fn(&Path) -> bool; 6] = [
         |data| data.join("store/keyspaces/13").exists(),
         |data| data.join("store/keyspaces/14").exists(),
         |data| data.join("store/keyspaces/16").exists(),
+        |data| data.join("store/keyspaces/18").exists(),
         |data| data.join("FORMAT.new").exists(),
         |data| fs::read_to_string(data.join("FORMAT")).is_ok_and(|text| text == FORMAT),
     ];
-    for format in ["format-3", "format-4"] {
+    for format in ["format-3", "format-4", "format-5"] {
         let folder = golden(format);
         let data = folder.path();
         for is_reached in steps {
             let mut killed =
                 orders(&["export"]).arg("--data").arg(data).stdout(Stdio::null()).spawn().unwrap();
-            // The process may also end first.
+            // The process may end before it reaches the step, so the loop also checks whether the process is running.
             while !is_reached(data) && killed.try_wait().unwrap().is_none() {
                 std::hint::spin_loop();
             }
@@ -173,7 +224,7 @@ fn an_upgrade_that_is_killed_at_any_step_continues_with_the_next_start() {
         let text = String::from_utf8_lossy(&[check.stdout, check.stderr].concat()).into_owned();
         assert!(check.status.success(), "{format}: {text}");
         assert_eq!(fs::read_to_string(data.join("FORMAT")).unwrap(), FORMAT);
-        for number in 0..=16 {
+        for number in 0..=19 {
             let keyspace = data.join(format!("store/keyspaces/{number}"));
             assert!(keyspace.exists(), "{format}: keyspace {number} is missing");
         }

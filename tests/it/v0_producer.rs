@@ -1,5 +1,5 @@
-//! Tests messages of schema version 0, queued in the way their producer sends them, through the real engine and
-//! consumer.
+//! Tests messages of schema version 0. The messages are queued as their producer sends them, and handled by the real
+//! engine and consumer.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,6 +14,7 @@ use infra::embedded::{Embedded, NewMessage, Options};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::support::consumers::consumer_of;
 use crate::support::events::eur;
 use crate::support::eventually::{check, eventually};
 
@@ -36,14 +37,7 @@ fn message(kind: &str, order_data: &Value, second: u32) -> NewMessage {
 fn open(folder: &TempDir) -> (Arc<Embedded>, Consumer) {
     let options = Options { min_free_bytes: 0, ..Options::new(eur()) };
     let engine = Arc::new(Embedded::open(&folder.path().join("data"), options).unwrap());
-    let consumer = Consumer {
-        log: engine.clone(),
-        dead_letters: engine.clone(),
-        clock: infra::now,
-        default_currency: eur(),
-        max_receives: None,
-        ledger: None,
-    };
+    let consumer = consumer_of(engine.clone(), engine.clone());
     (engine, consumer)
 }
 
@@ -62,8 +56,8 @@ async fn the_orders_of_a_v0_producer_are_recorded_and_projected() {
         let update = json!({ "order_id": "A-1001", "status": status });
         messages.push(NewMessage { group: "cust_7".to_owned(), ..message("order_updated", &update, second) });
     }
-    // The producer sends a message again after the deduplication window. Its derived event id shows that it is the same
-    // event.
+    // The producer sends the first message again, after the deduplication window. The consumer derives the same event
+    // id, and so recognises the event.
     messages.push(NewMessage { deduplication_id: "again".to_owned(), ..messages[0].clone() });
     engine.send(messages).await.unwrap();
 

@@ -31,10 +31,11 @@ fn commands() -> Vec<Vec<String>> {
     found
 }
 
-/// The variables of a command. Each is marked as a switch or not.
+/// The variables of a command. Each variable is marked as a switch or not.
 fn variables(path: &[String]) -> BTreeSet<(String, bool)> {
     let help = help(path);
-    // Descriptions are indented further. A line of a description can begin with the name of another option.
+    // In the help, the lines of a description are indented further than options. Such a line can begin with the name
+    // of another option.
     let option = Regex::new(r"(?m)^ {2,6}(?:-\w, )?--[a-z-]+( <|\[=<| {2}|$)").unwrap();
     let variable = Regex::new(r"\[env:\s+([A-Z_]+)[=\]]").unwrap();
     let starts: Vec<_> = option.captures_iter(&help).map(|found| found.get(0).unwrap()).collect();
@@ -61,13 +62,15 @@ fn all_variables_are_found_in_the_help() {
         variables.iter().filter(|(_, is_switch)| *is_switch).map(|(name, _)| name).collect();
     let mut expected =
         vec!["ORDERS_ALWAYS_QUEUE", "ORDERS_INSECURE_NO_AUTH", "ORDERS_REQUIRE_IDEMPOTENCY_KEY"];
+    expected.push("ORDERS_WEBHOOKS_ALLOW_PRIVATE");
     if cfg!(feature = "aws") {
-        expected.push("ORDERS_SEARCH_INDEX");
+        expected.extend(["ORDERS_FEED", "ORDERS_SEARCH_INDEX"]);
+        expected.sort_unstable();
     }
     assert_eq!(switches, expected);
 }
 
-/// Runs a command that fails soon, because its settings or its target are missing.
+/// Runs a command that fails early, because its settings or its target are missing.
 fn end(mut command: Command) -> (Option<i32>, String) {
     let output = command.env("AWS_EC2_METADATA_DISABLED", "true").output().unwrap();
     (output.status.code(), String::from_utf8(output.stderr).unwrap())
@@ -76,7 +79,7 @@ fn end(mut command: Command) -> (Option<i32>, String) {
 #[test]
 fn an_empty_variable_counts_as_unset() {
     for path in commands() {
-        // These commands keep running, succeed without any setting, or need a target.
+        // These commands keep running, succeed without any setting, or need a target, so the test skips them.
         let others = ["serve", "load", "openapi", "asyncapi", "doctor", "config", "man"];
         if others.contains(&path[0].as_str()) {
             continue;
@@ -117,9 +120,12 @@ async fn the_service_starts_with_every_variable_empty() {
 #[test]
 fn switches_take_the_same_words() {
     for (name, _) in all_variables().into_iter().filter(|(_, is_switch)| *is_switch) {
-        // Nothing starts: a folder cannot be created below a file, and a role on AWS needs a queue.
+        // The commands do not start. `serve` cannot create a data folder below a file, and a role on AWS lacks the
+        // URL of the queue.
         let (role, later_error): (&[&str], _) = match name.as_str() {
-            "ORDERS_SEARCH_INDEX" => (&["api", "--listen", "127.0.0.1:0"], "QUEUE_URL is not set"),
+            "ORDERS_FEED" | "ORDERS_SEARCH_INDEX" => {
+                (&["api", "--listen", "127.0.0.1:0"], "QUEUE_URL is not set")
+            }
             _ => (&["serve", "--listen", "127.0.0.1:0", "--data", "/dev/null/data"], "/dev/null/data"),
         };
         let run = |value: &str| {

@@ -5,6 +5,7 @@ import sys
 from orders_client import Client
 from orders_client.api.orders import (
     create_order, create_orders, get_order, get_receipt, list_events, list_orders, propose_event,
+    read_feed,
 )
 from orders_client.models import (
     CreateOrder, CreateOrders, Line, Order, OrderConfirmed, OrderConfirmedType, OrderPaid, OrderPaidType, OrderShipped,
@@ -51,6 +52,9 @@ assert len(listed) >= 2 and id in [order.order_id for order in listed], listed
 events = list_events.sync(id, client=client).items
 assert [type(event) for event in events] == [RecordedOrderCreated, RecordedOrderConfirmed, RecordedOrderPaid], events
 assert (events[0].data.total, events[2].data.payment_id) == (900, "p-1"), events
+
+page = read_feed.sync(client=client, types=["order_paid"], limit=1000)
+assert id in [event.data.order_id for event in page.items] and page.items[-1].cursor and page.next_cursor, page
 
 good, bad = create_orders.sync(client=client, body=CreateOrders(orders=[order(), order(total=1)])).items
 assert (good.status, bad.status) == (202, 422) and good.receipt and bad.problem, (good, bad)

@@ -54,6 +54,10 @@ events = [event.actual_instance for event in api.list_events(id).items]
 assert [type(event) for event in events] == [RecordedOrderCreated, RecordedOrderConfirmed, RecordedOrderPaid], events
 assert (events[0].data.total, events[2].data.payment_id) == (900, "p-1"), events
 
+page = api.read_feed(types=["order_paid"], limit=1000)
+paid_events = [item.actual_instance for item in page.items]
+assert id in [event.data.order_id for event in paid_events] and paid_events[-1].cursor and page.next_cursor, page
+
 parcel = ShippedData(
     carrier="DHL", tracking_number="1", shipment_id="parcel-1", items=[LineQuantity(line_id="1", quantity=1)],
 )

@@ -10,21 +10,21 @@ use serde_json::{Map, Value};
 use crate::auth::principal::Principal;
 use crate::auth::refusal::AuthRefusal;
 
-/// What the claims of a token must contain.
+/// The rules that the claims of a token are checked against.
 #[derive(Debug, Clone)]
 pub struct TokenRules {
     /// The required issuer: the claim `iss` must have this value.
     pub issuer: String,
     /// The required audience: the claim `aud` must be or contain this value.
     pub audience: String,
-    /// The tolerated difference between the issuer's clock and ours.
+    /// The tolerated difference between the issuer's clock and the clock of this service.
     pub leeway: Duration,
-    /// The prefix that the issuer writes before our scopes: [`Principal::scope_prefix`].
+    /// The prefix that the issuer writes before our scopes; see [`Principal::scope_prefix`].
     pub scope_prefix: Option<Arc<str>>,
 }
 
-/// The claims of a token. A claim that is `null` is invalid and not absent. Otherwise, an unreadable claim could grant
-/// more than a missing one.
+/// The claims of a token. A claim whose value is `null` counts as present and invalid. If it counted as absent, a token
+/// whose `customer_id` is `null` could see the orders of all customers.
 #[derive(Debug)]
 pub(super) struct TokenClaims(Map<String, Value>);
 
@@ -53,12 +53,11 @@ impl TokenClaims {
         if !ours {
             return Err(AuthRefusal::Audience);
         }
-        // Times in seconds may have a fraction (RFC 7519, section 2). An f64 represents every whole second of the next
-        // million years exactly.
+        // Claims may contain fractions of a second (RFC 7519, section 2), so times are compared as f64. An f64
+        // represents every whole second of the next million years exactly.
         let now = now.micros() as f64 / 1e6;
         let leeway = rules.leeway.as_secs_f64();
-        let expires = self.0.get("exp").and_then(Value::as_f64).ok_or(AuthRefusal::NoExpiry)?;
-        if now >= expires + leeway {
+        if now >= self.expires()? + leeway {
             return Err(AuthRefusal::Expired);
         }
         if let Some(not_before) = self.0.get("nbf") {
@@ -70,7 +69,20 @@ impl TokenClaims {
         Ok(())
     }
 
-    /// The principal that the claims name.
+    /// The claim `exp`, in seconds since 1970.
+    fn expires(&self) -> Result<f64, AuthRefusal> {
+        self.0.get("exp").and_then(Value::as_f64).ok_or(AuthRefusal::NoExpiry)
+    }
+
+    /// The time from which [`check`](Self::check) refuses the token as expired. `None` if a [`Timestamp`] cannot
+    /// represent this time.
+    pub(super) fn valid_until(&self, rules: &TokenRules) -> Result<Option<Timestamp>, AuthRefusal> {
+        let millis = (self.expires()? + rules.leeway.as_secs_f64()) * 1e3;
+        // The conversion to i64 saturates, so a time that is too late for a `Timestamp` results in `None`.
+        Ok(Timestamp::from_millis(millis.ceil() as i64))
+    }
+
+    /// Builds the principal from the claims.
     pub(super) fn principal(&self, scope_prefix: Option<Arc<str>>) -> Result<Principal, AuthRefusal> {
         let issuer = self.issuer()?;
         let subject = self.text("sub").ok_or(AuthRefusal::NoSubject)?;
@@ -80,10 +92,10 @@ impl TokenClaims {
             None => None,
         };
         let (subject, scopes) = (format!("{issuer}|{subject}"), Some(self.scopes()?));
-        Ok(Principal { subject, scopes, scope_prefix, customer_id })
+        Ok(Principal { subject, scopes, scope_prefix, customer_id, valid_until: None })
     }
 
-    /// The issuer is required because a subject is unique only within its issuer.
+    /// The claim `iss`. It is required, because a subject is unique only within its issuer.
     fn issuer(&self) -> Result<&str, AuthRefusal> {
         match self.0.get("iss") {
             None => Err(AuthRefusal::NoIssuer),
@@ -91,7 +103,8 @@ impl TokenClaims {
         }
     }
 
-    /// The claim `scope` is one string (RFC 8693). Some issuers write `scp` instead, as a string or a list.
+    /// The granted scopes. The claim `scope` is one string (RFC 8693). Some issuers write the claim `scp` instead, as a
+    /// string or a list.
     fn scopes(&self) -> Result<Vec<String>, AuthRefusal> {
         let names = |text: &str| text.split_ascii_whitespace().map(str::to_owned).collect();
         match self.0.get("scope").or_else(|| self.0.get("scp")) {
@@ -105,7 +118,7 @@ impl TokenClaims {
         }
     }
 
-    /// A claim that is a non-empty string.
+    /// The value of the claim `name`, if it is a non-empty string.
     fn text(&self, name: &str) -> Option<&str> {
         self.0.get(name)?.as_str().filter(|text| !text.is_empty())
     }

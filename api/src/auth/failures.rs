@@ -1,9 +1,9 @@
 //! Limits failed authentication for each address, which bounds the cost of forged tokens. `token` calls this module
-//! around each verification.
+//! before and after it verifies a token.
 //!
-//! Each refused token takes from the allowance of its address. When the allowance is used up, further tokens from that
-//! address are answered with `429` and not verified. Tokens that were verified recently are excepted, so other clients
-//! behind the same proxy or NAT can continue. New tokens from the address must wait until the allowance is refilled.
+//! Each refused token reduces the allowance of the address that sent it. When the allowance is used up, further tokens
+//! from that address are answered with `429` and not verified, until the allowance is refilled. Tokens that were
+//! verified recently are still accepted, so that other clients behind the same proxy or NAT can continue.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
@@ -21,21 +21,21 @@ use tokio::time::Instant;
 use crate::auth::refusal::AuthRefusal;
 use crate::http::{EvictionSchedule, RateLimit, TimerClock, retry_after_seconds};
 
-/// The number of slots for verified tokens; a new token may replace another. Expired blocked addresses are evicted when
-/// their number exceeds this limit.
+/// How many verified tokens the limiter remembers. When as many addresses are blocked, the limiter begins to remove
+/// expired blocks.
 const REMEMBERED: usize = 4096;
 
 type FailureCounts = RateLimiter<IpAddr, HashMapStateStore<IpAddr>, TimerClock, NoOpMiddleware<Duration>>;
 
-/// Counts failures for each address.
+/// Limits how often authentication may fail for each address.
 #[derive(Debug)]
 pub(super) struct FailureLimiter {
     clock: TimerClock,
     counts: FailureCounts,
     housekeeping: EvictionSchedule,
-    /// The addresses whose allowance is used up, each with the time when the block ends.
+    /// The addresses whose allowance is used up, each with the time at which its block ends.
     blocked: Mutex<HashMap<IpAddr, Duration>>,
-    /// The size of `blocked`, which can be read without taking the lock.
+    /// The number of entries in `blocked`. Reading this number does not need the lock.
     blocked_count: AtomicUsize,
     verified: VerifiedTokens,
 }
@@ -79,7 +79,8 @@ impl FailureLimiter {
         self.verified.add(token);
     }
 
-    /// Counts a failed token. Returns the refusal to answer with.
+    /// Counts a token that failed, for the address that sent it. Returns the refusal to answer with: `refusal`, or
+    /// `TooManyFailures` if the address has used up its allowance.
     pub(super) fn failed(&self, address: IpAddr, token: &str, refusal: AuthRefusal) -> AuthRefusal {
         self.verified.remove(token);
         let now = self.clock.now();
@@ -107,8 +108,8 @@ fn too_many(wait: Duration) -> AuthRefusal {
     AuthRefusal::TooManyFailures(retry_after_seconds(wait))
 }
 
-/// The hashes of verified tokens. A token whose hash is found here is still verified afterwards. So collisions do no
-/// harm, and each slot can hold just one hash.
+/// The hashes of tokens that were verified recently, one hash in each slot. A hash collision gives an
+/// attacker no access, because every token is still verified.
 #[derive(Debug)]
 struct VerifiedTokens {
     hasher: RandomState,
@@ -142,7 +143,7 @@ impl VerifiedTokens {
 
     fn remove(&self, token: &str) {
         let (slot, hash) = self.slot(token);
-        // If the slot now holds the hash of another token, leave it unchanged.
+        // The slot is cleared only if it still contains the hash of this token. Another token may have taken the slot.
         let _ = slot.compare_exchange(hash, 0, Relaxed, Relaxed);
     }
 }

@@ -1,5 +1,5 @@
-//! Reads the claims that an authorizer of API Gateway has verified. They are in the context of the event, which clients
-//! cannot write. The middleware in the parent calls [`principal`].
+//! Reads the claims that an authorizer of API Gateway has verified. API Gateway puts them into the context of the
+//! event, where clients cannot write. The middleware in the parent calls [`principal`].
 
 use std::sync::Arc;
 
@@ -12,13 +12,14 @@ use crate::auth::claims::TokenClaims;
 use crate::auth::principal::Principal;
 use crate::auth::refusal::AuthRefusal;
 
-/// The principal of a request. `scope_prefix` is [`Principal::scope_prefix`].
+/// The principal of a request, from the claims that the authorizer has verified. For `scope_prefix`, see
+/// [`Principal::scope_prefix`].
 pub(super) fn principal(request: &Request, scope_prefix: Option<Arc<str>>) -> Result<Principal, AuthRefusal> {
     let claims = request.request_context_ref().and_then(claims).ok_or(AuthRefusal::NoClaims)?;
     TokenClaims::stated(claims).principal(scope_prefix)
 }
 
-/// The claims of a request. The authorizer determines where they are in the event:
+/// Reads the claims of a request from the context of its event. Their place depends on the kind of authorizer:
 ///
 /// | authorizer | where its claims are |
 /// |---|---|
@@ -45,7 +46,8 @@ fn claims(context: &RequestContext) -> Option<Map<String, Value>> {
     Some(with_scopes(stated, scopes.filter(|scopes| !scopes.is_null())))
 }
 
-/// Writes scopes in the form that tokens use. API Gateway writes a list as `[a b]`.
+/// Puts the scopes into the claims in the form that tokens use. API Gateway writes a list as `[a b]`, so the brackets
+/// are removed from such a list.
 fn with_scopes(mut claims: Map<String, Value>, scopes: Option<Value>) -> Map<String, Value> {
     for name in ["scope", "scp"] {
         if let Some(Value::String(text)) = claims.get_mut(name)

@@ -1,8 +1,8 @@
 //! Parses JSON Web Key Sets (RFC 7517, 7518, 8037) and verifies signatures with their keys. `keys` loads the sets, and
 //! `token` verifies with the keys.
 //!
-//! The cryptography is that of `ring`, which our TLS uses too. This module handles only public keys, so its timing
-//! reveals no secret.
+//! Signatures are verified by `ring`, which TLS uses in this program too. This module handles only public keys, so its
+//! timing reveals no secret.
 
 use std::fmt;
 use std::sync::Arc;
@@ -21,7 +21,8 @@ use serde_json::Value;
 
 use crate::auth::refusal::AuthRefusal;
 
-/// The maximum number of keys in a set. No issuer publishes more, and so few keys can be searched on every request.
+/// The maximum number of keys in a set. Every request searches the set, so the set must stay small. Issuers publish
+/// only a few keys.
 const MAX_KEYS: usize = 100;
 
 /// The supported signature algorithms.
@@ -33,19 +34,19 @@ pub(super) enum SignatureAlgorithm {
 }
 
 impl SignatureAlgorithm {
-    /// The algorithm with this name in tokens and keys.
+    /// The algorithm with this name, as tokens and keys contain it. `None` if the algorithm is not supported.
     pub(super) fn named(name: &str) -> Option<Self> {
         match name {
             "RS256" => Some(Self::Rs256),
             "ES256" => Some(Self::Es256),
-            // RFC 9864 gives the only supported kind of EdDSA the name "Ed25519".
+            // EdDSA is supported only with the curve Ed25519. RFC 9864 calls this algorithm "Ed25519".
             "EdDSA" | "Ed25519" => Some(Self::EdDsa),
             _ => None,
         }
     }
 }
 
-/// A public key. Its type alone decides how signatures are verified.
+/// A public key. The type of the key, and not the token, decides how a signature is verified.
 pub(super) struct VerificationKey {
     id: Option<String>,
     material: KeyMaterial,
@@ -53,7 +54,7 @@ pub(super) struct VerificationKey {
 
 enum KeyMaterial {
     Rsa(RsaPublicKeyComponents<Vec<u8>>),
-    /// An elliptic-curve key: the uncompressed point.
+    /// A public key on the curve P-256, as an uncompressed point.
     P256(UnparsedPublicKey<Vec<u8>>),
     Ed25519(UnparsedPublicKey<Vec<u8>>),
 }
@@ -86,7 +87,7 @@ impl VerificationKey {
         }
     }
 
-    /// Fails unless `signature` is a signature of `message` with this key.
+    /// Fails unless `signature` is a valid signature of `message` under this key.
     pub(super) fn verify(&self, message: &[u8], signature: &[u8]) -> Result<(), AuthRefusal> {
         match &self.material {
             KeyMaterial::Rsa(key) => key.verify(&RSA_PKCS1_2048_8192_SHA256, message, signature),
@@ -96,7 +97,7 @@ impl VerificationKey {
     }
 }
 
-/// The members of a key that this module uses. `d` is read only to detect private keys.
+/// The members of a JSON Web Key that this module reads. `d` is read only to detect private keys.
 #[derive(Deserialize)]
 struct Jwk {
     kty: String,
@@ -115,10 +116,10 @@ struct Jwk {
 
 impl Jwk {
     fn key(self) -> anyhow::Result<VerificationKey> {
-        ensure!(self.d.is_none(), "it is a private key, which must never be published");
-        ensure!(self.use_.as_deref().is_none_or(|name| name == "sig"), "its use is not sig");
+        ensure!(self.d.is_none(), "the key is private and must never be published");
+        ensure!(self.use_.as_deref().is_none_or(|name| name == "sig"), "the use of the key is not sig");
         let verifies = |operations: &Vec<String>| operations.iter().any(|name| name == "verify");
-        ensure!(self.key_ops.as_ref().is_none_or(verifies), "its key_ops do not contain verify");
+        ensure!(self.key_ops.as_ref().is_none_or(verifies), "the key_ops of the key do not contain verify");
         let material = match (self.kty.as_str(), self.crv.as_deref()) {
             ("RSA", _) => KeyMaterial::Rsa(rsa(&self.n, &self.e)?),
             ("EC", Some("P-256")) => {
@@ -132,7 +133,10 @@ impl Jwk {
         };
         let key = VerificationKey { id: self.kid, material };
         if let Some(name) = &self.alg {
-            ensure!(SignatureAlgorithm::named(name) == Some(key.algorithm()), "it is for alg {name:?}");
+            ensure!(
+                SignatureAlgorithm::named(name) == Some(key.algorithm()),
+                "the key does not match its alg {name:?}"
+            );
         }
         Ok(key)
     }
@@ -145,26 +149,27 @@ const PADDED_OR_NOT: GeneralPurpose = GeneralPurpose::new(
 );
 
 fn decoded(member: &Option<String>, name: &str) -> anyhow::Result<Vec<u8>> {
-    let text = member.as_ref().with_context(|| format!("it has no {name}"))?;
-    PADDED_OR_NOT.decode(text).with_context(|| format!("its {name} is not base64url"))
+    let text = member.as_ref().with_context(|| format!("the key has no {name}"))?;
+    PADDED_OR_NOT.decode(text).with_context(|| format!("the {name} of the key is not base64url"))
 }
 
 fn octets(member: &Option<String>, name: &str, count: usize) -> anyhow::Result<Vec<u8>> {
     let bytes = decoded(member, name)?;
-    ensure!(bytes.len() == count, "its {name} must have {count} bytes");
+    ensure!(bytes.len() == count, "the {name} of the key must have {count} bytes");
     Ok(bytes)
 }
 
 /// An RSA key of 2048 to 8192 bits. Shorter keys can be broken; longer keys only take more time.
 fn rsa(n: &Option<String>, e: &Option<String>) -> anyhow::Result<RsaPublicKeyComponents<Vec<u8>>> {
-    // Some issuers write a leading zero byte. RFC 7518 forbids it, but it does not change the number.
+    // Some issuers write a leading zero byte before the modulus or the exponent. RFC 7518 forbids this byte, but it
+    // does not change the number.
     let number = |mut bytes: Vec<u8>| {
         bytes.drain(..bytes.iter().take_while(|byte| **byte == 0).count());
         bytes
     };
     let (n, e) = (number(decoded(n, "n")?), number(decoded(e, "e")?));
     let bits = n.first().map_or(0, |first| n.len() * 8 - first.leading_zeros() as usize);
-    ensure!((2048..=8192).contains(&bits), "it has {bits} bits, and must have 2048 to 8192");
+    ensure!((2048..=8192).contains(&bits), "the key has {bits} bits; it must have 2048 to 8192 bits");
     Ok(RsaPublicKeyComponents { n, e })
 }
 
@@ -173,19 +178,20 @@ fn rsa(n: &Option<String>, e: &Option<String>) -> anyhow::Result<RsaPublicKeyCom
 pub(super) struct KeySet(Vec<Arc<VerificationKey>>);
 
 impl KeySet {
-    /// Parses a JSON Web Key Set. Keys that cannot be used here are ignored (RFC 7517, section 5), so the set may be empty.
+    /// Parses a JSON Web Key Set. Ignores keys that cannot be used here (RFC 7517, section 5), so the result may be
+    /// empty.
     pub(super) fn parse(json: &[u8]) -> anyhow::Result<Self> {
         #[derive(Deserialize)]
         struct JwkSetDocument {
             keys: Vec<Value>,
         }
         let document: JwkSetDocument =
-            serde_json::from_slice(json).context("it is not a JSON Web Key Set")?;
-        ensure!(document.keys.len() <= MAX_KEYS, "it has more than {MAX_KEYS} keys");
+            serde_json::from_slice(json).context("the document is not a JSON Web Key Set")?;
+        ensure!(document.keys.len() <= MAX_KEYS, "the set has more than {MAX_KEYS} keys");
         let mut keys = Vec::new();
         for jwk in document.keys {
             let kid = jwk["kid"].as_str().map(str::to_owned);
-            match serde_json::from_value(jwk).context("it is not a JSON Web Key").and_then(Jwk::key) {
+            match serde_json::from_value(jwk).context("the key is not a JSON Web Key").and_then(Jwk::key) {
                 Ok(key) => keys.push(Arc::new(key)),
                 Err(reason) => {
                     tracing::info!(kid, reason = format!("{reason:#}"), "ignoring a key of the issuer");
@@ -199,7 +205,8 @@ impl KeySet {
         self.0.len()
     }
 
-    /// The key for a token with this header. The key determines the algorithm; the header must name the same one.
+    /// Finds the key for a token whose header names this algorithm and this key id. Each key has a single algorithm,
+    /// and the header must name it.
     pub(super) fn find(
         &self,
         algorithm: SignatureAlgorithm,
@@ -209,7 +216,7 @@ impl KeySet {
         let named: Vec<_> = self.0.iter().filter(is_named).collect();
         let mut fitting = named.iter().filter(|key| key.algorithm() == algorithm);
         match fitting.next() {
-            // A set may list the same key twice, even under two ids.
+            // If several keys fit, all of them must be the same key. They may have different ids.
             Some(key) if fitting.all(|other| other.is(key)) => Ok(Arc::clone(key)),
             Some(_) => Err(AuthRefusal::AmbiguousKey),
             None if kid.is_some() && !named.is_empty() => Err(AuthRefusal::OtherAlgorithm),

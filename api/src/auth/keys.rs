@@ -1,10 +1,10 @@
 //! Caches the issuer's keys and keeps them fresh. `token` finds keys here, and the readiness check asks whether any
 //! keys are loaded.
 //!
-//! Loads are triggered by requests, not by a timer: in a Lambda function, timers stop between requests. A request waits
-//! for a load only if there are no keys, if the keys are too old, or if the issuer may have a new key; otherwise the
-//! load runs in the background. Only one load runs at a time. It runs in a separate task, so that a client that
-//! disconnects cannot cancel it.
+//! Requests trigger the loading of keys. A timer would not work in a Lambda function, where timers stop between
+//! requests. A request waits for a load only if there are no keys, if the keys are too old, or if the issuer may have a
+//! new key; otherwise the load runs in the background. Only one load runs at a time. It runs in a separate task, so
+//! that a client that disconnects cannot cancel it.
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -21,7 +21,7 @@ use crate::auth::jwk::{KeySet, SignatureAlgorithm, VerificationKey};
 use crate::auth::refusal::AuthRefusal;
 use crate::auth::source::{FileStamp, JwksEndpoint, JwksUrl, KeySource};
 
-/// How often keys are loaded, and how long they may be used.
+/// The intervals that decide when keys are loaded again and how long they may be used.
 #[derive(Debug, Clone, Copy)]
 pub struct KeyRefresh {
     /// How long keys are fresh if the issuer's answer has no `Cache-Control`.
@@ -30,11 +30,11 @@ pub struct KeyRefresh {
     pub min_age: Duration,
     /// The maximum time for which keys are fresh.
     pub max_age: Duration,
-    /// The shortest time between two loads that are caused by tokens with an unknown key.
+    /// The minimum time between two loads that are caused by tokens with an unknown key.
     pub unknown_key: Duration,
-    /// How long to wait after a failed load before the next one.
+    /// How long to wait after a failed load before the next load.
     pub retry: Duration,
-    /// How long keys may be used after the last successful load. No other age exceeds this one.
+    /// How long keys may be used after the last successful load. Keys are never fresh for longer than this time.
     pub max_stale: Duration,
 }
 
@@ -58,13 +58,14 @@ impl KeyRefresh {
     };
 }
 
-/// The keys of one issuer.
+/// The cached keys of one issuer of tokens.
 #[derive(Debug)]
 pub struct IssuerKeys {
     source: KeySource,
     refresh: KeyRefresh,
     held: RwLock<Option<LoadedKeys>>,
-    /// The lock that a load of keys holds, with the history of loads.
+    /// When keys were loaded, and the stamp of their file. A load holds the lock until it ends, so only one load runs
+    /// at a time.
     loads: Arc<Mutex<LoadHistory>>,
     failing: AtomicBool,
 }
@@ -72,11 +73,11 @@ pub struct IssuerKeys {
 #[derive(Debug, Clone)]
 struct LoadedKeys {
     set: Arc<KeySet>,
-    /// When a load in the background is due.
+    /// The time from which a request starts a load in the background.
     due: Instant,
-    /// When requests begin to wait for a load.
+    /// The time from which requests wait for a load instead of using these keys.
     stale: Instant,
-    /// When the keys may no longer be used.
+    /// The time from which the keys must not be used.
     expires: Instant,
 }
 
@@ -84,9 +85,9 @@ struct LoadedKeys {
 struct LoadHistory {
     /// When the last load ended.
     ended: Option<Instant>,
-    /// When a load last began because a token had an unknown key.
+    /// When a token with an unknown key last started a load.
     unknown_key: Option<Instant>,
-    /// The stamp of the file that the current keys were loaded from.
+    /// The modification time and length of the file that the current keys were loaded from.
     stamp: Option<FileStamp>,
 }
 
@@ -119,7 +120,8 @@ impl IssuerKeys {
         self.load_with(&mut loads, LoadReason::Age).await
     }
 
-    /// The key for a token with this header. An unknown key triggers a load.
+    /// Finds the key for a token whose header names this algorithm and this key id. An unknown key triggers a load,
+    /// because the issuer may have published a new key.
     pub(super) async fn find(
         self: &Arc<Self>,
         algorithm: SignatureAlgorithm,
@@ -136,12 +138,12 @@ impl IssuerKeys {
         }
     }
 
-    /// The keys. If they are too old, they are loaded again first.
+    /// The current keys. Keys that are too old are loaded again first.
     async fn current(self: &Arc<Self>) -> Option<Arc<KeySet>> {
         let now = Instant::now();
         match self.held() {
             Some(held) if now < held.due => Some(held.set),
-            // While loads fail, requests use the old keys instead of waiting.
+            // If the keys are too old but loads fail, requests use the old keys instead of waiting for a load.
             Some(held) if now < held.stale || self.failing.load(Ordering::Relaxed) => {
                 if let Ok(loads) = self.loads.clone().try_lock_owned() {
                     self.begin(loads, LoadReason::Age);
@@ -155,7 +157,7 @@ impl IssuerKeys {
         }
     }
 
-    /// The keys, unless they have expired.
+    /// The loaded keys. `None` if no keys are loaded, or if the keys have expired.
     fn held(&self) -> Option<LoadedKeys> {
         let held = self.held.read().unwrap_or_else(PoisonError::into_inner);
         held.as_ref().filter(|held| Instant::now() < held.expires).cloned()
@@ -164,33 +166,34 @@ impl IssuerKeys {
     /// Loads the keys now, even if they are fresh.
     pub async fn reload_now(&self) -> anyhow::Result<()> {
         let mut loads = self.loads.lock().await;
-        // For this reason, a file is read even if its stamp is unchanged.
+        // The reason `UnknownKey` makes the load read a file even if the file's stamp is unchanged.
         self.load_with(&mut loads, LoadReason::UnknownKey).await
     }
 
-    /// Whether any keys are loaded. If the keys are too old, they are loaded again first. Without keys, no token can be
-    /// verified.
+    /// Whether any keys are loaded. Without keys, no token can be verified. Keys that are too old are loaded again
+    /// first.
     pub(crate) async fn are_available(self: &Arc<Self>) -> bool {
         let set = self.current().await;
-        // The first load happens before a metrics recorder is installed, so the gauge is set again here.
+        // The gauge is set here too, because the first load happens before a metrics recorder is installed.
         gauge!("orders_jwks_keys").set(set.as_ref().map_or(0, |set| set.len()) as f64);
         set.is_some()
     }
 
-    /// Waits for a load, unless another load has ended since this call began.
+    /// Loads the keys and waits until the load has ended. Starts no load if another one ends while this call waits for
+    /// the lock.
     async fn reload(self: &Arc<Self>, why: LoadReason) {
         let asked = Instant::now();
         let loads = self.loads.clone().lock_owned().await;
-        // If another request's load ended while this request waited for the lock, nothing is left to do.
+        // Another request may have loaded the keys while this request waited for the lock.
         if loads.ended.is_none_or(|ended| ended < asked)
             && let Some(load) = self.begin(loads, why)
         {
-            // A load returns nothing. If it panics, the keys are unchanged.
+            // An error means that the load panicked. It can be ignored, because the keys are then unchanged.
             let _ = load.await;
         }
     }
 
-    /// Starts a load, unless it is too early for the next one.
+    /// Starts a load in a task of its own. Returns `None` if the last load was too recent.
     fn begin(
         self: &Arc<Self>,
         mut loads: OwnedMutexGuard<LoadHistory>,
@@ -210,7 +213,7 @@ impl IssuerKeys {
         }
         let keys = Arc::clone(self);
         Some(tokio::spawn(async move {
-            // `load_with` logs the first failure and the recovery.
+            // The error can be ignored here, because `load_with` has logged it.
             let _ = keys.load_with(&mut loads, why).await;
         }))
     }
@@ -240,7 +243,7 @@ impl IssuerKeys {
         loaded
     }
 
-    /// Drops keys that have expired.
+    /// Removes the keys if they have expired. `error` is the reason why no new keys were loaded.
     fn drop_expired(&self, loads: &mut LoadHistory, error: &anyhow::Error) {
         let mut held = self.held.write().unwrap_or_else(PoisonError::into_inner);
         if held.as_ref().is_some_and(|held| Instant::now() >= held.expires) {
@@ -257,7 +260,8 @@ impl IssuerKeys {
     }
 
     async fn loaded(&self, loads: &mut LoadHistory, why: LoadReason) -> anyhow::Result<()> {
-        // Two versions of a file may have the same stamp. So after an unknown key, the file is always read.
+        // A file may change although its stamp stays the same. So if a token has an unknown key, the file is read in
+        // any case.
         let unless = loads.stamp.filter(|_| why == LoadReason::Age);
         let (set, age) = match self.source.load(unless).await? {
             Some(published) => {
@@ -272,7 +276,8 @@ impl IssuerKeys {
         let age = age.clamp(min_age, max_age).min(max_stale);
         let now = Instant::now();
         let mut held = self.held.write().unwrap_or_else(PoisonError::into_inner);
-        // If the file is unchanged, the current keys are kept: a stamp is stored only together with keys.
+        // If no set was loaded, the file is unchanged, and the current keys are kept. There are current keys, because a
+        // stamp is stored only together with keys.
         if let Some(set) = set.or_else(|| held.take().map(|held| held.set)) {
             gauge!("orders_jwks_keys").set(set.len() as f64);
             *held = Some(LoadedKeys {
@@ -285,16 +290,19 @@ impl IssuerKeys {
         Ok(())
     }
 
-    /// Checks a newly loaded set. A set without usable keys replaces the current keys, because the issuer may have
-    /// revoked them. The first set must contain a usable key.
+    /// Checks a newly loaded set. The first set must contain a usable key. A later set without usable keys is accepted
+    /// and replaces the current keys, because the issuer may have revoked them.
     fn check_count(&self, set: &KeySet) -> anyhow::Result<()> {
         let before = self.held().map_or(0, |held| held.set.len());
         if set.len() == 0 && before > 0 {
             tracing::error!(
-                "the issuer no longer publishes a usable key: no token is accepted until it does"
+                "the issuer no longer publishes a usable key: no token is accepted until it publishes one"
             );
         }
-        ensure!(set.len() > 0 || self.held().is_some(), "it has no usable key for RS256, ES256 or EdDSA");
+        ensure!(
+            set.len() > 0 || self.held().is_some(),
+            "the set has no usable key for RS256, ES256 or EdDSA"
+        );
         Ok(())
     }
 }

@@ -2,10 +2,10 @@
 //! token or the claims become a [`Principal`]. `lib.rs` puts the middleware [`authenticate`] before every path that is
 //! not public.
 //!
-//! `token` parses and verifies tokens. `keys` keeps the issuer's keys (`jwk`), which `source` loads from a file or a
-//! URL. `claims` checks claims. `failures` limits failed attempts. `gateway` reads claims that API Gateway has
-//! verified. `refusal` lists the reasons to refuse a request. `docs/decisions/jwt-on-ring.md` explains why we verify
-//! tokens ourselves.
+//! `token` parses and verifies tokens. `source` loads the issuer's keys from a file or a URL, `jwk` parses them, and
+//! `keys` caches them. `claims` checks claims. `failures` limits failed attempts. `gateway` reads claims that API
+//! Gateway has verified. `refusal` lists the reasons to refuse a request. `docs/decisions/jwt-on-ring.md` explains why
+//! we verify tokens ourselves.
 
 mod claims;
 mod failures;
@@ -36,17 +36,17 @@ use crate::problem::Problem;
 /// How requests are authenticated.
 #[derive(Debug, Clone, Default)]
 pub enum Auth {
-    /// Requests are not authenticated, and every client may do everything.
+    /// Requests are not authenticated. Every client may do everything.
     #[default]
     None,
     /// Requests are authenticated by a bearer token, which this service verifies.
     Tokens(Arc<TokenVerifier>),
     /// Requests are authenticated by the claims that API Gateway's authorizer has verified and put into the event.
-    /// Headers are never used. This works only behind [`lambda`](crate::lambda). Elsewhere there are no claims, so
-    /// every request is refused.
+    /// Headers are not read. This works only behind [`lambda`](crate::lambda): over TCP, requests have no such claims
+    /// and are refused.
     #[cfg(feature = "lambda")]
     Gateway {
-        /// The prefix that the issuer writes before our scopes: [`Principal::scope_prefix`].
+        /// The prefix that the issuer writes before our scopes; see [`Principal::scope_prefix`].
         scope_prefix: Option<Arc<str>>,
     },
 }
@@ -82,8 +82,8 @@ pub(crate) async fn authenticate(
     }
 }
 
-/// Whether a path is public: health checks and descriptions. Every other path needs authentication, and so does a new
-/// path until it is listed here.
+/// Whether a path needs no authentication. Only health checks and descriptions are public. A new path needs
+/// authentication until it is listed here.
 fn is_public(path: &str) -> bool {
     let exact = ["/", "/healthz", "/readyz", "/openapi.json", "/asyncapi.json", "/docs", "/problems"];
     exact.contains(&path) || path.starts_with("/docs/") || path.starts_with("/problems/")

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
-use domain::CustomerId;
+use domain::{CustomerId, Timestamp};
 
 use crate::problem::{Problem, ProblemKind};
 
@@ -19,7 +19,7 @@ pub enum Scope {
     Read,
     /// Create orders and propose events.
     Write,
-    /// Manage dead letters, read the pipeline's counters, and list the orders of all customers.
+    /// Manage dead letters and webhooks, read the pipeline's counters, export events, and list the orders of all customers.
     Operate,
 }
 
@@ -37,7 +37,7 @@ impl Scope {
 /// The client that makes a request, and what it may do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Principal {
-    /// A unique name: the issuer and the subject of the token. Idempotency keys belong to a subject.
+    /// The issuer and the subject of the token, which together are unique. Idempotency keys belong to a subject.
     pub subject: String,
     /// The granted scopes, as the token names them. `None` grants all scopes.
     pub scopes: Option<Vec<String>>,
@@ -46,12 +46,21 @@ pub struct Principal {
     pub scope_prefix: Option<Arc<str>>,
     /// The only customer whose orders this principal can see. `None` allows the orders of all customers.
     pub customer_id: Option<CustomerId>,
+    /// The time from which the token is refused. An open stream of events ends at that time. `None` if the principal
+    /// does not expire.
+    pub valid_until: Option<Timestamp>,
 }
 
 impl Principal {
     /// The principal of every request to a service without authentication.
     pub fn anyone() -> Self {
-        Self { subject: String::new(), scopes: None, scope_prefix: None, customer_id: None }
+        Self {
+            subject: String::new(),
+            scopes: None,
+            scope_prefix: None,
+            customer_id: None,
+            valid_until: None,
+        }
     }
 
     /// Whether the principal has this scope.
@@ -70,9 +79,26 @@ impl Principal {
         Err(Problem::insufficient_scope(&format!("{prefix}{}", scope.as_str())))
     }
 
-    /// Whether the principal may operate the pipeline, which concerns all customers.
+    /// Whether the principal may operate the pipeline. A principal that is limited to one customer may not, because the
+    /// pipeline concerns all customers.
     pub(crate) fn operates(&self) -> bool {
         self.customer_id.is_none() && self.require(Scope::Operate).is_ok()
+    }
+
+    /// Fails unless the principal may operate the service.
+    pub(crate) fn require_operator(&self) -> Result<(), Problem> {
+        self.require(Scope::Operate)?;
+        if self.customer_id.is_none() {
+            return Ok(());
+        }
+        let detail =
+            "The token is limited to one customer. Operator requests need a token without a customer_id.";
+        Err(Problem::new(ProblemKind::Forbidden, detail))
+    }
+
+    /// The subject that is recorded with a change, or `None` if requests are not authenticated.
+    pub(crate) fn name(&self) -> Option<String> {
+        Some(self.subject.clone()).filter(|subject| !subject.is_empty())
     }
 
     /// Fails unless the principal may see the orders of all customers.
@@ -81,7 +107,7 @@ impl Principal {
         if self.customer_id.is_none() {
             return Ok(());
         }
-        let detail = "The token is limited to one customer. A list without a customer_id needs a token without a customer_id.";
+        let detail = "The token is limited to one customer. To list orders, add the customer_id of that customer to the query.";
         Err(Problem::new(ProblemKind::Forbidden, detail))
     }
 

@@ -1,5 +1,5 @@
-//! The reasons to refuse a request without valid credentials. The texts help a developer and reveal nothing new to an
-//! attacker. All files of this module return them.
+//! The reasons to refuse a request without valid credentials. The texts help a developer and contain nothing that helps
+//! an attacker. All files of this module return these reasons.
 
 use crate::problem::Problem;
 
@@ -32,7 +32,7 @@ pub(crate) enum AuthRefusal {
     OtherAlgorithm,
     #[error("The issuer has no key for this token.")]
     UnknownKey,
-    #[error("More than one key fits the token, so it must name one with kid.")]
+    #[error("More than one key fits the token. The token must name its key with kid.")]
     AmbiguousKey,
     #[error("The signature of the token is wrong.")]
     Signature,
@@ -65,7 +65,7 @@ pub(crate) enum AuthRefusal {
 
 impl From<AuthRefusal> for Problem {
     fn from(refusal: AuthRefusal) -> Self {
-        // Logged at debug level only, because any client can cause any number of refusals.
+        // Refusals are logged at debug level only, because any client can cause any number of them.
         tracing::debug!(%refusal, "request refused");
         let text = refusal.to_string();
         match refusal {

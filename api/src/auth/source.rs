@@ -1,4 +1,4 @@
-//! Loads a key set from a file or a URL. `keys` calls it.
+//! Loads a key set from a file or a URL. `keys` calls this module.
 
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -10,37 +10,37 @@ use reqwest::Client;
 
 use crate::http_client;
 
-/// The largest key set.
+/// The maximum size of a key set, in bytes.
 const MAX_BYTES: u64 = 256 * 1024;
 /// The time limit for loading a URL, from connecting to the last byte.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The URL of a key set. It uses `https`, or `http` on this machine.
+/// The URL of a key set. The URL must use `https`; only a URL of this machine may use `http`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct JwksUrl(Uri);
 
 impl JwksUrl {
-    /// Parses a URL. An error states the rule that the URL breaks.
+    /// Parses the URL of a key set. If the URL is not allowed, the error states the rule that it breaks.
     pub fn parse(text: &str) -> Result<Self, &'static str> {
-        let uri: Uri = text.parse().map_err(|_| "it must be a URL")?;
-        let host = uri.host().filter(|host| !host.is_empty()).ok_or("it must be a URL with a host")?;
+        let uri: Uri = text.parse().map_err(|_| "must be a URL")?;
+        let host = uri.host().filter(|host| !host.is_empty()).ok_or("must be a URL with a host")?;
         if uri.authority().is_some_and(|authority| authority.as_str().contains('@')) {
-            return Err("it must not contain a user name or a password");
+            return Err("must not contain a user name or a password");
         }
         let literal = host.trim_matches(['[', ']']).parse::<IpAddr>();
         let is_here = host == "localhost" || literal.is_ok_and(|ip| ip.to_canonical().is_loopback());
         match uri.scheme_str() {
             Some("https") => Ok(Self(uri)),
             Some("http") if is_here => Ok(Self(uri)),
-            // With plain http, an attacker on the network could add keys of their own.
-            Some("http") => Err("it must be an https URL; http is allowed only for this machine"),
-            _ => Err("it must be an https URL"),
+            // Over plain http, an attacker on the network could add keys to the set.
+            Some("http") => Err("must be an https URL; http is allowed only for this machine"),
+            _ => Err("must be an https URL"),
         }
     }
 }
 
 impl JwksUrl {
-    /// The URL for logs. Its query is omitted, because it may contain a secret.
+    /// The URL in the form that logs show. The query is omitted, because it may contain a secret.
     fn shown(&self) -> String {
         let text = self.0.to_string();
         text.split_once('?').map_or(text.clone(), |(address, _)| format!("{address}?…"))
@@ -50,13 +50,13 @@ impl JwksUrl {
 /// A key set as the issuer has published it.
 pub(super) struct KeyDocument {
     pub(super) json: Vec<u8>,
-    /// How long the issuer's answer may be cached.
+    /// How long the key set may be cached, if the issuer's answer states it.
     pub(super) max_age: Option<Duration>,
-    /// The stamp of the file, which changes when the file changes. `None` for a URL.
+    /// The stamp of the file that was read. `None` for a URL.
     pub(super) stamp: Option<FileStamp>,
 }
 
-/// A file's modification time and length.
+/// The stamp of a file: its modification time and its length. If the stamp differs, the file has changed.
 pub(super) type FileStamp = (SystemTime, u64);
 
 #[derive(Debug)]
@@ -66,18 +66,19 @@ pub(super) enum KeySource {
 }
 
 impl KeySource {
-    /// Loads the key set. Returns `None` for a file whose stamp still equals `unless`.
+    /// Loads the key set. Returns `None` if the set is in a file whose stamp still equals `unless`, because the file
+    /// has not changed.
     pub(super) async fn load(&self, unless: Option<FileStamp>) -> anyhow::Result<Option<KeyDocument>> {
         match self {
             Self::File(path) => {
                 let file = path.clone();
                 let read = tokio::task::spawn_blocking(move || read(&file, unless)).await?;
-                read.with_context(|| format!("the key set in {}", path.display()))
+                read.with_context(|| format!("cannot load keys from {}", path.display()))
             }
             Self::Url(endpoint) => {
                 let fetched = tokio::time::timeout(TIMEOUT, endpoint.fetch()).await;
                 let fetched = fetched.unwrap_or_else(|_| bail!("no answer in {} s", TIMEOUT.as_secs()));
-                Ok(Some(fetched.with_context(|| format!("the key set at {}", endpoint.url.shown()))?))
+                Ok(Some(fetched.with_context(|| format!("cannot load keys from {}", endpoint.url.shown()))?))
             }
         }
     }
@@ -89,11 +90,12 @@ fn read(path: &PathBuf, unless: Option<FileStamp>) -> anyhow::Result<Option<KeyD
     if unless == Some(stamp) {
         return Ok(None);
     }
-    ensure!(stamp.1 <= MAX_BYTES, "it has more than {MAX_BYTES} bytes");
+    ensure!(stamp.1 <= MAX_BYTES, "the file has more than {MAX_BYTES} bytes");
     Ok(Some(KeyDocument { json: std::fs::read(path)?, max_age: None, stamp: Some(stamp) }))
 }
 
-/// A URL with an HTTP client for it. The client follows no redirects, so keys come only from the configured URL.
+/// The URL of a key set, and the HTTP client that loads it. The client follows no redirects, so keys come only from the
+/// configured URL.
 #[derive(Debug)]
 pub(super) struct JwksEndpoint {
     url: JwksUrl,
@@ -102,7 +104,7 @@ pub(super) struct JwksEndpoint {
 
 impl JwksEndpoint {
     pub(super) fn new(url: JwksUrl) -> anyhow::Result<Self> {
-        // Loads are minutes apart, so keeping idle connections is not worthwhile.
+        // The keys are loaded minutes apart, so the client keeps no idle connections.
         let client = http_client::builder()?.pool_max_idle_per_host(0).build();
         Ok(Self { url, client: client.context("cannot set up the HTTP client for the key set")? })
     }
@@ -132,7 +134,7 @@ fn max_age(headers: &HeaderMap) -> Option<Duration> {
         "no-store" | "no-cache" => Some(0),
         _ => directive.strip_prefix("max-age=")?.trim_matches('"').parse().ok(),
     });
-    // If several directives apply, the strictest one counts.
+    // If the header has several of these directives, the shortest time applies.
     seconds.min().map(Duration::from_secs)
 }
 

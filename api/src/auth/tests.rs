@@ -33,7 +33,13 @@ async fn status_and_text(response: Response) -> (StatusCode, String) {
 fn principal(subject: &str, scopes: &[&str], customer_id: Option<&str>) -> String {
     let scopes = Some(scopes.iter().map(|scope| (*scope).to_owned()).collect());
     let customer_id = customer_id.map(|id| CustomerId::parse(id).unwrap());
-    format!("{:?}", Principal { subject: subject.to_owned(), scopes, scope_prefix: None, customer_id })
+    let (subject, scope_prefix) = (subject.to_owned(), None);
+    format!("{:?}", Principal { subject, scopes, scope_prefix, customer_id, valid_until: None })
+}
+
+/// Sets the expiry time `end` in the text of a principal that [`principal`] returned.
+fn until(principal: &str, end: &str) -> String {
+    principal.replace("valid_until: None", &format!("valid_until: Some(Timestamp({end}))"))
 }
 
 #[tokio::test]
@@ -44,8 +50,12 @@ async fn a_token_becomes_a_principal() {
     let x = URL_SAFE_NO_PAD.encode(pair.public_key());
     let jwks = json!({ "keys": [{ "kty": "OKP", "crv": "Ed25519", "x": x }] });
     std::fs::write(&file, jwks.to_string()).unwrap();
-    let rules =
-        TokenRules { issuer: "i".into(), audience: "a".into(), leeway: Duration::ZERO, scope_prefix: None };
+    let rules = TokenRules {
+        issuer: "i".into(),
+        audience: "a".into(),
+        leeway: Duration::from_secs(30),
+        scope_prefix: None,
+    };
     let router = echo_router(Auth::Tokens(Arc::new(TokenVerifier::new(
         IssuerKeys::of_file(&file, KeyRefresh::FILE),
         rules,
@@ -56,7 +66,7 @@ async fn a_token_becomes_a_principal() {
         (json!({ "scope": " orders.read  other " }), principal("i|s", &["orders.read", "other"], None)),
         (json!({ "scp": ["orders.write"] }), principal("i|s", &["orders.write"], None)),
         (json!({ "scp": "a b", "customer_id": "c-7" }), principal("i|s", &["a", "b"], Some("c-7"))),
-        // If there is a `scope`, `scp` is ignored.
+        // If a token has the claim `scope`, the claim `scp` is ignored.
         (json!({ "scope": "a", "scp": ["b"] }), principal("i|s", &["a"], None)),
     ] {
         let mut all = json!({ "iss": "i", "aud": "a", "sub": "s", "exp": 4_000_000_000_u64 });
@@ -66,6 +76,8 @@ async fn a_token_becomes_a_principal() {
         let signature = URL_SAFE_NO_PAD.encode(pair.sign(signed.as_bytes()));
         let request = Request::get("/v1/who").header("authorization", format!("Bearer {signed}.{signature}"));
         let response = router.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
+        // The principal is valid until the time in the claim `exp` plus the leeway.
+        let expected = until(&expected, "2096-10-02T07:07:10Z");
         assert_eq!(status_and_text(response).await, (StatusCode::OK, expected));
     }
 }
@@ -82,7 +94,7 @@ mod gateway {
 
     use super::*;
 
-    /// The answer to an event of API Gateway.
+    /// Sends an event of API Gateway to the router, and returns the status and the text of the answer.
     async fn answer_to(auth: Auth, event: &Value) -> (StatusCode, String) {
         let request = lambda_http::request::from_str(&event.to_string()).unwrap();
         status_and_text(crate::lambda::service(echo_router(auth)).oneshot(request).await.unwrap()).await
@@ -125,7 +137,7 @@ mod gateway {
                 json!({ "jwt": { "claims": who, "scopes": ["orders.read"] } }),
                 ours(&["orders.read"], None),
             ),
-            // The event is of an HTTP API with payload format 1.0.
+            // This event comes from an HTTP API with payload format 1.0.
             (v1(), json!({ "claims": who, "scopes": ["orders.read"] }), ours(&["orders.read"], None)),
             // Lambda authorizers.
             (
@@ -193,7 +205,7 @@ mod gateway {
                 assert_eq!(status, StatusCode::UNAUTHORIZED, "{answer} for {event}");
             }
         }
-        // Over TCP there is no context.
+        // A request over TCP has no context. A header that claims to be the context must be ignored.
         let context = v2()["requestContext"].to_string();
         let request = Request::get("/v1/who").header("x-amzn-request-context", context);
         let response = echo_router(GATEWAY).oneshot(request.body(Body::empty()).unwrap()).await.unwrap();

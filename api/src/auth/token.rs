@@ -1,9 +1,9 @@
 //! Verifies bearer tokens (RFC 6750): signed JWTs (RFC 7519, RFC 9068) in the compact form (RFC 7515). The middleware
-//! in the parent calls it.
+//! in the parent calls this module.
 //!
-//! The key decides how the signature is verified, and not the token. Only three algorithms are supported, all of them
-//! asymmetric. Encrypted tokens are refused, and keys or key URLs in a token are ignored. So an attacker has few ways
-//! to influence the verification.
+//! The key decides how a signature is verified; the token does not. Only three algorithms are supported, all of them
+//! asymmetric. Encrypted tokens are refused. Keys and key URLs in a token are ignored. So an attacker has few ways to
+//! influence the verification.
 
 use std::net::IpAddr;
 use std::num::NonZeroU32;
@@ -24,10 +24,10 @@ use crate::auth::principal::Principal;
 use crate::auth::refusal::AuthRefusal;
 use crate::http::RateLimit;
 
-/// The maximum length of a token that is parsed.
+/// The maximum length of a token, in bytes. A longer token is refused without parsing.
 const MAX_TOKEN_BYTES: usize = 8 * 1024;
 
-/// How often tokens from one address may fail, by default.
+/// The default limit of failed tokens from one address.
 const FAILURES: RateLimit =
     RateLimit { per_second: NonZeroU32::new(5).unwrap(), burst: NonZeroU32::new(50).unwrap() };
 
@@ -40,23 +40,23 @@ pub struct TokenVerifier {
 }
 
 impl TokenVerifier {
-    /// A verifier that allows 5 failures a second from one address, in bursts of up to 50.
+    /// Creates a verifier that allows 5 failed tokens a second from one address, in bursts of up to 50.
     pub fn new(keys: Arc<IssuerKeys>, rules: TokenRules) -> Self {
         Self { keys, rules, failures: Some(FailureLimiter::new(FAILURES)) }
     }
 
-    /// Replaces the limit of failures per address. `None` removes it.
+    /// Replaces the limit of failed tokens per address. `None` removes the limit.
     pub fn limit_failures(self, limit: Option<RateLimit>) -> Self {
         Self { failures: limit.map(FailureLimiter::new), ..self }
     }
 
-    /// The keys that tokens are verified with.
+    /// The issuer's keys, which verify the signatures of tokens.
     pub fn keys(&self) -> &Arc<IssuerKeys> {
         &self.keys
     }
 
-    /// The principal of a token that came from `address`. Without an address, failures are not limited here, because a
-    /// gateway can limit them.
+    /// Verifies a token that came from `address`, and returns its principal. If the address is unknown, this service
+    /// does not limit failures: the request came through a gateway, which can limit failures itself.
     pub(super) async fn verify(
         &self,
         token: &str,
@@ -72,7 +72,7 @@ impl TokenVerifier {
                 failures.succeeded(token);
                 Ok(principal)
             }
-            // The client did not cause missing keys, so they are not counted as a failure.
+            // If the service has no keys, the client is not to blame, so the token does not count as a failure.
             Err(AuthRefusal::NoKeys) => Err(AuthRefusal::NoKeys),
             Err(refusal) => Err(failures.failed(address, token, refusal)),
         }
@@ -84,7 +84,8 @@ impl TokenVerifier {
         key.verify(token.signed, &token.signature)?;
         let claims = TokenClaims::parse(&token.payload)?;
         claims.check(&self.rules, now)?;
-        claims.principal(self.rules.scope_prefix.clone())
+        let valid_until = claims.valid_until(&self.rules)?;
+        Ok(Principal { valid_until, ..claims.principal(self.rules.scope_prefix.clone())? })
     }
 }
 
@@ -109,14 +110,14 @@ pub(super) fn bearer(headers: &HeaderMap) -> Result<&str, AuthRefusal> {
 struct CompactJwt<'a> {
     algorithm: SignatureAlgorithm,
     kid: Option<String>,
-    /// The part that the signature covers.
+    /// The bytes that the signature covers: the header, a dot and the payload, as they are encoded in the token.
     signed: &'a [u8],
     payload: Vec<u8>,
     signature: Vec<u8>,
 }
 
-/// The header members that this module reads. It must never read the members that contain or locate keys (`jku`, `jwk`,
-/// `x5u`, `x5c`).
+/// The members of a token's header that this module reads. Members that contain or locate keys (`jku`, `jwk`, `x5u`,
+/// `x5c`) must never be added here.
 #[derive(Deserialize)]
 struct JwtHeader {
     alg: String,
@@ -131,7 +132,7 @@ impl<'a> CompactJwt<'a> {
             return Err(AuthRefusal::TooLong);
         }
         let (signed, signature) = token.rsplit_once('.').ok_or(AuthRefusal::Malformed)?;
-        // A dot is not part of base64url. So decoding the payload fails if the token has more than three parts.
+        // A dot is not part of base64url, so a token with more than three parts fails to decode here.
         let (header, payload) = signed.split_once('.').ok_or(AuthRefusal::Malformed)?;
         let decoded = |part: &str| URL_SAFE_NO_PAD.decode(part).map_err(|_| AuthRefusal::Malformed);
         let header: JwtHeader =
@@ -152,7 +153,8 @@ impl<'a> CompactJwt<'a> {
     }
 }
 
-/// Whether tokens of this type are accepted. The type may omit `application/` (RFC 7515, section 4.1.9).
+/// Whether tokens are accepted whose header contains this `typ`. The prefix `application/` may be omitted (RFC 7515,
+/// section 4.1.9).
 fn is_access_token(typ: &str) -> bool {
     let typ = typ.to_ascii_lowercase();
     ["jwt", "at+jwt"].contains(&typ.strip_prefix("application/").unwrap_or(&typ))

@@ -19,7 +19,7 @@ use crate::describe::asyncapi::{self, asyncapi};
 use crate::describe::html::{self, escape};
 use crate::http::BasePath;
 
-/// The URL of the description, relative to `/docs/` so that it works under any base path.
+/// The URL of the OpenAPI description. It is relative to `/docs/`, so that it works under any base path.
 const FROM_UI: &str = "../openapi.json";
 
 /// The routes of the descriptions and their pages.
@@ -30,8 +30,8 @@ pub(crate) fn routes(api: OpenApi) -> Router {
         None => ([(header::CONTENT_TYPE, "application/json")], document).into_response(),
         Some(Extension(base)) => Json(under(&api, &base)).into_response(),
     };
-    // No validator, because it sends the description to another site.
-    // The list of schemas is collapsed, because it is as long as all operations together.
+    // Swagger UI's validator is turned off, because it sends the description to another site. The list of schemas is
+    // collapsed, because it is as long as all operations together.
     let config = Config::new([FROM_UI]).validator_url("none").default_models_expand_depth(0);
     let style = Bytes::from(style(&config));
     let ui = SwaggerUi::new("/docs").config(config);
@@ -46,8 +46,9 @@ pub(crate) fn routes(api: OpenApi) -> Router {
         .route("/docs/events", get(async move || asyncapi::page(&page)))
 }
 
-/// The style sheet of the page. For errors it shows only the description: each operation has about ten, and with headers
-/// and examples one operation would be ten screens high. Parts that are too wide scroll.
+/// The style sheet of the page. An error response shows only its description. Each operation has about ten error
+/// responses, and their headers and examples would make one operation ten screens high. Parts that are too wide get a
+/// scroll bar.
 fn style(config: &Config<'static>) -> Vec<u8> {
     let own = utoipa_swagger_ui::serve("index.css", Arc::new(config.clone())).ok().flatten();
     let mut style = own.map(|file| file.bytes.into_owned()).unwrap_or_default();
@@ -79,10 +80,10 @@ async fn root(base: Option<Extension<BasePath>>, headers: HeaderMap) -> Response
     response
 }
 
-/// A name, a path, and a description.
+/// A link on the page `/`: its name, its path, and its description.
 type RootLink = (&'static str, String, &'static str);
 
-/// The links of the root. Their paths are relative to the base path.
+/// The links on the page `/`. Their paths are relative to the base path.
 const ROOT_LINKS: [(&str, &str, &str); 7] = [
     ("docs", "docs/", "The API reference, with requests to try"),
     ("openapi", "openapi.json", "The API as an OpenAPI document, for generating clients"),
@@ -115,7 +116,7 @@ fn root_links<const N: usize>(links: [RootLink; N]) -> Response {
     Json(json!({ "name": "orders", "version": env!("CARGO_PKG_VERSION"), "links": links })).into_response()
 }
 
-/// The description with the base path as its server URL.
+/// The OpenAPI description with the base path as its server URL.
 fn under(api: &OpenApi, base: &BasePath) -> OpenApi {
     let mut api = api.clone();
     api.servers = Some(vec![Server::new(base.as_str())]);

@@ -1,8 +1,8 @@
 //! JSON Schemas of recorded events and of messages, for both descriptions.
 //!
-//! The schemas are derived from those of the bodies that clients send, so the limits are the same. The differences:
-//! data contains its order's id, unknown members are ignored, ids may have surrounding blanks, and members that
-//! version 0 does not have may be absent.
+//! The schemas are derived from those of the bodies that clients send, so the limits are the same. There are four
+//! differences: `data` contains the id of the order, unknown members are ignored, ids may have surrounding blanks, and
+//! members that schema version 0 lacks may be absent.
 
 use domain::EventType;
 use serde_json::{Value, json};
@@ -18,7 +18,7 @@ pub(crate) fn order_id() -> Value {
     json!({ "type": "string", "pattern": "^[A-Za-z0-9_-]{1,64}$", "description": "The order that the event belongs to." })
 }
 
-/// The schema of an envelope with any data. Unknown members are allowed.
+/// The schema of an envelope. It allows any data and unknown members.
 pub(crate) fn envelope() -> Value {
     json!({
         "type": "object",
@@ -50,13 +50,13 @@ pub(crate) fn envelope() -> Value {
                 "description": "A hash that distinguishes a retry from a different request with the same idempotency key.",
             },
             "actor": { "type": "string", "description": "The token subject of the client. Absent if the request was not authenticated." },
-            "data": { "type": "object", "description": "The order's id, and the members of the event's type." },
+            "data": { "type": "object", "description": "The order's id, and the members that the event's type defines." },
         },
         "required": REQUIRED,
     })
 }
 
-/// The schema of the data of events of this type. It refers to the schemas of [`parts`].
+/// The schema of the data of an event of this type. It refers to the schemas of [`parts`].
 pub(crate) fn data(event_type: EventType) -> Value {
     let mut data = loosened(to_json(&DataBody::of(event_type).schema));
     data["description"] = format!("Data of `{event_type}`.").into();
@@ -72,7 +72,7 @@ pub(crate) fn data(event_type: EventType) -> Value {
             members["metadata"] = schemas::metadata_entries();
             members["total"]["description"] =
                 "The price of the order in the currency's minor unit: the sum of the lines and adjustments. In schema version \
-                 1, the stated total: its difference to the lines becomes an adjustment."
+                 1, it may differ from the sum of the lines. The difference then becomes an adjustment."
                     .into();
         }
         EventType::Amended => members["items"]["items"] = reference("AmendedLine"),
@@ -83,12 +83,12 @@ pub(crate) fn data(event_type: EventType) -> Value {
     data
 }
 
-/// The schema of a member that the API accepts from nobody.
+/// The schema of the member `settles`, which clients cannot send.
 fn settles() -> Value {
     json!({
         "type": "boolean",
-        "description": "Whether the order counts as paid or refunded in full, whatever the amount. Events of schema versions 0 \
-            and 1 always do; later events state it only if they were upcast from them.",
+        "description": "Whether the order counts as paid or refunded in full, whatever the amount. Always true for schema \
+            versions 0 and 1. Events of later schema versions have this member only if they were upcast from these versions.",
     })
 }
 
@@ -116,8 +116,8 @@ pub(crate) fn recorded_name(event_type: EventType) -> String {
     format!("recorded_{event_type}")
 }
 
-/// The named schemas of recorded events: for each type, the event, its data and its `type`. The type has a separate
-/// schema, because the Go clients of OpenAPI Generator distinguish events only by named enums.
+/// The named schemas of recorded events. Each type of event has three: for the event, for its data and for its `type`.
+/// The `type` is a separate schema, because the Go clients of OpenAPI Generator distinguish events only by named enums.
 pub(crate) fn recorded() -> Vec<(String, Value)> {
     let of_type = |event_type: EventType| {
         let name = recorded_name(event_type);
@@ -151,16 +151,18 @@ fn recorded_of(event_type: EventType) -> Value {
         "type": "string", "format": "date-time", "description": "When the event was recorded, by the consumer's clock.",
     });
     members["repaired"] = reference("Repaired");
-    // Clients never see the hash, because it would let them test guesses about another client's request.
+    members["position"] = json!({ "type": "string", "description": "The event's place in the feed. Only the feed has this member." });
+    members["cursor"] = json!({ "type": "string", "description": "The cursor after this event. Only the feed has this member." });
+    // Clients never see the request hash, because it would let them test guesses about another client's request.
     members.as_object_mut().map(|members| members.remove("request_hash"));
     schema["required"] = ["version", "recorded_at"].iter().chain(&REQUIRED).copied().collect();
     schema
 }
 
-/// The schema of the list of repairs.
+/// The schema of the list of repairs, of an event or of a dead letter.
 pub(crate) fn repairs() -> Value {
     json!({
-        "type": "array", "maxItems": 20, "description": "The repairs, oldest first: the first and the latest ones.",
+        "type": "array", "maxItems": 20, "description": "The repairs, oldest first. If there are more than 20, only the first and the latest ones are listed.",
         "items": reference("Repair"),
     })
 }
@@ -181,7 +183,7 @@ fn repair() -> Value {
 fn repaired() -> Value {
     json!({
         "type": "object",
-        "description": "Present only if the event was a dead letter whose body was repaired: the repairs, and the original body.",
+        "description": "The repairs of the dead letter, and its original body. Present only if the event was a dead letter and its body was repaired.",
         "properties": {
             "dead_letter": { "type": "string", "description": "The dead letter's id." },
             "repairs": repairs(),
@@ -202,8 +204,9 @@ fn to_json(schema: &impl serde::Serialize) -> Value {
     serde_json::to_value(schema).expect("a schema is plain JSON")
 }
 
-/// The schema of a body without the rules that hold only for requests: no unknown members, `null` for absent members, at
-/// least one member, and no surrounding blanks. Bodies that it refers to are replaced by those of [`parts`].
+/// Converts the schema of a request body to a schema for events. Requests must have at least one member, no unknown
+/// members and no surrounding blanks, and may have `null` for absent members. These rules are removed, because they do
+/// not apply to events. References to other bodies are replaced by references to [`parts`].
 fn loosened(mut schema: Value) -> Value {
     if let Some(reference) = schema["$ref"].as_str() {
         return self::reference(&loose_name(reference));
@@ -232,12 +235,12 @@ fn loosened(mut schema: Value) -> Value {
     schema
 }
 
-/// The name of the schema for events that corresponds to the schema of a body.
+/// The name of the event schema that is derived from the request schema at `reference`.
 fn loose_name(reference: &str) -> String {
     format!("Order{}", reference.rsplit('/').next().unwrap_or_default())
 }
 
-/// Converts the pattern of a name without surrounding blanks to one that allows them.
+/// Converts the pattern of a name without surrounding blanks to a pattern that allows surrounding blanks.
 fn with_blanks(pattern: &str) -> Option<String> {
     let inner = pattern.strip_prefix(r"^[^\x00-\x1f\x7f-\x9f\s](")?;
     let any = inner.strip_suffix(r"*[^\x00-\x1f\x7f-\x9f\s])?$")?;

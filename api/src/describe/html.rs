@@ -3,7 +3,7 @@
 use axum::http::header;
 use axum::response::{Html, IntoResponse, Response};
 
-/// The pages load nothing and cannot be framed.
+/// The content security policy of the pages, which load nothing and cannot be framed.
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; frame-ancestors 'none'";
 
 /// On a narrow screen, table cells are stacked and the table head is hidden.
@@ -16,7 +16,7 @@ const STYLE: &str = "body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;mar
     tr:has(th+th),td:empty{display:none}th,td{border:0;padding:.1rem 0}}@media(prefers-color-scheme:dark){body{color:#e6edf3;background:#0d1117}\
     a{color:#79c0ff}pre{background:#161b22}th,td,tr{border-color:#30363d}}";
 
-/// A page with this title. `body` is HTML.
+/// An HTML page with this title. `body` is HTML and is not escaped.
 pub(crate) fn page(title: &str, body: &str) -> Response {
     let title = escape(title);
     let html = format!(

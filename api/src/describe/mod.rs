@@ -1,5 +1,5 @@
 //! The descriptions of the API: OpenAPI and AsyncAPI, their pages, and the schemas and samples that both use. `lib.rs`
-//! serves them, and the bodies refer to their schemas.
+//! serves the descriptions. The body types in other modules refer to the schemas.
 
 mod asyncapi;
 mod docs;
@@ -10,6 +10,8 @@ pub(crate) mod operator_schemas;
 mod proposed_event;
 mod samples;
 pub(crate) mod schemas;
+mod webhook_events;
+pub(crate) mod webhook_schemas;
 
 pub use self::asyncapi::asyncapi;
 pub(crate) use self::docs::routes;

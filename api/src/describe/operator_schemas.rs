@@ -1,4 +1,4 @@
-//! Schemas of the operator endpoints that cannot be derived. The bodies in `operator` refer to them.
+//! Hand-written schemas of the operator endpoints. The bodies in `operator` refer to these schemas.
 
 use domain::DeadLetterState;
 use serde_json::json;
@@ -10,7 +10,7 @@ use crate::describe::schemas::{optional, reference, schema};
 
 /// A message body of any bytes: `body` if it is text, otherwise `body_base64`.
 #[derive(Debug, ToSchema)]
-#[expect(dead_code, reason = "it only describes how the domain serializes a body")]
+#[expect(dead_code, reason = "the struct only describes how the domain serializes a body")]
 pub(crate) struct AnyBody {
     /// The body, if it is text.
     #[schema(nullable = false)]

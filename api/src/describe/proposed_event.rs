@@ -8,8 +8,8 @@ use utoipa::{PartialSchema, ToSchema};
 use crate::describe::schemas::{reference, schema};
 use crate::orders::{DataBody, proposable};
 
-/// The body that proposes an event: one schema for each `type`. The union has no discriminator, because with one, the
-/// Rust clients of OpenAPI Generator send `type` twice.
+/// The body that proposes an event: one schema for each `type`. The union has no discriminator, because a discriminator
+/// makes the Rust clients of OpenAPI Generator send `type` twice.
 pub(crate) struct ProposedEvent;
 
 impl ToSchema for ProposedEvent {

@@ -8,11 +8,13 @@ use utoipa::openapi::extensions::Extensions;
 use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
 use utoipa::openapi::{Ref, RefOr, Required, Schema};
 
-/// The values of the member `object`.
+/// The values of the member `object`, which states what kind of object a body is.
 pub(crate) const ORDER: &str = "order";
 pub(crate) const RECEIPT: &str = "receipt";
 pub(crate) const DEAD_LETTER: &str = "dead_letter";
 pub(crate) const LIST: &str = "list";
+pub(crate) const WEBHOOK: &str = "webhook";
+pub(crate) const DELIVERY: &str = "delivery";
 
 pub(crate) fn order_object() -> RefOr<Schema> {
     constant(ORDER)
@@ -30,7 +32,7 @@ pub(crate) fn list_object() -> RefOr<Schema> {
     constant(LIST)
 }
 
-fn constant(object: &str) -> RefOr<Schema> {
+pub(super) fn constant(object: &str) -> RefOr<Schema> {
     schema(json!({ "type": "string", "enum": [object], "description": format!("Always `{object}`.") }))
 }
 
@@ -44,10 +46,10 @@ pub(crate) fn optional(name: &str) -> RefOr<Schema> {
     schema(json!({ "oneOf": [reference(name), { "type": "null" }] }))
 }
 
-/// A union of objects that differ in the value of the member `by`.
+/// A union of object schemas. `by` is the name of the member whose value distinguishes the objects.
 ///
-/// The union declares this member itself, as a plain string. The Rust clients of OpenAPI Generator use it as the tag of an
-/// enum, and they reject variants if the union restricts its values.
+/// The union itself declares the member, as a plain string. The Rust clients of OpenAPI Generator use the member as the
+/// tag of an enum, and they reject variants if the union restricts the values of the member.
 pub(crate) fn union(description: &str, by: &str, variants: &[(&str, &str)]) -> RefOr<Schema> {
     let at = |name: &str| format!("#/components/schemas/{name}");
     let mapping: Map<_, _> =
@@ -58,23 +60,32 @@ pub(crate) fn union(description: &str, by: &str, variants: &[(&str, &str)]) -> R
         "discriminator": { "propertyName": by, "mapping": mapping },
     }));
     let RefOr::T(Schema::OneOf(mut union)) = schema else { return schema };
-    // `OneOf` has no field for properties.
+    // utoipa's `OneOf` has no field for `properties`, so `properties` is added as an extension.
     union.extensions = Some(Extensions::from_iter([("properties", json!({ by: { "type": "string" } }))]));
     RefOr::T(Schema::OneOf(union))
 }
 
 /// An optional request header.
 pub(crate) fn header_parameter(name: &str, description: &str, schema: Value) -> Parameter {
+    optional_parameter(ParameterIn::Header, name, description, self::schema(schema))
+}
+
+/// An optional parameter of the query.
+pub(crate) fn query_parameter(name: &str, description: &str, schema: RefOr<Schema>) -> Parameter {
+    optional_parameter(ParameterIn::Query, name, description, schema)
+}
+
+fn optional_parameter(place: ParameterIn, name: &str, description: &str, schema: RefOr<Schema>) -> Parameter {
     ParameterBuilder::new()
         .name(name)
-        .parameter_in(ParameterIn::Header)
+        .parameter_in(place)
         .required(Required::False)
         .description(Some(description))
-        .schema(Some(self::schema(schema)))
+        .schema(Some(schema))
         .build()
 }
 
-/// The first 16 digits of a request's hash.
+/// The schema of a request tag: the first 16 digits of a request's hash.
 pub(crate) fn request_tag() -> RefOr<Schema> {
     schema(json!({ "type": "string", "pattern": "^[0-9a-f]{16}$" }))
 }
@@ -126,7 +137,7 @@ pub(crate) fn metadata_entries() -> Value {
     })
 }
 
-/// The schema of changes of the client's own metadata, as a reference.
+/// A reference to the schema of changes of the client's own metadata.
 pub(crate) fn metadata_patch() -> RefOr<Schema> {
     reference("MetadataPatch")
 }
@@ -164,11 +175,11 @@ pub(crate) fn order_adjustments() -> RefOr<Schema> {
 }
 
 pub(crate) fn holds() -> RefOr<Schema> {
-    list("The holds that are not released. The order may not be shipped while it has one.", "Hold")
+    list("The holds that are not released. An order with a hold cannot be shipped.", "Hold")
 }
 
 pub(crate) fn line_quantities() -> RefOr<Schema> {
-    list("The units, by line.", "OrderLineQuantity")
+    list("The number of units of each line.", "OrderLineQuantity")
 }
 
 fn list(description: &str, element: &str) -> RefOr<Schema> {
@@ -178,18 +189,18 @@ fn list(description: &str, element: &str) -> RefOr<Schema> {
 pub(crate) fn shipment_state() -> RefOr<Schema> {
     schema(json!({
         "type": "string", "enum": ["shipped", "delivered"],
-        "description": "`shipped`: on its way. `delivered`: at the customer.",
+        "description": "`shipped`: the goods are on their way. `delivered`: the customer has the goods.",
     }))
 }
 
 pub(crate) fn return_state() -> RefOr<Schema> {
     schema(json!({
         "type": "string", "enum": ["requested", "received"],
-        "description": "`requested`: the customer asked for it. `received`: the goods are back.",
+        "description": "`requested`: the customer asked to return the goods. `received`: the goods have arrived.",
     }))
 }
 
-/// The schema of a word, with the meaning of each.
+/// The schema of a string with a fixed set of values. Its description lists the meaning of each value.
 pub(crate) fn words(summary: &str, words: &[(&str, &str)]) -> Value {
     let meanings: Vec<_> = words.iter().map(|(word, meaning)| format!("`{word}`: {meaning}")).collect();
     let names: Vec<_> = words.iter().map(|(word, _)| *word).collect();
@@ -214,7 +225,8 @@ pub(crate) fn violation() -> RefOr<Schema> {
     reference("Violation")
 }
 
-/// Converts JSON to a schema. Literals are shorter than the builder, and read like the document.
+/// Converts JSON to a schema. A JSON literal is shorter than calls of utoipa's builder, and looks like the generated
+/// document.
 pub(crate) fn schema(json: Value) -> RefOr<Schema> {
     serde_json::from_value(json).expect("the literals of this module are schemas")
 }

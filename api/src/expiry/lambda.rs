@@ -12,10 +12,10 @@ use tokio::time::{Instant, sleep};
 use super::{DueQuery, ExpiryRole, Pass};
 use crate::lambda::AfterEach;
 
-/// The time at the end of an invocation in which no page begins.
+/// How long before an invocation's deadline the role stops reading further pages.
 const MARGIN: Duration = Duration::from_secs(5);
 
-/// Serves invocations, one at a time, for as long as the environment lives. The content of the event does not matter.
+/// Serves invocations one at a time, until the runtime ends the process. The content of the event is ignored.
 pub async fn run(role: &ExpiryRole, after_each: AfterEach) -> anyhow::Result<()> {
     let serve = |event: LambdaEvent<Box<RawValue>>| async move {
         let pass = invoke(role, event.context.deadline()).await;
@@ -32,8 +32,8 @@ fn summary(pass: Pass) -> Value {
     json!({ "proposed": pass.proposed, "passed_over": pass.passed_over, "is_cut_short": pass.is_cut_short })
 }
 
-/// Proposes to cancel the orders that are due, and those that become due until shortly before `deadline`. If there are none,
-/// it returns at once: an invocation without due orders takes a few milliseconds.
+/// Proposes to cancel the orders that are due now or become due until shortly before `deadline`. If no order is due in
+/// that time, returns immediately, so that an invocation takes only a few milliseconds.
 pub async fn invoke(role: &ExpiryRole, deadline: SystemTime) -> anyhow::Result<Pass> {
     let left = deadline.duration_since(SystemTime::now()).unwrap_or_default().saturating_sub(MARGIN);
     let until = Instant::now() + left;
@@ -54,7 +54,7 @@ pub async fn invoke(role: &ExpiryRole, deadline: SystemTime) -> anyhow::Result<P
 }
 
 impl ExpiryRole {
-    /// Whether the index lists an order that is due by then.
+    /// Whether the index lists an order that is due at the time `by`.
     async fn has_due(&self, by: Timestamp) -> anyhow::Result<bool> {
         let query = DueQuery { now: by, unpaid_age_micros: self.unpaid_age_micros() };
         let mut after = None;

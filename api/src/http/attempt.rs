@@ -1,10 +1,10 @@
 //! Records what a request is about to change. Handlers that write register a [`ChangeAttempt`]. If such a handler
-//! panics or runs out of time, the middleware in `correlation` answers that the outcome is unknown and where the client
-//! can find it.
+//! panics or runs out of time, the middleware in `correlation` answers that the outcome is unknown. The answer also
+//! states where the client can look up the outcome.
 
 use std::borrow::Cow;
 
-use domain::{EventId, OrderId, Receipt};
+use domain::{EventId, OrderId, Receipt, SubscriptionId};
 
 use crate::http::links::LinkBuilder;
 use crate::http::request_tag::RequestTag;
@@ -19,12 +19,14 @@ pub(crate) enum ChangeAttempt {
     Batch,
     /// The id of a dead letter that may have been changed.
     DeadLetter(String),
+    /// The webhook subscription that may have been created, changed or deleted.
+    Webhook(SubscriptionId),
     /// A redrive that may have sent some dead letters back to the queue.
     Redrive,
 }
 
 impl ChangeAttempt {
-    /// The answer to a request if `cause` leaves the outcome of the change unknown.
+    /// The problem that answers a request if `cause` leaves the outcome of the change unknown.
     pub(crate) fn problem(self, links: &LinkBuilder, cause: anyhow::Error) -> Problem {
         match self {
             Self::Event(event) => event.problem(links, cause),
@@ -40,13 +42,15 @@ impl ChangeAttempt {
                      again."
                 );
                 let dead_letter = Some(links.dead_letter(&id));
-                let links = ProblemLinks { dead_letter, ..ProblemLinks::default() };
-                Problem::outcome_unknown(
-                    detail,
-                    ProblemSubject { links, ..ProblemSubject::default() },
-                    None,
-                    cause,
-                )
+                linked(detail, ProblemLinks { dead_letter, ..ProblemLinks::default() }, cause)
+            }
+            Self::Webhook(id) => {
+                let detail = format!(
+                    "The webhook subscription {id} may have been created, changed or deleted. Read it (links.webhook) before \
+                     you send the request again."
+                );
+                let webhook = Some(links.webhook(id));
+                linked(detail, ProblemLinks { webhook, ..ProblemLinks::default() }, cause)
             }
             Self::Redrive => {
                 let detail = "Some dead letters may have been sent back to the queue. Send the same redrive again: no event \
@@ -62,7 +66,7 @@ impl ChangeAttempt {
 pub(crate) struct UncertainEvent {
     order_id: OrderId,
     event_id: EventId,
-    /// The key to repeat the request with. `None` if the request has no idempotency key.
+    /// The tag of the request that proposed the event. `None` if the request has no idempotency key.
     request: Option<RequestTag>,
 }
 
@@ -81,14 +85,16 @@ impl UncertainEvent {
             None => unkeyed(event_id, links).into(),
         };
         let receipt = Some(links.uncertain_receipt(&order_id, event_id, request));
-        let found = ProblemLinks { receipt, order: Some(links.order(&order_id)), dead_letter: None };
+        let order = Some(links.order(&order_id));
+        let found = ProblemLinks { receipt, order, ..ProblemLinks::default() };
         let subject = ProblemSubject { order_id: Some(order_id), event_id: Some(event_id), links: found };
-        // Without a key, there is no Retry-After. A client that retries because of it would create a second order.
+        // Without a key, the answer has no Retry-After header, because a client that obeys the header would create a
+        // second order.
         Problem::outcome_unknown(detail, subject, request.map(|_| 1), cause)
     }
 }
 
-/// Tells a client without an idempotency key what to do next.
+/// The advice to a client without an idempotency key: how to find out whether the event was accepted.
 fn unkeyed(event_id: EventId, links: &LinkBuilder) -> String {
     let absent = if links.sees_queued() {
         "While the answer is 404, the event may still be in progress. If it is still 404 after a restart of the service, \
@@ -101,4 +107,10 @@ fn unkeyed(event_id: EventId, links: &LinkBuilder) -> String {
          receipt (links.receipt): if it exists, the event was accepted. {absent} A request with an Idempotency-Key can \
          always be sent again."
     )
+}
+
+/// The problem for a change whose outcome is unknown. `links` lead to the resource that may have changed.
+fn linked(detail: String, links: ProblemLinks, cause: anyhow::Error) -> Problem {
+    let subject = ProblemSubject { links, ..ProblemSubject::default() };
+    Problem::outcome_unknown(detail, subject, None, cause)
 }

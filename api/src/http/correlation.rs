@@ -37,11 +37,12 @@ const PROBLEM_JSON: HeaderValue = HeaderValue::from_static("application/problem+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Deadline(pub Instant);
 
-/// The part of a request's time that is reserved for writing the answer.
+/// How long before the deadline of its request a handler must stop waiting. This time is reserved for writing the
+/// answer.
 const MARGIN: Duration = Duration::from_millis(500);
 
 impl Deadline {
-    /// The time until which a handler may wait and still have time to answer.
+    /// The time at which a handler must stop waiting, so that enough time is left to answer.
     pub(crate) fn to_answer(self) -> Instant {
         self.0.checked_sub(MARGIN).unwrap_or(self.0)
     }
@@ -54,7 +55,7 @@ tokio::task_local! {
 /// The correlation id of the request that this task is answering.
 struct CurrentRequest {
     id: CorrelationId,
-    /// What the handler may already have changed, if it has begun to change something.
+    /// The change that the handler has begun and may already have made. `None` if the handler has not begun a change.
     attempt: RefCell<Option<ChangeAttempt>>,
 }
 
@@ -73,12 +74,13 @@ pub fn with_correlation_id<R>(with: impl FnOnce(&CorrelationId) -> R) -> Option<
 /// Records what the current request is about to change. If the request's handler panics or runs out of time afterwards,
 /// the answer is that the outcome is unknown.
 pub(crate) fn begin_change(attempt: ChangeAttempt) {
-    // Outside of a request, there is no answer to prepare.
+    // An error means that this task is not answering a request, so there is nothing to record.
     let _ = CURRENT.try_with(|current| current.attempt.replace(Some(attempt)));
 }
 
-/// Answers with the problem `refused`, or by calling `route` if `refused` is `None`. Adds the correlation id to the
-/// request's extensions and to the response's headers. `sees_queued` is the value that the order reader returns.
+/// Answers a request: with the problem `refused` or, if there is none, by calling `route`. Adds the correlation id to
+/// the request's extensions and to the response's headers. `sees_queued` is the result of
+/// [`OrderReader::sees_queued`](crate::ports::OrderReader::sees_queued).
 pub(crate) async fn correlate(
     new_id: fn() -> Uuid,
     sees_queued: bool,
@@ -95,8 +97,8 @@ pub(crate) async fn correlate(
     let span = spans::of_request(&id);
     let trace = spans::join(&span, &request, TraceContext::of(request.headers()));
 
-    // The future is unwind safe, because a future that panicked is dropped and never polled again. It is pinned here so
-    // that the futures around it hold only a pointer.
+    // `AssertUnwindSafe` is correct here, because a future that panicked is dropped and never polled again. The future
+    // is pinned here, so that the futures around it hold only a pointer.
     let answer = async {
         match refused {
             Some(problem) => Ok(problem.into_response()),
@@ -143,14 +145,15 @@ fn unanswered(
     }
 }
 
-/// The client's correlation id. An invalid id is ignored, and the request is handled as if it had no id.
+/// The correlation id that the client has sent. An invalid id is ignored, and the request is handled as if it had no
+/// id.
 fn given(headers: &HeaderMap) -> Option<CorrelationId> {
     [CORRELATION_ID, REQUEST_ID]
         .iter()
         .find_map(|name| CorrelationId::parse(headers.get(name)?.to_str().ok()?).ok())
 }
 
-/// Replaces the body of an error response with its problem.
+/// Replaces the body of an error response with the problem as JSON.
 fn written(response: Response, id: &CorrelationId, path: &str) -> Response {
     let (mut parts, _) = response.into_parts();
     let problem = parts.extensions.remove::<Problem>().unwrap_or_else(|| Problem::of_status(parts.status));

@@ -17,8 +17,9 @@ const PAGE_POLICY: HeaderValue = HeaderValue::from_static(
      base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
 );
 
-/// Adds the headers of every answer for `path`. They forbid browsers to sniff content types, to frame pages and to load
-/// anything from other sites. They also forbid caches to store orders, unless the handler allows it.
+/// Adds the headers of every answer for `path`. The headers prevent browsers from sniffing content types, from framing
+/// pages and from loading anything from other sites. They also prevent caches from storing orders, unless the handler
+/// allows it.
 pub(crate) fn protect(path: &str, headers: &mut HeaderMap) {
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, NOSNIFF);
     if path.starts_with("/v1") {

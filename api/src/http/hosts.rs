@@ -1,8 +1,9 @@
 //! Checks the `Host` of every request, for `lib.rs` and the admin server. An HTTP/1.1 request must name exactly one
 //! host (RFC 9112, section 3.2). A service without authentication answers only requests that name its own machine.
 //!
-//! The second rule prevents DNS rebinding. In that attack, the name of a malicious site resolves to 127.0.0.1, so a
-//! page of that site in a browser on this machine calls the service from the same origin.
+//! The rule for services without authentication prevents DNS rebinding. In that attack, the name of a malicious site
+//! resolves to 127.0.0.1. A page of that site then calls the service on this machine, and the browser treats the
+//! service as the same origin.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::str::FromStr;
@@ -25,11 +26,11 @@ pub enum Hosts {
     /// Requests may use any name.
     #[default]
     Any,
-    /// The names of this machine (`localhost` and the loopback addresses), and further names.
+    /// Requests may use the names of this machine (`localhost` and the loopback addresses), and these additional names.
     Local(AllowedHosts),
 }
 
-/// Host names without ports, which match any port. They are written as a comma-separated list.
+/// Host names without ports. A name matches a request with any port. The text form is a comma-separated list.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct AllowedHosts(Arc<[String]>);
 
@@ -39,7 +40,7 @@ impl FromStr for AllowedHosts {
     fn from_str(text: &str) -> Result<Self, String> {
         let host = |name: &str| {
             let name = name.trim();
-            // An IPv6 address is in brackets in an authority, because a port may follow.
+            // In an authority, an IPv6 address is in brackets, which separate it from a port.
             let name = if name.parse::<Ipv6Addr>().is_ok() { format!("[{name}]") } else { name.to_owned() };
             let authority = name.parse::<Authority>().ok();
             let is_name = |authority: &Authority| {
@@ -54,15 +55,15 @@ impl FromStr for AllowedHosts {
     }
 }
 
-/// The form in which names are compared.
+/// Converts a host name to the form in which names are compared: in lower case and without a trailing dot.
 fn normal(host: &str) -> String {
     host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase()
 }
 
 impl Hosts {
-    /// The problem to refuse the request with, or `None` if the host is allowed. Only requests over TCP are checked.
-    /// The gateway in front of Lambda has already parsed all other requests. The result is boxed to keep it small,
-    /// because it is nearly always `None`.
+    /// Checks the host of a request. Returns the problem to refuse the request with, or `None` if the host is allowed.
+    /// Only requests over TCP are checked, because the gateway in front of Lambda has already parsed all other
+    /// requests. The result is boxed, because it is nearly always `None` and should be small.
     pub(crate) fn refuse<B>(&self, request: &Request<B>) -> Option<Box<Problem>> {
         request.extensions().get::<ConnectInfo<SocketAddr>>()?;
         let mut hosts = request.headers().get_all(HOST).iter();
@@ -77,7 +78,7 @@ impl Hosts {
             return None;
         }
         let named = match host {
-            // If a request target has no authority, as in a URN, the Host header is empty.
+            // The Host header is empty if the request target has no authority, for example if it is a URN.
             Some(b"") | None => None,
             Some(host) => match Authority::try_from(host) {
                 Ok(authority) if !authority.as_str().contains('@') => Some(authority),
@@ -95,8 +96,8 @@ impl Hosts {
 }
 
 impl Hosts {
-    /// Restricts a router to these names. Requests with other names are answered with the status of the problem and an
-    /// empty body.
+    /// Lets the router handle only requests to these hosts. The answer to any other request has the status of a problem
+    /// but an empty body.
     pub fn protect(self, router: Router) -> Router {
         router.layer(middleware::from_fn(move |request: Request<Body>, next: Next| {
             let refused = self.refuse(&request);
@@ -117,7 +118,7 @@ impl AllowedHosts {
     }
 }
 
-/// Whether the name always means this machine, even if a resolver returns another address.
+/// Whether the host name always means this machine, even if a resolver returns another address for it.
 fn is_local(host: &str) -> bool {
     if host == "localhost" {
         return true;
@@ -130,7 +131,8 @@ fn is_local(host: &str) -> bool {
     }
 }
 
-/// Whether a Host header is the usual name of this machine with a port. Such a header needs no parsing.
+/// Whether a Host header is the usual name of this machine with a port. This comparison is faster than parsing the
+/// header.
 fn is_plainly_local(host: &[u8]) -> bool {
     let port = host.strip_prefix(b"127.0.0.1:").or_else(|| host.strip_prefix(b"localhost:"));
     port.is_some_and(|port| (1..=5).contains(&port.len()) && port.iter().all(u8::is_ascii_digit))

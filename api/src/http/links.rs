@@ -4,14 +4,14 @@ use std::convert::Infallible;
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
-use domain::{EventId, OrderId, Receipt};
+use domain::{EventId, OrderId, Receipt, SubscriptionId};
 use uuid::Uuid;
 use uuid::fmt::Hyphenated;
 
 use crate::http::request_tag::RequestTag;
 use crate::state::SharedState;
 
-/// The path of an order's events, relative to the order.
+/// The path of an order's events, relative to the path of the order.
 const EVENTS: &str = "/events";
 
 /// A request extension: the path under which the client sees the API, such as `/prod` for a stage of API Gateway. Code
@@ -21,8 +21,8 @@ const EVENTS: &str = "/events";
 pub struct BasePath(String);
 
 impl BasePath {
-    /// Parses `/one` or `/one/two`. All characters must be ones that need no escaping. Every other path is refused,
-    /// because the path becomes part of links, which must not point to another host.
+    /// Parses a path of one or more segments without a trailing slash, such as `/one/two`. The path becomes part of
+    /// links, so it may contain only characters that need no escaping, and the links must not point to another host.
     pub fn parse(path: &str) -> Option<Self> {
         let plain = |c: u8| c.is_ascii_alphanumeric() || b"$-_.+!*'()~".contains(&c);
         let segment = |s: &str| !s.is_empty() && !matches!(s, "." | "..") && s.bytes().all(plain);
@@ -39,7 +39,7 @@ impl BasePath {
 #[derive(Debug, Clone)]
 pub(crate) struct LinkBuilder {
     base: BasePath,
-    /// Whether receipts of queued events are found, see
+    /// Whether the receipts of queued events can be found; see
     /// [`OrderReader::sees_queued`](crate::ports::OrderReader::sees_queued).
     sees_queued: bool,
 }
@@ -62,8 +62,8 @@ impl LinkBuilder {
         self.to_order(order_id, 0)
     }
 
-    /// The path of an order, with spare capacity for `more` bytes. Every answer contains several links that begin with
-    /// this path.
+    /// The path of an order, with spare capacity for `more` bytes, so that extending the path does not allocate again.
+    /// Every answer contains several links that begin with this path.
     fn to_order(&self, order_id: &OrderId, more: usize) -> String {
         const ORDERS: &str = "/v1/orders/";
         let (base, order_id) = (self.base.as_str(), order_id.as_str());
@@ -84,6 +84,19 @@ impl LinkBuilder {
         format!("{}/v1/dead-letters/{id}", self.base.as_str())
     }
 
+    pub(crate) fn webhook(&self, id: SubscriptionId) -> String {
+        format!("{}/v1/webhooks/{id}", self.base.as_str())
+    }
+
+    pub(crate) fn deliveries(&self, webhook: SubscriptionId) -> String {
+        format!("{}/deliveries", self.webhook(webhook))
+    }
+
+    /// The value of the `Link` header that leads to the next page of a subscription's deliveries.
+    pub(crate) fn next_deliveries(&self, webhook: SubscriptionId, query: &str) -> String {
+        next_page(&self.deliveries(webhook), query)
+    }
+
     /// The value of the `Link` header (RFC 8288) that leads to the next page of orders.
     pub(crate) fn next_orders(&self, query: &str) -> String {
         next_page(&format!("{}/v1/orders", self.base.as_str()), query)
@@ -94,13 +107,19 @@ impl LinkBuilder {
         next_page(&self.events(order_id), query)
     }
 
+    /// The value of the `Link` header that leads to the next page of the feed.
+    pub(crate) fn next_feed(&self, query: &str) -> String {
+        next_page(&format!("{}/v1/events", self.base.as_str()), query)
+    }
+
     /// The value of the `Link` header that leads to the next page of dead letters.
     pub(crate) fn next_dead_letters(&self, query: &str) -> String {
         next_page(&format!("{}/v1/dead-letters", self.base.as_str()), query)
     }
 
-    /// The link to a receipt. If the queue cannot be searched, a receipt without an outcome is built from its link. So
-    /// the link of such an event also contains the event's type and, with an idempotency key, the request's tag.
+    /// The link to a receipt. If the queue cannot be searched, the receipt of a queued event must be built from the
+    /// link alone. So the link also contains the event's type and, if the request has an idempotency key, the request's
+    /// tag.
     pub(crate) fn receipt(&self, receipt: &Receipt) -> String {
         let path = self.to_receipt(&receipt.order_id, receipt.event_id);
         if self.sees_queued || receipt.outcome.is_some() {
@@ -113,8 +132,8 @@ impl LinkBuilder {
         }
     }
 
-    /// The link to the receipt of an event that may not have been accepted. This link omits the event's type, because a
-    /// link with a type claims that the event was accepted.
+    /// The link to the receipt of an event that may not have been accepted. The link omits the event's type, because a
+    /// type in the link states that the event was accepted.
     pub(crate) fn uncertain_receipt(
         &self,
         order_id: &OrderId,
@@ -136,7 +155,7 @@ impl LinkBuilder {
         path
     }
 
-    /// Whether the receipt of a queued event is found by its ids alone.
+    /// Whether the receipt of a queued event can be found by the ids of the order and the event alone.
     pub(crate) fn sees_queued(&self) -> bool {
         self.sees_queued
     }

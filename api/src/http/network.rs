@@ -1,9 +1,9 @@
 //! The network that a client connects from. The rate limit, the connection limit and the limit of failed authentication
-//! count per network.
+//! apply to each network.
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
-/// An IPv4 address, or the /64 prefix of an IPv6 address, because one site usually has all addresses of a /64.
+/// An IPv4 address, or the /64 prefix of an IPv6 address. A single site usually owns all IPv6 addresses of a /64.
 pub(crate) fn client_network(peer: &SocketAddr) -> IpAddr {
     match peer.ip().to_canonical() {
         IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << 64)).into(),

@@ -10,7 +10,11 @@ use crate::problem::Problem;
 
 /// Answers with a page. `next_link` is the value of the `Link` header. It is `None` on the last page.
 pub(crate) fn page_response(page: impl Serialize, next_link: Option<String>) -> Result<Response, Problem> {
-    let mut response = Json(page).into_response();
+    with_next_link(Json(page).into_response(), next_link)
+}
+
+/// Adds the `Link` header to an answer whose body is encoded already.
+pub(crate) fn with_next_link(mut response: Response, next_link: Option<String>) -> Result<Response, Problem> {
     if let Some(link) = next_link {
         let link = HeaderValue::try_from(link).map_err(anyhow::Error::from)?;
         response.headers_mut().insert(header::LINK, link);

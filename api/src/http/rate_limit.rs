@@ -1,8 +1,8 @@
 //! The rate limit of `/v1`, which `lib.rs` adds to its routes. It limits the number of requests per second for each
 //! client, and allows bursts.
 //!
-//! A client is the authenticated subject, or otherwise the network that it connects from. Every answer contains the
-//! number of requests that are left (draft-ietf-httpapi-ratelimit-headers-10).
+//! A client is identified by its authenticated subject. A client without a subject is identified by the network that it
+//! connects from. Every answer contains the number of requests that are left (draft-ietf-httpapi-ratelimit-headers-10).
 
 use std::net::IpAddr;
 use std::num::NonZeroU32;
@@ -44,7 +44,7 @@ pub struct RateLimit {
 }
 
 impl RateLimit {
-    /// How long it takes an empty bucket to become full again, in seconds.
+    /// How long an empty bucket takes to become full again, in seconds.
     pub(crate) fn window(self) -> u64 {
         self.burst.get().div_ceil(self.per_second.get()).into()
     }
@@ -62,13 +62,13 @@ impl FromStr for RateLimit {
         let number = |text: &str| text.parse::<NonZeroU32>().ok();
         let limit = number(rate).zip(number(burst));
         limit.map(|(per_second, burst)| Self { per_second, burst }).ok_or_else(|| {
-            format!("{text:?} is not requests per second, such as 100, or with a burst, such as 100/200")
+            format!("{text:?} must be requests per second, such as 100, or requests per second and a burst, such as 100/200")
         })
     }
 }
 
-/// Limits these routes. The authentication layer must be added after this layer. It then runs before this layer, so
-/// that the principal is known here.
+/// Limits these routes. Authentication must run before this layer, because the limit depends on the principal. So the
+/// authentication layer must be added after this layer.
 pub(crate) fn rate_limited<S: Clone + Send + Sync + 'static>(
     routes: Router<S>,
     limit: Option<RateLimit>,
@@ -88,7 +88,7 @@ enum LimitedClient {
     Subject(String),
     /// The client's network, as [`client_network`] returns it.
     Network(IpAddr),
-    /// Requests without a subject and without an address, which share one bucket.
+    /// All requests without a subject and without a known address. They share one bucket.
     Unknown,
 }
 
@@ -115,13 +115,14 @@ impl Clock for TimerClock {
     }
 }
 
-/// A wait in whole seconds, at least one, for the `Retry-After` header.
+/// The value of the `Retry-After` header for this wait: whole seconds, at least 1.
 pub(crate) fn retry_after_seconds(wait: Duration) -> u32 {
     u32::try_from(wait.as_millis().div_ceil(1000)).unwrap_or(u32::MAX).max(1)
 }
 
-/// When to evict clients whose bucket is full. A full bucket carries no information, so evicting it changes nothing.
-/// Memory then holds only the clients of the last window, or of the last 10 seconds if the window is shorter.
+/// When to evict clients whose bucket is full. A full bucket carries no information, so an eviction changes nothing.
+/// Memory then holds only clients that made a request within the last window, or within the last 10 seconds if the
+/// window is shorter.
 #[derive(Debug)]
 pub(crate) struct EvictionSchedule {
     interval: u64,
@@ -134,7 +135,7 @@ impl EvictionSchedule {
         Self { interval: window.max(MIN_EVICTION_INTERVAL), next: AtomicU64::new(MIN_EVICTION_INTERVAL) }
     }
 
-    /// Whether an eviction is due. Of several concurrent callers, only one gets `true`.
+    /// Whether an eviction is due. If several callers ask at the same time, only one gets `true`.
     pub(crate) fn is_due(&self, now: Duration) -> bool {
         let (now, next) = (now.as_secs(), self.next.load(Relaxed));
         now >= next && self.next.compare_exchange(next, now + self.interval, Relaxed, Relaxed).is_ok()

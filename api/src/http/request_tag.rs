@@ -1,9 +1,9 @@
-//! The request tag: the first digits of a request's hash. Links to receipts contain the tag, so that a client is never
-//! shown the receipt of another request under the same idempotency key.
+//! The request tag: the first digits of a request's hash. Links to receipts contain the tag. So if two requests use the
+//! same idempotency key, neither client is shown the receipt of the other request.
 
 use std::fmt;
 
-/// Hexadecimal digits of a tag.
+/// The number of hexadecimal digits of a tag.
 const DIGITS: usize = 16;
 
 /// The first 64 bits of the hash of a request with an idempotency key.
@@ -11,12 +11,12 @@ const DIGITS: usize = 16;
 pub(crate) struct RequestTag(u64);
 
 impl RequestTag {
-    /// The tag of a request, from its whole hash.
+    /// The tag of the request with this hash. `None` if `hash` does not begin with a tag.
     pub(crate) fn of(hash: &str) -> Option<Self> {
         Self::parse(hash.get(..DIGITS)?)
     }
 
-    /// Parses the text that [`fmt::Display`] writes.
+    /// Parses a tag from its text form, which [`fmt::Display`] writes.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let is_digit = |b: u8| b.is_ascii_digit() || (b'a'..=b'f').contains(&b);
         let valid = text.len() == DIGITS && text.bytes().all(is_digit);
@@ -28,6 +28,11 @@ impl fmt::Display for RequestTag {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:016x}", self.0)
     }
+}
+
+/// The hash of a request as text. Events and subscriptions store this text, so it must never change.
+pub(crate) fn hash_text(hash: &[u8]) -> String {
+    hash.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

@@ -20,7 +20,8 @@ impl RequestTimer {
     }
 
     pub(crate) fn answered(self, status: StatusCode) {
-        // The label is the route and not the path, because clients could create any number of series with paths.
+        // The label is the route and not the path. Clients can send any number of different paths, and each would
+        // create a series.
         let route = self.route.as_ref().map_or("none", MatchedPath::as_str);
         let (method, took) = (self.method, self.started.elapsed());
         SERIES.with_borrow_mut(|series| {
@@ -36,9 +37,9 @@ impl RequestTimer {
 }
 
 thread_local! {
-    /// The series that are registered so far. There are only a few dozen, because routes, methods and statuses are few.
-    /// Searching them costs a fraction of building and hashing a metric's key. The recorder is installed before the
-    /// first request and never replaced.
+    /// The series that this thread has registered so far. Looking up a series here is much cheaper than building and
+    /// hashing a metric's key. There are only a few dozen series, because routes, methods and statuses are few. The
+    /// recorder is installed before the first request and never replaced, so the series stay valid.
     static SERIES: RefCell<Vec<RequestSeries>> = RefCell::default();
 }
 

@@ -1,7 +1,7 @@
 //! The span of a request, and the span of publishing within it. `correlation` and `orders::publish` open them.
 //!
-//! Spans exist only with the feature `otlp`, because a span costs half as much as reading the body. Log lines contain
-//! the correlation id even without spans.
+//! Spans exist only with the feature `otlp`, because they are expensive: a span costs half as much as reading the body.
+//! Log lines contain the correlation id even without spans.
 
 use axum::extract::Request;
 use domain::{CorrelationId, Envelope};
@@ -25,8 +25,8 @@ pub(crate) fn of_request(_: &CorrelationId) -> Span {
     Span::none()
 }
 
-/// Makes the span a part of the caller's trace, and returns the trace context to pass on. It names this span, or the
-/// caller's span if this span is not exported.
+/// Makes the span a part of the caller's trace, and returns the trace context to pass on. The context names this span
+/// or, if this span is not exported, the caller's span.
 #[cfg(feature = "otlp")]
 pub(crate) fn join(span: &Span, request: &Request, trace: Option<TraceContext>) -> Option<TraceContext> {
     use axum::extract::MatchedPath;
@@ -95,13 +95,13 @@ mod exported {
 
     use crate::http::trace::TraceContext;
 
-    /// The caller's context.
+    /// The caller's trace context, in the form that OpenTelemetry uses.
     pub(super) fn context_of(trace: Option<&TraceContext>) -> Context {
         let headers: HashMap<_, _> = trace.into_iter().flat_map(TraceContext::w3c).collect();
         get_text_map_propagator(|propagator| propagator.extract(&headers))
     }
 
-    /// The context that continues the trace from this span. Returns `trace` if the span is not exported.
+    /// The trace context to pass on, which names this span as the parent. Returns `trace` if the span is not exported.
     pub(super) fn onward(span: &Span, trace: Option<TraceContext>) -> Option<TraceContext> {
         let context = span.context();
         if !context.span().span_context().is_valid() {

@@ -1,7 +1,7 @@
 //! The trace context of a request. The middleware sets it, and adapters that send messages read it with [`current`].
 //!
-//! The trace context is task-local, as in tracing libraries. As a parameter, it would pass through every handler and
-//! port only to reach one adapter. Data that an order depends on must not be passed this way.
+//! The trace context is task-local, as in tracing libraries. If it were a parameter, every handler and port would have
+//! to pass it on, although only one adapter uses it. Data that an order depends on must not be passed this way.
 
 use std::future::Future;
 
@@ -14,11 +14,11 @@ const XRAY: HeaderName = HeaderName::from_static("x-amzn-trace-id");
 /// The maximum length of a `tracestate` or an X-Ray header that is passed on, in bytes. Longer headers are dropped.
 const MAX_TRACESTATE: usize = 512;
 const MAX_XRAY: usize = 256;
-/// The length of `version-traceid-parentid-flags`. Version 00 has only this part, and every later version begins with
-/// it.
+/// The length of `version-traceid-parentid-flags`. A header of version 00 has exactly this length, and a header of a
+/// later version begins with these fields.
 const PARENT_BYTES: usize = 55;
-/// The maximum length of a `traceparent` of a later version, in bytes. It ensures that the value fits into a queue
-/// message.
+/// The maximum length of a `traceparent` of a later version, in bytes. The limit ensures that the value fits into a
+/// queue message.
 const MAX_TRACEPARENT: usize = 256;
 
 tokio::task_local! {
@@ -26,7 +26,7 @@ tokio::task_local! {
 }
 
 /// The place of a request in its caller's traces. Each member is the checked value of a header and is passed on
-/// unchanged. As an exception, `traceparent` names our latest span where spans are exported.
+/// unchanged. The only exception is `traceparent`: if spans are exported, it names our latest span.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct TraceContext {
     /// The `traceparent` of W3C Trace Context.
@@ -39,8 +39,8 @@ pub struct TraceContext {
 
 /// The trace context of the current request, or `None` if the request has none.
 ///
-/// A publisher must call this within `publish`, before it passes the event to another task, because spawned tasks do
-/// not inherit the context.
+/// A publisher must call this function within `publish`, before it passes the event to another task, because spawned
+/// tasks do not inherit the context.
 pub fn current() -> Option<TraceContext> {
     CURRENT.try_with(Clone::clone).ok().flatten()
 }
@@ -54,14 +54,14 @@ pub async fn within<F: Future>(trace: Option<TraceContext>, future: F) -> F::Out
 }
 
 impl TraceContext {
-    /// The members of W3C Trace Context, as headers or message attributes.
+    /// The `traceparent` and the `tracestate`, as names and values of headers or message attributes.
     pub fn w3c(&self) -> impl Iterator<Item = (String, String)> {
         let named = [("traceparent", &self.traceparent), ("tracestate", &self.tracestate)];
         named.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value.clone()?)))
     }
 
-    /// The valid trace headers. Invalid headers are ignored, because an order with an invalid trace header must still
-    /// be accepted.
+    /// Reads the valid trace headers of a request. Invalid headers are ignored, because an order with an invalid trace
+    /// header must still be accepted.
     pub(crate) fn of(headers: &HeaderMap) -> Option<Self> {
         let traceparent = only(headers, &TRACEPARENT).filter(|value| is_traceparent(value));
         let tracestate = traceparent.and_then(|_| tracestate(headers));
@@ -92,7 +92,7 @@ fn is_traceparent(value: &str) -> bool {
         text.len() == digits && text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
     };
     let id = |text: &str, digits: usize| hex(text, digits) && text.bytes().any(|b| b != b'0');
-    // Later versions may have more fields after the flags.
+    // A `traceparent` of a later version may have more fields after the flags.
     let ends = rest.is_empty() || (version != "00" && rest.starts_with('-') && rest.bytes().all(visible));
     hex(version, 2)
         && version != "ff"
@@ -103,16 +103,16 @@ fn is_traceparent(value: &str) -> bool {
         && value.len() <= MAX_TRACEPARENT
 }
 
-/// The values of all headers with this name, as one list.
+/// The values of all `tracestate` headers, joined to one list.
 fn tracestate(headers: &HeaderMap) -> Option<String> {
     let values = headers.get_all(TRACESTATE).iter().map(|value| value.to_str().ok());
     let joined = values.collect::<Option<Vec<_>>>()?.join(",");
-    // Spaces may follow the commas.
+    // In a `tracestate`, spaces may follow the commas.
     let printable = !joined.is_empty() && joined.bytes().all(|b| visible(b) || b == b' ');
     (printable && joined.len() <= MAX_TRACESTATE).then_some(joined)
 }
 
-/// Whether one of the fields is `Root=1-{8 hex}-{24 hex}`.
+/// Whether an X-Ray header has a field of the form `Root=1-{8 hex}-{24 hex}`.
 fn is_xray(value: &str) -> bool {
     let hex = |text: &str, digits: usize| text.len() == digits && text.bytes().all(|b| b.is_ascii_hexdigit());
     let root = |field: &str| {
@@ -190,7 +190,11 @@ mod tests {
             let mut headers: Vec<_> = state.iter().map(|value| ("tracestate", *value)).collect();
             assert_eq!(of(&headers), TraceContext::default(), "{state:?} alone");
             headers.push(("x-amzn-trace-id", AMAZON));
-            assert_eq!(of(&headers).tracestate, None, "{state:?} beside another trace");
+            assert_eq!(
+                of(&headers).tracestate,
+                None,
+                "a tracestate of {state:?} is dropped without a traceparent"
+            );
             headers.push(("traceparent", PARENT));
             assert_eq!(of(&headers).tracestate.as_deref(), expected, "{state:?}");
         }

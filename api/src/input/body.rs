@@ -1,12 +1,12 @@
-//! Parses a JSON body in one pass that finds all its errors. `json` calls the parser. The bodies in `orders` and
-//! `operator` implement [`FromJson`].
+//! Parses a JSON body in one pass and collects all errors of the body. `json` calls the parser. The bodies in `orders`
+//! and `operator` implement [`FromJson`].
 //!
 //! `serde` stops at the first error. This parser stops only at invalid JSON. It reads each member into a [`BodyField`],
-//! which holds either the domain's value or its errors. The domain's `parse` functions check single values, and the
-//! `Validate` implementation of a DTO checks a whole object.
+//! which holds either the domain's value or the errors of the member. The domain's `parse` functions check single
+//! values, and the `Validate` implementation of a DTO checks a whole object.
 //!
-//! Memory is bounded for every body. The parser skips the rest of a list that is too long or has a hundred errors, and
-//! it only counts errors beyond the first hundred.
+//! Memory is bounded for every body. The parser skips the rest of a list if the list is too long or has a hundred
+//! errors. It stores the first hundred errors of a body and only counts the others.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -23,10 +23,10 @@ use crate::input::validation::{BodyErrors, IS_REQUIRED, ValidationCode};
 /// A value, or all its errors.
 pub(crate) type Parsed<T> = Result<T, Box<BodyErrors>>;
 
-/// A value that can be read from JSON. By default, each method reports that the JSON type is wrong. A type implements
-/// the methods for the JSON types that it accepts.
+/// A value that can be read from JSON. A type implements the methods for the JSON types that it accepts. The default
+/// implementation of each method reports a wrong JSON type.
 pub(crate) trait FromJson<'de>: Sized {
-    /// The expected JSON type, in the words that follow "must be" in error messages.
+    /// The expected JSON type. Error messages write this text after "must be".
     const EXPECTED: &'static str;
 
     fn from_text(_text: &str) -> Parsed<Self> {
@@ -52,11 +52,20 @@ pub(crate) trait FromJson<'de>: Sized {
     }
 }
 
+/// A boxed object. A large object that few bodies have is boxed, so that the other bodies stay small.
+impl<'de, T: FromJson<'de>> FromJson<'de> for Box<T> {
+    const EXPECTED: &'static str = T::EXPECTED;
+
+    fn from_object<A: MapAccess<'de>>(object: A) -> Result<Parsed<Self>, A::Error> {
+        Ok(T::from_object(object)?.map(Self::new))
+    }
+}
+
 fn wrong_type<'de, T: FromJson<'de>>() -> Box<BodyErrors> {
     invalid(ValidationCode::Type, format!("must be {}", T::EXPECTED))
 }
 
-/// One error of the value itself.
+/// Creates a list with one error, which concerns the value as a whole.
 pub(crate) fn invalid(code: ValidationCode, detail: impl Into<Cow<'static, str>>) -> Box<BodyErrors> {
     Box::new(BodyErrors::own(code, detail))
 }
@@ -70,13 +79,13 @@ pub(crate) fn check_length(length: usize, allowed: RangeInclusive<usize>, what: 
     Err(invalid(ValidationCode::Length, format!("must have {min}–{max} {what}")))
 }
 
-/// The result of the domain's `parse`. A failure is reported with this code.
+/// Converts the result of the domain's `parse`. A failure becomes a validation error with this code.
 pub(crate) fn checked<T>(code: ValidationCode, parsed: Result<T, InvalidValue>) -> Parsed<T> {
     parsed.map_err(|error| invalid(code, error.rule))
 }
 
-/// Passes the elements of an array to `element`, up to `max` of them or until `element` returns `Break`. Skips the
-/// remaining elements. Returns the number of all elements.
+/// Passes the first elements of an array to `element`: at most `max`, and none after `element` returns `Break`. Skips
+/// the remaining elements. Returns the number of all elements.
 pub(crate) fn read_elements<'de, T: FromJson<'de>, A: SeqAccess<'de>>(
     mut array: A,
     max: usize,
@@ -97,8 +106,8 @@ pub(crate) fn read_elements<'de, T: FromJson<'de>, A: SeqAccess<'de>>(
     Ok(count)
 }
 
-/// One member of an object. `null` is treated like an absent member, but a second member of the same name is still a
-/// duplicate.
+/// One member of an object. A `null` is treated like an absent member. But if the name occurs again after a `null`, it
+/// is a duplicate.
 #[derive(Debug, Default)]
 pub(crate) enum BodyField<T> {
     #[default]
@@ -123,7 +132,7 @@ impl<T> BodyField<T> {
         }
     }
 
-    /// The value. It is an error if the value is absent.
+    /// The value, or an error if the member is absent or invalid.
     pub(crate) fn required(self) -> Parsed<T> {
         match self {
             Self::Valid(value) => Ok(value),
@@ -139,8 +148,8 @@ impl<T> ValidateRequired for BodyField<T> {
     }
 }
 
-/// `validator` stores a refused value with its error. Here it refuses only absent values, so it has nothing to
-/// serialize.
+/// `validator` serializes a refused value to store it with its error. This validation refuses only absent values, so there is
+/// nothing to serialize.
 impl<T> Serialize for BodyField<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_unit()
@@ -210,11 +219,11 @@ pub(crate) struct MemberName<'a>(#[serde(borrow)] pub(crate) Cow<'a, str>);
 
 /// A DTO that reads its members one by one. [`members!`](members) implements it.
 pub(crate) trait JsonMembers<'de>: Default + Validate {
-    /// Reads the value of the member `name`.
+    /// Reads the value of the member `name` from `object` into the field of this member.
     fn take<A: MapAccess<'de>>(&mut self, name: &str, object: &mut A) -> Result<MemberResult, A::Error>;
 }
 
-/// The result of reading a member. For a duplicate or unknown member, the value has not been read yet.
+/// The result of reading a member. If the member is a duplicate or unknown, its value has not been read yet.
 pub(crate) enum MemberResult {
     Read,
     Wrong(Box<BodyErrors>),
@@ -285,7 +294,7 @@ pub(crate) fn read_members<'de, T: JsonMembers<'de>, A: MapAccess<'de>>(
     Ok((members, errors))
 }
 
-/// Reads an object. If its members have no errors, `value` converts them to the domain's value.
+/// Reads an object. If no member has an error, `value` converts the members to the domain's value.
 pub(crate) fn read_object<'de, T: JsonMembers<'de>, V, A: MapAccess<'de>>(
     object: A,
     value: impl FnOnce(T) -> Option<V>,

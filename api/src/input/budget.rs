@@ -6,11 +6,11 @@
 //!
 //! - The bytes of each body beyond the first [`SMALL`] are counted. The total is at most [`BODIES`]. When the total is
 //!   reached, the next body waits for others to finish and is refused after [`MAX_WAIT`].
-//! - Bodies of more than [`SMALL`] bytes are parsed on a worker thread, at most [`WORKERS`] at a time, so that they do
-//!   not block other connections of the same thread.
-//! - Beyond a burst of [`BURST`], large bodies pass at [`BYTES_PER_SECOND`]. An accepted body takes several times its
-//!   size on the disk. If data arrived faster than the store can merge it, the store would stop all writes, even those
-//!   of small bodies.
+//! - Bodies of more than [`SMALL`] bytes are parsed on a worker thread, at most [`WORKERS`] at a time, so that they do not
+//!   block other connections of the same thread.
+//! - After a burst of [`BURST`] bytes, large bodies are slowed down to [`BYTES_PER_SECOND`]. An accepted body takes several
+//!   times its size on the disk. If data arrived faster than the store can merge it, the store would stop all writes, even
+//!   those of small bodies.
 
 use std::panic::resume_unwind;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -22,9 +22,9 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep_until, timeout};
 
-/// The largest body that is not counted, in bytes. Such a body is parsed on the thread of its connection. An order of a
-/// hundred order lines fits. The size alone does not bound the cost of parsing: an order line without its three members
-/// is three bytes long and has three errors.
+/// The maximum size of a small body, in bytes. A small body is not counted, and it is parsed on the thread of its
+/// connection. An order of a hundred order lines is small. The time for parsing does not depend on the size alone. For
+/// example, an empty order line (`{},`) has only three bytes but causes three errors.
 const SMALL: usize = 16 << 10;
 /// The maximum total of the counted bytes, which are the bytes beyond the first [`SMALL`] of each body.
 const BODIES: usize = 64 << 20;
@@ -36,7 +36,7 @@ const MAX_WAIT: Duration = Duration::from_secs(5);
 const WORKERS: usize = 2;
 /// How many bytes of large bodies are accepted per second.
 const BYTES_PER_SECOND: u64 = 24 << 20;
-/// How many bytes of large bodies are accepted without delay after a pause.
+/// The size of a burst: how many bytes of large bodies are accepted without delay after a pause.
 const BURST: u64 = 16 << 20;
 
 const NEVER_CLOSED: &str = "the semaphores of the budget are never closed";
@@ -46,7 +46,7 @@ const NEVER_CLOSED: &str = "the semaphores of the budget are never closed";
 pub struct BodyBudget {
     memory: Arc<Semaphore>,
     workers: Arc<Semaphore>,
-    /// The time by which all large bodies so far have passed at [`BYTES_PER_SECOND`].
+    /// The time until which the next large body must wait. A time in the past means that it need not wait.
     passed_at: Arc<Mutex<Option<Instant>>>,
 }
 
@@ -72,7 +72,7 @@ pub(crate) enum BodyReadError {
     TooLarge,
     /// Other bodies use the whole budget.
     Exhausted,
-    /// The body ended with an error.
+    /// Reading the body failed before its end.
     Broken(axum::Error),
 }
 
@@ -95,7 +95,7 @@ impl BodyBudget {
         if body.is_end_stream() && bytes.len() <= max {
             return Ok((bytes, grant));
         }
-        // The chunks are copied into one buffer. A list of chunks would keep the receive buffer of every chunk alive.
+        // The chunks are copied into one buffer, because each chunk keeps its whole receive buffer alive.
         let mut whole = Vec::new();
         loop {
             let length = whole.len() + bytes.len();
@@ -103,8 +103,8 @@ impl BodyBudget {
                 return Err(BodyReadError::TooLarge);
             }
             if length > whole.capacity() {
-                // The buffer grows with the bytes that have arrived. Content-Length may announce more than the client
-                // sends.
+                // The buffer grows with the bytes that arrive. It does not trust Content-Length, which may announce
+                // more than the client sends.
                 let capacity = (2 * whole.capacity()).max(length).min(max);
                 self.grow(&mut grant, capacity).await?;
                 whole.reserve_exact(capacity - whole.len());
@@ -118,7 +118,8 @@ impl BodyBudget {
         }
     }
 
-    /// Extends a grant to `bytes` bytes.
+    /// Extends the memory grant of a body to a total of `bytes` bytes. Waits up to [`MAX_WAIT`] while other bodies use
+    /// the memory.
     async fn grow(&self, grant: &mut MemoryGrant, bytes: usize) -> Result<(), BodyReadError> {
         let units = bytes.saturating_sub(SMALL).div_ceil(UNIT);
         let more = units.saturating_sub(grant.permit.as_ref().map_or(0, OwnedSemaphorePermit::num_permits));
@@ -146,7 +147,8 @@ impl BodyBudget {
         }
         self.pace(grant.bytes as u64).await;
         let worker = Arc::clone(&self.workers).acquire_owned().await.expect(NEVER_CLOSED);
-        // The work holds its permit, because it continues even if the request is dropped.
+        // The closure holds the permit until the work has ended, because the work continues even if the request is
+        // dropped.
         let done = spawn_blocking(move || {
             let _worker = worker;
             work()
@@ -156,12 +158,12 @@ impl BodyBudget {
 }
 
 impl BodyBudget {
-    /// Waits until this large body may pass.
+    /// Waits until a large body of this length may be parsed, as the limit of bytes per second requires.
     async fn pace(&self, bytes: u64) {
         let turn = {
             let mut passed_at = self.passed_at.lock().unwrap_or_else(PoisonError::into_inner);
             let now = Instant::now();
-            // Time without large bodies is credited, up to one burst.
+            // After a pause, bodies pass without delay until a burst is used up.
             let earliest = now.checked_sub(duration_of(BURST)).unwrap_or(now);
             let start = passed_at.map_or(earliest, |at| at.max(earliest));
             *passed_at = Some(start + duration_of(bytes));
@@ -257,7 +259,7 @@ mod tests {
         };
         assert_eq!(pass(BURST >> 22, 4 << 20).await, Duration::ZERO);
         assert_eq!(pass(1000, SMALL).await, Duration::ZERO);
-        // The body after the burst waits, and each further body waits for the one before it.
+        // The first of these bodies exceeds the burst and waits. Each further body waits for the one before it.
         let late = pass(1 + 6, 4 << 20).await;
         assert!((Duration::from_millis(1000)..Duration::from_millis(1002)).contains(&late), "{late:?}");
     }

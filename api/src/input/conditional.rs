@@ -14,11 +14,11 @@ use crate::describe::schemas::header_parameter;
 use crate::ports::OrderSnapshot;
 use crate::problem::{Problem, ProblemKind};
 
-/// The syntax of a list of entity tags, for the description.
-const TAGS: &str = r#"^(\*|(W/)?"[!#-~]*"( *, *(W/)?"[!#-~]*")*)$"#;
+/// The pattern of a header with entity tags, for the OpenAPI description.
+pub(super) const TAGS: &str = r#"^(\*|(W/)?"[!#-~]*"( *, *(W/)?"[!#-~]*")*)$"#;
 
-/// The entity tag of an order. It consists of the version and the number of parked events, unless that number is zero.
-/// The representation of an order contains both.
+/// The entity tag of an order: its version and, if the order has parked events, their number. The representation of an
+/// order contains both numbers.
 pub(crate) fn etag(snapshot: &OrderSnapshot) -> HeaderValue {
     let OrderSnapshot { order, parked } = snapshot;
     let tag = if *parked == 0 {
@@ -36,11 +36,11 @@ pub(crate) enum IfMatch {
     Absent,
     /// The order must exist, at any version.
     Any,
-    /// The order must be at one of these versions. Entity tags that this service never sent have no version and are
+    /// The order must be at one of these versions. An entity tag that this service never sent has no version and is
     /// omitted.
     Versions {
         strong: Vec<u64>,
-        /// The versions of weak tags. They never match, because `If-Match` compares strongly.
+        /// The versions that weak tags name. A weak tag never matches, because `If-Match` uses strong comparison.
         weak: Vec<u64>,
     },
 }
@@ -57,7 +57,8 @@ impl fmt::Debug for IfMatch {
 }
 
 impl IfMatch {
-    /// Checks the condition. Returns the version that the event must expect, if any.
+    /// Checks the condition against the current order. Returns the version at which the event must be recorded, if the
+    /// condition requires one.
     pub(crate) fn check(&self, snapshot: Option<&OrderSnapshot>) -> Result<Option<u64>, Problem> {
         match (self, snapshot) {
             (Self::Absent, _) => Ok(None),
@@ -78,7 +79,7 @@ impl IfMatch {
                 Err(Problem::of_order(ProblemKind::PreconditionFailed, detail, &snapshot.order))
             }
             (_, None) => {
-                let detail = "If-Match requires that the order exists, and no event of it is recorded.";
+                let detail = "If-Match requires an existing order, but no event of this order is recorded.";
                 Err(Problem::new(ProblemKind::PreconditionFailed, detail))
             }
         }
@@ -114,7 +115,7 @@ impl IfNoneMatch {
         match &self.0 {
             EntityTags::Absent => false,
             EntityTags::Any => true,
-            // The comparison is weak, because a proxy may have weakened the tag.
+            // The comparison ignores whether a tag is weak, because a proxy may have weakened it.
             EntityTags::These(tags) => tags.iter().any(|tag| tag.opaque.as_bytes() == etag.as_bytes()),
         }
     }
@@ -145,7 +146,7 @@ struct EntityTag {
 }
 
 impl EntityTag {
-    /// The version, if the tag is ours.
+    /// The version, if this service could have sent the tag.
     fn version(&self) -> Option<u64> {
         let inner = self.opaque.trim_matches('"');
         let version = inner.split_once('-').map_or(inner, |(version, _)| version);

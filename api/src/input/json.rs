@@ -10,8 +10,8 @@ use crate::input::budget::{BodyReadError, MemoryGrant};
 use crate::problem::{Problem, ProblemKind};
 use crate::state::SharedState;
 
-/// The largest body, in bytes. Such a body fits in a queue message. It has space for several times 200 order lines with
-/// the longest names.
+/// The maximum size of a body, in bytes. A body of this size fits in a queue message. An order of 200 lines
+/// with the longest names needs only a fraction of this size.
 pub(crate) const MAX_BODY: usize = 256 * 1024;
 
 /// A valid JSON body of at most `MAX` bytes, with the memory granted for it. The handler keeps the grant for as long as

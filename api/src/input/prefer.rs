@@ -18,7 +18,7 @@ use crate::http::Deadline;
 
 const PREFER: HeaderName = HeaderName::from_static("prefer");
 const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-applied");
-/// The longest wait, in seconds. It is shorter than the 30 s after which gateways and the server give up a request.
+/// The longest wait, in seconds. It is shorter than the 30 s after which gateways and the server end a request.
 const MAX_WAIT: u64 = 25;
 
 /// How long the client wants to wait for an outcome.
@@ -30,19 +30,19 @@ pub(crate) struct Prefer {
 }
 
 impl Prefer {
-    /// Removes the wait, because this client may not see the outcome.
+    /// Removes the wait, for a client that may not see the outcome.
     pub(crate) fn without_wait(self) -> Self {
         Self { wait_seconds: None, ..self }
     }
 
-    /// The time until which to wait for the outcome, or `None` not to wait.
+    /// The time until which the request may wait for the outcome. `None` means not to wait.
     pub(crate) fn until(&self) -> Option<Instant> {
         let seconds = self.wait_seconds.filter(|seconds| *seconds > 0 && !self.respond_async)?;
         let until = Instant::now() + Duration::from_secs(seconds);
         Some(self.deadline.map_or(until, |deadline| deadline.to_answer().min(until)))
     }
 
-    /// Adds the header that states which preference was applied.
+    /// Adds the header `Preference-Applied`, which states the preference that was applied.
     pub(crate) fn add_applied(&self, mut response: Response) -> Response {
         let applied = match (self.wait_seconds, self.respond_async) {
             (_, true) => "respond-async".to_owned(),
@@ -64,8 +64,8 @@ impl<S: Sync> FromRequestParts<S> for Prefer {
     }
 }
 
-/// The seconds of the first `wait`, up to [`MAX_WAIT`], and whether the header contains `respond-async`. If a
-/// preference occurs twice, only the first one counts (RFC 7240, section 2).
+/// Parses the `Prefer` headers. Returns the seconds of the first `wait`, up to [`MAX_WAIT`], and whether the headers
+/// contain `respond-async`. If a preference occurs twice, only the first one counts (RFC 7240, section 2).
 fn parse(headers: &HeaderMap) -> (Option<u64>, bool) {
     let (mut wait, mut respond_async) = (None, false);
     for value in headers.get_all(PREFER).iter().filter_map(|value| value.to_str().ok()) {

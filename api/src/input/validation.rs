@@ -1,7 +1,9 @@
-//! Validation errors: what is wrong with a request, and where. All of `input` creates them, and `problem` lists them.
+//! Validation errors: what is wrong with a request, and where. All files of `input` create these errors, and `problem`
+//! lists them.
 //!
-//! While a body is read, its errors are collected in [`BodyErrors`]. Each error's JSON pointer is built from the
-//! innermost value outwards. The list is bounded, so four million errors use no more memory than a hundred.
+//! While a body is read, its errors are collected in [`BodyErrors`]. The JSON pointer of an error is built from the
+//! innermost value outwards. The list is bounded, so that a body with millions of errors needs no more memory than one
+//! with a hundred.
 
 use std::borrow::Cow;
 use std::cmp::Ordering;
@@ -11,7 +13,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use validator::ValidationErrorsKind;
 
-/// The maximum number of errors in an answer. A body can have more errors than a client would read.
+/// The maximum number of errors in an answer. No client would read more, although a body can have more.
 pub(crate) const MAX_LISTED_ERRORS: usize = 100;
 
 /// The maximum length of a member's or parameter's name in an error message, in characters.
@@ -20,10 +22,11 @@ const MAX_NAME: usize = 64;
 /// The key under which `validator` stores errors of a whole struct. No member has this name.
 const WHOLE: &str = "__all__";
 
-/// The detail of a missing member. `validator`'s rule `required` is the only rule without a message.
+/// The detail of the error for a missing member. `validator`'s rule `required` has no message of its own, unlike our
+/// other rules.
 pub(crate) const IS_REQUIRED: &str = "is required";
 
-/// The parameter in which a struct's error names the member to report the error at.
+/// The key under which [`at_member`] stores the name of a member in a `validator` error.
 const MEMBER: &str = "member";
 
 /// One validation error of a request: in the body (`pointer`), or in the path, the query or a header (`parameter`).
@@ -83,7 +86,7 @@ pub(crate) enum ValidationCode {
     Enum,
     /// The value is too small or too large.
     Range,
-    /// The value has too few or too many elements, or they are too long.
+    /// The value is too short or too long, or has too few or too many elements.
     Length,
     /// The value does not equal the sum of the line items.
     Sum,
@@ -104,13 +107,13 @@ impl ValidationCode {
         }
     }
 
-    /// An error of this kind for `validator`.
+    /// A `validator` error with this code and this detail.
     pub(crate) fn error(self, detail: impl Into<Cow<'static, str>>) -> validator::ValidationError {
         validator::ValidationError::new(self.as_str()).with_message(detail.into())
     }
 }
 
-/// Reports the error of a struct's own rule at one of its members.
+/// Assigns an error of a struct's own rule to one of its members, so that the error's pointer names that member.
 pub(crate) fn at_member(
     mut error: validator::ValidationError,
     name: &'static str,
@@ -119,8 +122,8 @@ pub(crate) fn at_member(
     error
 }
 
-/// The errors of a value. The first [`MAX_LISTED_ERRORS`] are listed, with pointers relative to that value, and the
-/// others are counted.
+/// The errors of a value. The first [`MAX_LISTED_ERRORS`] are listed, and the others are only counted. The pointers are
+/// relative to the value.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct BodyErrors {
     listed: Vec<ValidationError>,
@@ -128,7 +131,7 @@ pub(crate) struct BodyErrors {
 }
 
 impl BodyErrors {
-    /// One error of the value itself.
+    /// A list with one error, which concerns the value as a whole.
     pub(crate) fn own(code: ValidationCode, detail: impl Into<Cow<'static, str>>) -> Self {
         Self { listed: vec![ValidationError::at(String::new(), code, detail)], omitted: 0 }
     }
@@ -144,12 +147,12 @@ impl BodyErrors {
         }
     }
 
-    /// Whether to look for more errors. Returns `Break` if the list is full.
+    /// Whether to look for more errors. `Break` means that the list is full.
     pub(crate) fn next(&self) -> ControlFlow<()> {
         if self.listed.len() < MAX_LISTED_ERRORS { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     }
 
-    /// Adds errors of the value itself. If the list is full, they replace the last errors of the list.
+    /// Adds errors that concern the value as a whole. If the list is full, they replace its last entries.
     pub(crate) fn extend_replacing(&mut self, of_value: Self) {
         let room = MAX_LISTED_ERRORS.saturating_sub(of_value.listed.len());
         self.omitted += self.listed.len().saturating_sub(room);
@@ -157,12 +160,12 @@ impl BodyErrors {
         self.extend(of_value);
     }
 
-    /// Adds errors of the value itself.
+    /// Adds errors of this value. Their pointers are relative to the value already.
     pub(crate) fn extend(&mut self, of_value: Self) {
         self.take(of_value, |_| {});
     }
 
-    /// Adds errors of the member or element `name`.
+    /// Adds the errors of the member or element `name`, and prepends its name to their pointers.
     pub(crate) fn extend_at(&mut self, name: &str, of_member: Self) {
         let prefix = child(name);
         self.take(of_member, |pointer| pointer.insert_str(0, &prefix));
@@ -196,7 +199,7 @@ impl BodyErrors {
         }
     }
 
-    /// Whether the list has space for one more error. If it has none, the error is counted as omitted.
+    /// Whether the list has space for one more error. If the list is full, counts the error as omitted.
     fn has_room(&mut self) -> bool {
         let room = self.listed.len() < MAX_LISTED_ERRORS;
         self.omitted += usize::from(!room);
@@ -209,8 +212,8 @@ impl BodyErrors {
         (self.listed, self.omitted)
     }
 
-    /// Cuts the list to what is `left` of a shared limit, but keeps at least one error. The removed errors are counted
-    /// as omitted.
+    /// Shortens the list to at most `left` errors, but keeps at least one. Reduces `left` by the length of the list,
+    /// because several lists share this limit. Counts the removed errors as omitted.
     pub(crate) fn cut(&mut self, left: &mut usize) {
         let keep = (*left).clamp(1, MAX_LISTED_ERRORS);
         self.omitted += self.listed.len().saturating_sub(keep);
@@ -219,7 +222,8 @@ impl BodyErrors {
     }
 }
 
-/// Sorts array elements by index, so that element 2 comes before element 10, and members by name.
+/// Compares two pointers: array indexes as numbers, so that element 2 comes before element 10, and member names as
+/// text.
 fn by_pointer(a: Option<&str>, b: Option<&str>) -> Ordering {
     fn segments(pointer: Option<&str>) -> impl Iterator<Item = (usize, &str)> {
         let segments = pointer.unwrap_or_default().split('/');
@@ -228,12 +232,12 @@ fn by_pointer(a: Option<&str>, b: Option<&str>) -> Ordering {
     segments(a).cmp(segments(b))
 }
 
-/// The last segment of a pointer to a member, escaped as in RFC 6901, section 3.
+/// The part of a JSON pointer that leads to the member `name`, escaped as in RFC 6901, section 3.
 fn child(name: &str) -> String {
     format!("/{}", shown(name).replace('~', "~0").replace('/', "~1"))
 }
 
-/// A name in the form that error messages show.
+/// A name in the form that error messages show: a long name is cut and ends with an ellipsis.
 pub(crate) fn shown(name: &str) -> String {
     let short = short(name);
     let ellipsis = if short.len() < name.len() { "…" } else { "" };

@@ -1,5 +1,5 @@
-//! Parses the event of an invocation: a request, a ping, or an event that this function does not support. The parent's
-//! `answer` calls it.
+//! Parses the event of an invocation: a request, a ping, or an event that this Lambda function does not support. `answer`
+//! in the parent calls this module.
 
 use lambda_http::request::LambdaRequest;
 use serde_json::Value;
@@ -14,11 +14,11 @@ pub(super) enum Invocation {
     Ping,
 }
 
-/// The event is not supported by this function.
+/// This Lambda function does not support the event.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "this function answers HTTP requests from Amazon API Gateway (an HTTP or a REST API), a function URL or an Application \
-     Load Balancer; this event is {0}"
+    "this Lambda function answers HTTP requests from Amazon API Gateway (an HTTP or a REST API), a function URL or an \
+     Application Load Balancer; this event is {0}"
 )]
 pub(super) struct UnsupportedEvent(&'static str);
 
@@ -37,14 +37,13 @@ impl Invocation {
 fn kind(event: &Value) -> &'static str {
     let context = &event["requestContext"];
     if event["Records"].is_array() {
-        return "a batch of records of a queue or a stream, which the handler `consumer` processes, or `dead-letters` for \
-                the dead-letter queue";
+        return "a batch of records from a queue or a stream, for another handler such as `consumer` or `dead-letters`";
     }
     if context["serviceNetworkArn"].is_string() || event["raw_path"].is_string() {
-        return "a request of VPC Lattice";
+        return "a request from VPC Lattice";
     }
     if context["connectionId"].is_string() {
-        return "a message of a WebSocket API";
+        return "a message from a WebSocket API";
     }
     "none of these"
 }

@@ -12,16 +12,18 @@
 //! | REST API, `/prod/v1/orders` | `/v1/orders` | `/prod/v1/orders` | `/v1/orders` | `/prod` |
 //! | REST API, custom domain, `/shop/v1/orders` | `/shop/v1/orders` | same | `/v1/orders` | `/shop` |
 //!
-//! For a custom domain, payload format 2.0 contains the stage instead of the key of the API mapping. Links are then
-//! written without a base path. So the mapping of an HTTP API must have no key, or the API must use payload format 1.0.
+//! With a custom domain, an event of payload format 2.0 contains the stage but not the key of the API mapping. The base
+//! path is then unknown, and links are written without it. So either the mapping of an HTTP API must have no key, or
+//! the API must use payload format 1.0.
 //!
-//! The prefix is the part before the path of the matched route, with the route's parameters filled in. The `$default`
-//! route of an HTTP API has no path. So a path there that begins with the stage's name is assumed to begin with the
-//! stage. With a `$default` route, no stage may have the name of the first segment of one of our paths.
+//! The prefix is the part of the path before the path of the matched route, after the route's parameters are filled in.
+//! The `$default` route of an HTTP API has no path. For this route, a first segment that equals the name of
+//! the stage is taken for the stage. So with a `$default` route, the name of the stage must differ from the first
+//! segment of all our paths.
 //!
 //! `lambda_http` adds the stage to every path that does not begin with it, even for custom domains, where the client
-//! has not sent the stage. This module removes that addition first. So the variable
-//! `AWS_LAMBDA_HTTP_IGNORE_STAGE_IN_PATH`, which prevents it, makes no difference.
+//! has not sent the stage. This module first removes a stage that was added. So it makes no difference whether the
+//! variable `AWS_LAMBDA_HTTP_IGNORE_STAGE_IN_PATH` prevents the addition.
 
 use axum::http::Uri;
 use lambda_http::aws_lambda_events::apigw::{ApiGatewayProxyRequestContext, ApiGatewayV2httpRequestContext};
@@ -62,12 +64,12 @@ pub(super) fn routed_path(request: &Request) -> RoutedPath {
     };
     RoutedPath {
         base: seen.and_then(BasePath::parse).unwrap_or_default(),
-        // This fallback is never used: if a path is valid, so is each of its suffixes that begins with a slash.
+        // This fallback is never used: every suffix of a valid path is valid if it begins with a slash.
         uri: uri.unwrap_or_else(|_| request.uri().clone()),
     }
 }
 
-/// The prefix of the router's path, both as the client sees it and as the event's path contains it.
+/// The part of a request's path that precedes the router's path: as the client sees it, and as the event contains it.
 #[derive(Default)]
 struct PathPrefix<'a> {
     seen: Option<&'a str>,
@@ -112,8 +114,8 @@ fn before_route<'a>(path: &'a str, route: Option<&str>, parameters: Option<&Quer
     };
     let route = route.filter(|route| route.starts_with('/'))?;
     let route = route.split('/').map(filled).collect::<Option<Vec<_>>>()?.join("/");
-    // Depending on the kind of API, either path may be percent-encoded. The prefix has the same length in both forms,
-    // because it needs no encoding.
+    // Depending on the kind of API, `path` or `route` may be percent-encoded, so their decoded forms are compared. The
+    // prefix contains no encoded characters, so it has the same length in both forms.
     let (whole, end) = (decoded(path.trim_end_matches('/')), decoded(route.trim_end_matches('/')));
     let before = whole.strip_suffix(end.as_slice())?;
     path.get(..before.len()).filter(|found| found.as_bytes() == before)
@@ -130,13 +132,13 @@ fn named(stage: &str) -> Option<String> {
     (stage != "$default").then(|| format!("/{stage}"))
 }
 
-/// Removes from `path` the stage that `lambda_http` has added to `raw`.
+/// Removes the stage from `path` if `lambda_http` has added it, that is, if `raw` does not begin with it.
 fn without_added_stage<'a>(path: &'a str, stage: &str, raw: &str) -> &'a str {
     let begins_with_it = strip(raw, stage).is_some_and(|rest| !rest.is_empty());
     if begins_with_it { path } else { strip(path, stage).unwrap_or(path) }
 }
 
-/// The rest of `path` after `prefix`, if the prefix ends at a segment.
+/// The rest of `path` after `prefix`, if the prefix ends at the end of a segment.
 fn strip<'a>(path: &'a str, prefix: &str) -> Option<&'a str> {
     path.strip_prefix(prefix).filter(|rest| rest.is_empty() || rest.starts_with('/'))
 }
@@ -168,7 +170,7 @@ mod tests {
             ("/prod/v1/orders", "/prod/v1/orders", "/prod/v1/orders"),
             ("/prod/prod", "/prod", "/prod"),
             ("/prod/production/v1", "/production/v1", "/production/v1"),
-            // With AWS_LAMBDA_HTTP_IGNORE_STAGE_IN_PATH, no stage was added.
+            // If AWS_LAMBDA_HTTP_IGNORE_STAGE_IN_PATH is set, `lambda_http` adds no stage.
             ("/v1/orders", "/v1/orders", "/v1/orders"),
             ("/production/v1", "/production/v1", "/production/v1"),
         ] {

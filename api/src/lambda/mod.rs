@@ -2,8 +2,8 @@
 //! REST APIs), a function URL or an Application Load Balancer. The command for Lambda calls [`serve`].
 //!
 //! [`answer`] handles requests and pings, and refuses every other event with an explanation. `lambda_http` parses the
-//! events, decodes their base64 bodies and writes the answers. It writes the pictures of `/docs` in base64, which a
-//! REST API decodes only if its `binaryMediaTypes` list them. This module sets the deadline and removes the stage or
+//! events, decodes their base64 bodies and writes the answers. The pictures of `/docs` are written in base64. A REST
+//! API decodes them only if its `binaryMediaTypes` list them. This module sets the deadline and removes the stage or
 //! base path from the request's path (`gateway`).
 
 mod event;
@@ -28,13 +28,14 @@ use crate::http::Deadline;
 use crate::lambda::event::Invocation;
 use crate::lambda::gateway::RoutedPath;
 
-/// The time between a request's deadline and that of the function. It is long enough to write and deliver an answer.
+/// How long before the deadline of its invocation a request must be answered. The time is enough to write and deliver
+/// an answer.
 const MARGIN: Duration = Duration::from_millis(500);
 
-/// Runs after each request and before its answer is returned, because the environment may be frozen after that.
+/// Runs after each request, before its answer is returned. When the answer is returned, the environment may be frozen.
 pub type AfterEach = fn() -> BoxFuture<'static, ()>;
 
-/// Whether an event that is not a request is a ping. A ping only keeps the environment warm.
+/// Whether an event that is not a request is a ping, which only keeps the environment warm.
 pub type IsPing = fn(&str) -> bool;
 
 /// The answer to a ping.
@@ -44,7 +45,7 @@ pub struct Pong {
     status_code: u16,
 }
 
-/// The answer to an event.
+/// The answer to an event: an HTTP response, or the answer to a ping.
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
 pub enum LambdaAnswer<T> {
@@ -70,8 +71,8 @@ pub async fn serve(router: Router, is_ping: IsPing, after_each: AfterEach) -> an
         .context("serving Lambda events")
 }
 
-/// Answers one event. Requests are answered by `router`, pings without it, and other events are errors. [`serve`] calls
-/// this.
+/// Answers one event. `router` answers a request. A ping gets a fixed answer. Any other event is an error. [`serve`]
+/// calls this function.
 pub async fn answer(
     router: Router,
     event: LambdaEvent<Box<RawValue>>,
@@ -100,7 +101,7 @@ pub fn service(
     service_fn(move |request| router.clone().oneshot(routable(request)))
 }
 
-/// The request as the router expects it. Its extensions keep the other contents of the event.
+/// Converts the request to the form that the router expects. Its extensions keep the other contents of the event.
 fn routable(request: Request) -> axum::extract::Request {
     let RoutedPath { base, uri } = gateway::routed_path(&request);
     let deadline =
@@ -108,7 +109,7 @@ fn routable(request: Request) -> axum::extract::Request {
     let mut request = request.map(|body| match body {
         Payload::Text(text) => Body::from(text),
         Payload::Binary(bytes) => Body::from(bytes),
-        // A body of any other kind is empty.
+        // All other kinds of payload are empty.
         _ => Body::empty(),
     });
     *request.uri_mut() = uri;
@@ -119,8 +120,8 @@ fn routable(request: Request) -> axum::extract::Request {
     request
 }
 
-/// Converts a wall-clock time, less the margin, to the clock of the timers. A time in the past becomes the current
-/// time.
+/// Converts a wall-clock time to the clock of the timers, and subtracts the margin. A time in the past becomes the
+/// current time.
 fn deadline(at: SystemTime, now: SystemTime) -> Deadline {
     let left = at.duration_since(now).unwrap_or_default();
     Deadline(Instant::now() + left.saturating_sub(MARGIN))

@@ -48,7 +48,7 @@ pub(crate) struct DeadLetterSummary<'a> {
     correlation_id: Option<&'a str>,
     /// The queue that the message came from.
     origin: &'a str,
-    /// The message group on that queue.
+    /// The message group on the queue that the message came from.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     group: Option<&'a str>,
@@ -62,11 +62,11 @@ pub(crate) struct DeadLetterSummary<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, nullable = false, format = "date-time")]
     first_received_at: Option<Timestamp>,
-    /// When the message was parked the last time.
+    /// When the message was last parked.
     #[schema(value_type = String, format = "date-time")]
     parked_at: Timestamp,
-    /// How often the dead letter was sent back to the queue since its last repair. At 5, it must be repaired or
-    /// discarded.
+    /// How often the dead letter was sent back to the queue since its last repair. After 5 times, it must be repaired
+    /// or discarded.
     replays: u32,
     /// Whether the body was replaced.
     repaired: bool,
@@ -153,12 +153,12 @@ pub(crate) struct DeadLetterBody<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<operator_schemas::AnyBody>, nullable = false)]
     original: Option<&'a MessageBody>,
-    /// The attributes of the message, as the queue names them.
+    /// The attributes of the message, under the names that the queue uses.
     attributes: &'a BTreeMap<String, String>,
-    /// The parked sequence of the order: the ids of its first 100 dead letters, in order. Empty if the dead letter has
-    /// no order.
+    /// The ids of the first 100 dead letters in the parked sequence of the order, in order. Empty if the dead letter
+    /// has no order.
     line: Vec<&'a str>,
-    /// Whether the parked sequence is longer than `line`.
+    /// Whether the parked sequence has more dead letters than `line` lists.
     line_cut: bool,
     /// What a redrive would do with the dead letter now.
     prediction: RedriveEffectBody,
@@ -193,7 +193,7 @@ pub(crate) struct RedriveEffectBody {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     detail: Option<String>,
-    /// The version as which the event would be, or was, recorded.
+    /// The version at which the event was recorded or, in a prediction, would be recorded.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, minimum = 1)]
     version: Option<u64>,
@@ -209,17 +209,17 @@ impl RedriveEffectBody {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = RedriveResult)]
 pub(crate) struct RedriveBody {
-    /// Whether the answer is only a prediction, so that nothing was sent.
+    /// Whether this is a dry run. In a dry run, nothing was sent, and the results are predictions.
     pub(crate) dry_run: bool,
     /// The results for the dead letters of the selected sequences, in order.
     pub(crate) items: Vec<RedriveItem>,
     /// The number of dead letters with each result.
     pub(crate) counts: BTreeMap<&'static str, u64>,
-    /// Whether more dead letters are selected than one request handles. To continue, send `next_cursor` as `cursor`,
-    /// unless it is `null`.
+    /// Whether more dead letters are selected than one request handles. To continue, send `next_cursor` as `cursor`. If
+    /// `next_cursor` is `null`, there is nothing to continue.
     pub(crate) remaining: bool,
-    /// Whether a parked sequence is longer than one request handles. If it is, send the same request again without a
-    /// cursor when the dead letters that were sent are processed.
+    /// Whether a parked sequence is longer than one request handles. If so, wait until the dead letters that were sent
+    /// are processed, and send the same request again without a cursor.
     pub(crate) lines_cut: bool,
     /// Where the next request continues. `null` if there are no more sequences.
     #[schema(required = true)]

@@ -16,14 +16,14 @@ use super::bodies::DeadLetterBody;
 use super::dead_letters::{missing, show};
 use super::requests::{DiscardReason, DiscardRequest, RepairRequest, RepairedBody};
 
-/// The largest body of a repair, in bytes. In JSON, a message of 1 MiB can take twice as much space.
+/// The maximum size of a repair's body, in bytes. A message of 1 MiB can take twice as much space in JSON.
 const MAX_REPAIR: usize = 2 << 20;
 
 /// Repairs a dead letter
 ///
-/// Replaces the body that a redrive sends, and returns the dead letter. The original body is kept, and `replays` is reset
-/// to 0. The new body must belong to the same order, if the order is known. The repair is recorded with the dead letter and
-/// with the event that it becomes.
+/// Replaces the body that a redrive sends, and returns the dead letter. The original body is kept, and `replays` is
+/// reset to 0. If the order of the dead letter is known, the new body must belong to the same order. The dead letter
+/// shows the repair. Once the event is recorded, the event shows the repair, too.
 #[utoipa::path(
     post,
     path = "/v1/dead-letters/{id}/repair",
@@ -34,11 +34,9 @@ const MAX_REPAIR: usize = 2 << 20;
     responses(
         (status = 200, description = "The dead letter after the change", body = DeadLetterBody<'static>),
         (status = 400, description = "The id is not valid, or the body is not JSON"),
-        (status = 403, description = "The token does not allow this"),
+        (status = 403, description = "The token does not allow this request"),
         (status = 404, description = "The dead letter does not exist, or no longer exists"),
         (status = 409, description = "The dead letter was sent back to the queue, or discarded"),
-        (status = 413, description = "The body is too large"),
-        (status = 415, description = "The content type is not JSON, or the body is compressed"),
         (status = 422, description = "The body has errors; up to 100 are listed"),
         (status = 503, description = "It is unknown whether the dead letter was changed (`outcome-unknown`)"),
     )
@@ -57,7 +55,7 @@ pub(crate) async fn repair_dead_letter(
     {
         return Err(Problem::of_body(super::requests::another_order(order)));
     }
-    let repair = Repair { at: (state.clock)(), by: operator.by() };
+    let repair = Repair { at: (state.clock)(), by: operator.principal.name() };
     begin_change(ChangeAttempt::DeadLetter(id.clone()));
     let change = letters.repair(&id, body, repair).await;
     changed(&state, &operator, &links, &id, change).await
@@ -78,11 +76,9 @@ pub(crate) async fn repair_dead_letter(
     responses(
         (status = 200, description = "The dead letter after the change", body = DeadLetterBody<'static>),
         (status = 400, description = "The id is not valid, or the body is not JSON"),
-        (status = 403, description = "The token does not allow this"),
+        (status = 403, description = "The token does not allow this request"),
         (status = 404, description = "The dead letter does not exist, or no longer exists"),
         (status = 409, description = "The dead letter was sent back to the queue, or discarded already"),
-        (status = 413, description = "The body is too large"),
-        (status = 415, description = "The content type is not JSON, or the body is compressed"),
         (status = 422, description = "The body has errors; up to 100 are listed"),
         (status = 503, description = "It is unknown whether the dead letter was changed (`outcome-unknown`)"),
     )
@@ -94,13 +90,14 @@ pub(crate) async fn discard_dead_letter(
     DeadLetterPath(id): DeadLetterPath,
     JsonBody(DiscardReason(reason), _): JsonBody<DiscardReason>,
 ) -> Result<Response, Problem> {
-    let discard = Discard { reason: reason.as_str().to_owned(), at: (state.clock)(), by: operator.by() };
+    let discard =
+        Discard { reason: reason.as_str().to_owned(), at: (state.clock)(), by: operator.principal.name() };
     begin_change(ChangeAttempt::DeadLetter(id.clone()));
     let change = operator.operations.letters.discard(&id, discard).await;
     changed(&state, &operator, &links, &id, change).await
 }
 
-/// The answer to a change. If the store failed, the change may still have been made.
+/// Answers a request to change a dead letter. If the store failed, the change may still have been made.
 async fn changed(
     state: &AppState,
     operator: &Operator,

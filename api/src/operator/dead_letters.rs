@@ -18,15 +18,15 @@ use super::Operator;
 use super::bodies::{DeadLetterBody, DeadLetterPage, DeadLetterSummary};
 use super::effects::{RedriveEffect, SequenceContext, redrive_effects};
 
-/// How many dead letters of its sequence are shown with a dead letter.
+/// How many dead letters of a sequence are shown with one of its dead letters.
 const SEQUENCE_SHOWN: usize = 100;
-/// How many outcomes are looked up concurrently.
+/// How many outcomes are looked up at the same time.
 const CONCURRENT_LOOKUPS: usize = 100;
 
 /// Lists dead letters, newest first
 ///
-/// Returns a page of dead letters without their bodies. Without `state`, the list has the parked dead letters and those
-/// that were sent back to the queue, but not the discarded ones. A page may be short or empty although more pages
+/// Returns a page of dead letters without their bodies. Without `state`, the list contains the parked dead letters and
+/// those that were sent back to the queue, but not the discarded ones. A page may be short or empty although more pages
 /// follow. Continue with `next_cursor` until it is `null`.
 #[utoipa::path(
     get,
@@ -37,7 +37,7 @@ const CONCURRENT_LOOKUPS: usize = 100;
     responses(
         (status = 200, description = "A page of dead letters", body = DeadLetterPage<'static>),
         (status = 400, description = "The query has errors; up to 100 are listed"),
-        (status = 403, description = "The token does not allow this"),
+        (status = 403, description = "The token does not allow this request"),
         (status = 404, description = "The service has no access to the dead letters"),
     )
 )]
@@ -65,7 +65,7 @@ pub(crate) async fn list_dead_letters(
         (status = 200, description = "The dead letter with its body, its parked sequence, and a prediction",
             body = DeadLetterBody<'static>),
         (status = 400, description = "The id is not valid, or the query has errors"),
-        (status = 403, description = "The token does not allow this"),
+        (status = 403, description = "The token does not allow this request"),
         (status = 404, description = "The dead letter does not exist, or no longer exists"),
     )
 )]
@@ -102,7 +102,7 @@ pub(super) async fn show(
     Ok(Json(DeadLetterBody::of(letter, &sequence, effect, links)).into_response())
 }
 
-/// Reads the order of a sequence, and the outcomes of the events in the sequence.
+/// Reads what the predictions for a sequence depend on: its order, and the outcomes of its events.
 pub(super) async fn sequence_context(
     state: &AppState,
     sequence: &[DeadLetter],

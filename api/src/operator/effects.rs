@@ -8,8 +8,8 @@ use utoipa::openapi::{RefOr, Schema};
 use crate::describe::schemas::schema;
 use crate::ports::SharedOrder;
 
-/// How often a dead letter is replayed before it must be repaired. A dead letter that has failed this often will fail
-/// again. Without the limit, it could be replayed in a loop that fills the queue.
+/// How often a dead letter is replayed before it must be repaired. After this number of failures, another replay
+/// would fail too. Without the limit, repeated replays could fill the queue.
 pub(crate) const MAX_REPLAYS: u32 = 5;
 
 /// What a redrive does, or would do, with a dead letter.
@@ -21,7 +21,7 @@ pub(crate) enum RedriveEffect {
     ReplayedTooOften(u32),
     /// The dead letter was discarded, so it is not sent.
     Discarded,
-    /// The dead letter is too far back in its sequence to predict.
+    /// The dead letter is so far back in its sequence that no prediction is made.
     NotPredicted,
     /// The dead letter was sent back to the queue.
     Sent,
@@ -48,7 +48,7 @@ impl RedriveEffect {
         }
     }
 
-    /// All values of [`Self::as_str`].
+    /// All texts that [`Self::as_str`] can return.
     pub(crate) const ALL: [&str; 11] = [
         "would_record",
         "already_recorded",
@@ -70,12 +70,13 @@ impl RedriveEffect {
             Self::Predicted(Prediction::FollowsParked) => {
                 Some("an earlier dead letter of its order would stay parked".to_owned())
             }
-            Self::ReplayedTooOften(replays) => {
-                Some(format!("it was replayed {replays} times without success: repair or discard it"))
-            }
-            Self::NotPredicted => {
-                Some("it is too far back in its order's parked sequence to predict".to_owned())
-            }
+            Self::ReplayedTooOften(replays) => Some(format!(
+                "the dead letter was replayed {replays} times without success: repair or discard it"
+            )),
+            Self::NotPredicted => Some(
+                "the dead letter is too far back in the parked sequence of its order to predict the result"
+                    .to_owned(),
+            ),
             Self::Failed(why) => Some(why.clone()),
             _ => None,
         }
@@ -90,8 +91,8 @@ impl RedriveEffect {
         }
     }
 
-    /// Whether the dead letter is sent. The consumer then decides about its event, and the event's receipt shows the
-    /// outcome.
+    /// Whether a redrive sends the dead letter. The consumer then decides about its event, and the event's receipt
+    /// shows the outcome.
     pub(crate) fn is_to_be_sent(&self) -> bool {
         use Prediction::{AlreadyRecorded, Illegal, WouldRecord};
         matches!(self, Self::Predicted(WouldRecord(_) | AlreadyRecorded(_) | Illegal(_)))
@@ -102,24 +103,25 @@ impl RedriveEffect {
 pub(super) fn effect_schema() -> RefOr<Schema> {
     schema(json!({
         "type": "string", "enum": RedriveEffect::ALL,
-        "description": "`would_record`: its event would be recorded. `already_recorded`: its event is in the log already. \
-            `illegal`: its event would be rejected. `unreadable`: it still cannot be read. `behind`: an earlier dead letter \
-            of its order would stay parked. `replayed_too_often`: it was sent back 5 times without success; repair or \
-            discard it. `discarded`: an operator discarded it. `not_predicted`: it is too far back in its order's parked \
-            sequence to predict. `sent`: it was sent back to the queue. `gone`: it is no longer a dead letter. `failed`: it \
-            could not be sent; try again.",
+        "description": "`would_record`: the event would be recorded. `already_recorded`: the event is in the log already. \
+            `illegal`: the event would be rejected. `unreadable`: the message still cannot be read. `behind`: an earlier \
+            dead letter of the order would stay parked. `replayed_too_often`: the dead letter was sent back 5 times without \
+            success; repair or discard it. `discarded`: an operator discarded the dead letter. `not_predicted`: the dead \
+            letter is too far back in the parked sequence of its order to predict the result. `sent`: the dead letter was \
+            sent back to the queue. `gone`: the dead letter no longer exists. `failed`: the dead letter could not be sent; \
+            try again.",
     }))
 }
 
-/// The recorded facts that a prediction needs.
+/// The order and the outcomes that the predictions for a sequence depend on.
 pub(crate) struct SequenceContext {
     pub(crate) order: Option<SharedOrder>,
-    /// The outcomes of those events in the dead letters that have one.
+    /// The outcomes of the events in the dead letters. An event without an outcome is omitted.
     pub(crate) outcomes: Vec<(EventId, Outcome)>,
 }
 
 /// The effect of a redrive on each dead letter of a sequence, in order. A dead letter that was replayed too often or
-/// cannot be read blocks the ones after it.
+/// cannot be read blocks all later dead letters of the sequence.
 pub(crate) fn redrive_effects(
     sequence: &[DeadLetter],
     context: &SequenceContext,

@@ -1,8 +1,10 @@
-//! The operator endpoints: list, show, redrive, repair and discard dead letters, and read the pipeline's counters.
+//! The operator endpoints: list, show, redrive, repair and discard dead letters, read the pipeline's counters, and read a
+//! backup.
 //!
 //! All endpoints need the scope `orders.operate` and a token that is not limited to one customer. The endpoints decide
 //! which dead letters to send or change. The ports in [`operations`](crate::operations) send and change them.
 
+mod backup;
 mod bodies;
 mod change;
 mod dead_letters;
@@ -19,7 +21,7 @@ use utoipa_axum::routes;
 pub(crate) use self::bodies::{DeadLetterBody, DeadLetterPage, DeadLetterSummary, RedriveBody, RedriveItem};
 pub(crate) use self::effects::RedriveEffect;
 pub(crate) use self::pipeline::PipelineBody;
-use crate::auth::{Principal, Scope};
+use crate::auth::Principal;
 use crate::operations::Operations;
 use crate::problem::{Problem, ProblemKind};
 use crate::state::SharedState;
@@ -33,19 +35,13 @@ pub(crate) fn routes() -> OpenApiRouter<SharedState> {
         .routes(routes!(change::repair_dead_letter))
         .routes(routes!(change::discard_dead_letter))
         .routes(routes!(pipeline::get_pipeline))
+        .routes(routes!(backup::read_backup))
 }
 
-/// A principal that may operate the pipeline, with the ports for it.
+/// A principal that may operate the pipeline, and the ports that operator requests use.
 pub(crate) struct Operator {
     pub(crate) principal: Principal,
     pub(crate) operations: Operations,
-}
-
-impl Operator {
-    /// The subject that is recorded with a change, or `None` if requests are not authenticated.
-    pub(crate) fn by(&self) -> Option<String> {
-        Some(self.principal.subject.clone()).filter(|subject| !subject.is_empty())
-    }
 }
 
 impl FromRequestParts<SharedState> for Operator {
@@ -53,13 +49,8 @@ impl FromRequestParts<SharedState> for Operator {
 
     async fn from_request_parts(parts: &mut Parts, state: &SharedState) -> Result<Self, Problem> {
         let Ok(principal) = Principal::from_request_parts(parts, state).await;
-        principal.require(Scope::Operate)?;
-        if principal.customer_id.is_some() {
-            let detail =
-                "The token is limited to one customer. Operator requests need a token without a customer_id.";
-            return Err(Problem::new(ProblemKind::Forbidden, detail));
-        }
-        let missing = "This service has no access to the dead letters. Its operator has to configure the dead-letter queue.";
+        principal.require_operator()?;
+        let missing = "This service has no access to the dead letters. The operator of the service has to configure the dead-letter queue.";
         let operations =
             state.operations.clone().ok_or_else(|| Problem::new(ProblemKind::NotFound, missing))?;
         Ok(Self { principal, operations })

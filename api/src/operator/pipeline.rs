@@ -1,10 +1,11 @@
 //! The endpoint that returns the pipeline's counters.
 
 use axum::Json;
+use domain::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::operations::PipelineCounters;
+use crate::operations::{BackupReport, PipelineCounters};
 use crate::problem::Problem;
 
 use super::Operator;
@@ -19,6 +20,41 @@ pub(crate) struct PipelineBody {
     queue: QueueBody,
     /// The number of dead letters that are parked, or were sent back and are not finished yet.
     dead_letters: u64,
+    /// The continuous backup. Absent if the service has none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    backup: Option<BackupBody>,
+}
+
+/// The continuous backup of the service.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = BackupStatus)]
+pub(crate) struct BackupBody {
+    /// Where the backup is.
+    #[schema(example = "s3://backups/orders")]
+    target: String,
+    /// When the latest increment was begun. Absent if there was none since the start of the service.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, nullable = false, format = "date-time")]
+    last_at: Option<Timestamp>,
+    /// The position up to which the latest increment contains the events.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    position: Option<u64>,
+    /// The time since the latest increment in seconds, or 0 if nothing has changed since.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, minimum = 0)]
+    lag_seconds: Option<f64>,
+    /// The number of events after the latest increment.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    lag_events: Option<u64>,
+    /// The number of attempts that failed since the start of the service.
+    failures: u64,
+    /// Why the latest attempt failed. Absent if it succeeded.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    error: Option<String>,
 }
 
 /// The conservation equation: `accepted = recorded + rejected + duplicate + parked + in_flight`. Each message counts once,
@@ -42,12 +78,12 @@ pub(crate) struct LedgerBody {
     /// The number of messages on the queue.
     in_flight: u64,
     /// Whether the equation holds. If `exact` is true, this proves that no message is lost. If `exact` is false, the
-    /// equation may fail for moments; investigate if it fails for minutes.
+    /// equation may fail for a moment. Investigate if it fails for minutes.
     balanced: bool,
     /// Whether the counters are exact. On the embedded engine they are exact, because they change in the same commit as
     /// the data that they count. On SQS and DynamoDB they are approximate: a killed consumer leaves messages uncounted,
-    /// an update whose answer is lost counts twice, and SQS reports approximate depths. Such an error is permanent, and
-    /// `balanced` may be true despite it.
+    /// an update whose answer is lost counts twice, and SQS reports approximate depths. These errors are permanent, and
+    /// `balanced` may be true despite them.
     exact: bool,
 }
 
@@ -74,16 +110,17 @@ pub(crate) struct QueueBody {
     tag = "operations",
     responses(
         (status = 200, description = "The current counters", body = PipelineBody),
-        (status = 403, description = "The token does not allow this"),
+        (status = 403, description = "The token does not allow this request"),
         (status = 404, description = "The service has no access to the dead letters"),
     )
 )]
 pub(crate) async fn get_pipeline(operator: Operator) -> Result<Json<PipelineBody>, Problem> {
-    Ok(Json(PipelineBody::of(&operator.operations.pipeline.counters().await?)))
+    let pipeline = &operator.operations.pipeline;
+    Ok(Json(PipelineBody::of(&pipeline.counters().await?, pipeline.backup())))
 }
 
 impl PipelineBody {
-    pub(crate) fn of(numbers: &PipelineCounters) -> Self {
+    pub(crate) fn of(numbers: &PipelineCounters, backup: Option<BackupReport>) -> Self {
         let ledger = &numbers.ledger;
         Self {
             ledger: LedgerBody {
@@ -104,6 +141,21 @@ impl PipelineBody {
                 oldest_seconds: numbers.oldest.map(|age| age.as_secs_f64()),
             },
             dead_letters: numbers.dead_letters,
+            backup: backup.map(BackupBody::of),
+        }
+    }
+}
+
+impl BackupBody {
+    fn of(report: BackupReport) -> Self {
+        Self {
+            target: report.target,
+            last_at: report.last.map(|last| last.time),
+            position: report.last.map(|last| last.position),
+            lag_seconds: report.lag.map(|lag| lag.as_secs_f64()),
+            lag_events: report.lag_events,
+            failures: report.failures,
+            error: report.error,
         }
     }
 }

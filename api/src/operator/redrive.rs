@@ -22,10 +22,10 @@ use super::requests::{RedriveCommand, RedriveSelection};
 
 /// The maximum number of sequences that one request handles.
 const MAX_SEQUENCES: usize = 100;
-/// The number of dead letters after which a request handles no further page. The sequences of its last page may exceed
-/// this number, by up to [`MIN_OF_SEQUENCE`] each.
+/// The target number of dead letters for one request. Once this number is reached, the request handles no further page.
+/// The last page may exceed the number by up to [`MIN_OF_SEQUENCE`] for each of its sequences.
 const MAX_LETTERS: usize = 500;
-/// How many dead letters of each sequence are handled even after [`MAX_LETTERS`] is reached.
+/// The minimum number of dead letters that are handled in each sequence, even if [`MAX_LETTERS`] is already reached.
 const MIN_OF_SEQUENCE: usize = 10;
 /// The maximum number of dead letters that one call to the store lists.
 const PAGE: usize = 100;
@@ -33,12 +33,13 @@ const PAGE: usize = 100;
 /// Sends dead letters back to the queue
 ///
 /// Redrives the selected dead letters. For each selected order, the whole parked sequence is sent, in order. Returns
-/// the result for each dead letter. With `dry_run`, nothing is sent, and the results are predictions; use it first.
+/// the result for each dead letter. Use `dry_run` first: with `dry_run`, nothing is sent, and the results are
+/// predictions.
 ///
-/// A dead letter is not sent if it still cannot be read or was replayed 5 times without success. The dead letters after
-/// it in its sequence are not sent either. Repair or discard such a dead letter. One request handles about 500 dead
-/// letters. Of a longer sequence, it handles only the first ones. You can repeat a redrive safely, because no event is
-/// recorded twice.
+/// A dead letter is not sent if it still cannot be read or was replayed 5 times without success. Repair or discard such
+/// a dead letter: the dead letters after it in its sequence are not sent either. One request handles about 500 dead
+/// letters. If a sequence is longer, only its first dead letters are sent. You can repeat a redrive safely, because no
+/// event is recorded twice.
 #[utoipa::path(
     post,
     path = "/v1/dead-letters/redrive",
@@ -48,10 +49,8 @@ const PAGE: usize = 100;
     responses(
         (status = 200, description = "The result, or the prediction, for each dead letter", body = RedriveBody),
         (status = 400, description = "The body is not JSON"),
-        (status = 403, description = "The token does not allow this"),
+        (status = 403, description = "The token does not allow this request"),
         (status = 404, description = "The service has no access to the dead letters"),
-        (status = 413, description = "The body is too large"),
-        (status = 415, description = "The content type is not JSON, or the body is compressed"),
         (status = 422, description = "The body has errors; up to 100 are listed"),
         (status = 503, description = "It is unknown which dead letters were sent (`outcome-unknown`)"),
     )
@@ -98,7 +97,8 @@ pub(crate) async fn redrive(
     Ok(Json(body).into_response())
 }
 
-/// Sends those dead letters of a sequence whose effect allows it, and updates their effects.
+/// Sends those dead letters of a sequence that `effects` selects for sending. Then replaces their effects with the
+/// results.
 async fn send(operations: &Operations, sequence: &[DeadLetter], effects: &mut [RedriveEffect]) {
     let (places, letters): (Vec<usize>, Vec<DeadLetter>) = sequence
         .iter()
@@ -116,23 +116,24 @@ async fn send(operations: &Operations, sequence: &[DeadLetter], effects: &mut [R
             Err(ReplayError::Gone) => RedriveEffect::Gone,
             Err(error @ ReplayError::EarlierFailed) => RedriveEffect::Failed(error.to_string()),
             Err(error @ ReplayError::Unavailable(_)) => RedriveEffect::Failed(format!(
-                "{error}; it may have been sent nevertheless. Redrive it again: no event is recorded twice"
+                "{error}; the dead letter may have been sent nevertheless. You can redrive it again: no event is recorded twice"
             )),
         };
     }
 }
 
-/// The sequences that a selection contains, each of them once.
+/// The parked sequences that a request selects, each only once.
 struct SelectedSequences<'a> {
     operations: &'a Operations,
-    /// The keys of the sequences that were added: an order id, or `/` and the id of a dead letter without an order.
+    /// The keys of the sequences that were added already. The key is the order id. For a dead letter without an order,
+    /// the key is `/` and the id of the dead letter.
     seen: HashSet<String>,
     sequences: Vec<Vec<DeadLetter>>,
     /// The number of dead letters in all sequences so far.
     letters: usize,
     /// Whether any sequence is longer than one request handles.
     is_cut: bool,
-    /// Where the next request continues.
+    /// The position where the next request continues.
     next: Option<DeadLetterPosition>,
 }
 

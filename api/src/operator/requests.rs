@@ -61,10 +61,12 @@ members!(RedriveRequest {
 });
 
 impl RedriveRequest {
-    /// The selection. `None` if nothing is selected, or if the cursor belongs to another selection.
+    /// The selection of dead letters. `None` if the request selects nothing, or if its cursor belongs to another
+    /// selection.
     fn selection(&self) -> Option<RedriveSelection> {
         let filter = DeadLetterFilter {
-            // Dead letters that were already sent are in the same sequences as the parked ones.
+            // Selecting the parked dead letters is enough, because a redrive handles their whole sequences. The
+            // sequences include dead letters that were already sent.
             state: Some(DeadLetterState::Parked),
             reason: self.reason.as_valid().copied(),
             order_id: self.order_id.as_valid().cloned(),
@@ -113,7 +115,7 @@ pub(crate) struct RedriveSelection {
 }
 
 impl RedriveSelection {
-    /// Identifies the list that a cursor belongs to.
+    /// The scope of the cursors of this selection: a text that identifies it.
     pub(crate) fn scope(&self) -> String {
         match &self.filter {
             Some(filter) => format!("redrive\nSome({})", cursor::filter_text(filter)),
@@ -215,9 +217,9 @@ impl<'de> FromJson<'de> for DiscardReason {
     }
 }
 
-/// The validation error of a repair whose body belongs to another order.
+/// The validation error of a repair whose new body belongs to another order than the dead letter.
 pub(crate) fn another_order(order_id: &OrderId) -> BodyErrors {
-    let detail = format!("must belong to order {order_id}, like the dead letter");
+    let detail = format!("must belong to order {order_id}, because the dead letter belongs to that order");
     let mut errors = BodyErrors::default();
     errors.extend_at("body", BodyErrors::own(ValidationCode::Format, detail));
     errors

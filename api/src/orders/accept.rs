@@ -1,5 +1,5 @@
 //! `POST /v1/orders` and `POST /v1/orders/{order_id}/events`: turns a body into an event, publishes it and answers with
-//! a receipt or the outcome. `batch` uses the parts for a single order.
+//! a receipt or the outcome. `batch` calls the functions of this module for each of its orders.
 //!
 //! These handlers do not check whether an event is legal: an accepted event is a proposal, and the consumer decides.
 
@@ -11,9 +11,9 @@ use domain::{Envelope, Event, OrderId, Receipt};
 use crate::auth::{Principal, Scope};
 use crate::describe::{OrderOrReceipt, ProposedEvent};
 use crate::http::{ChangeAttempt, UncertainEvent, begin_change};
-use crate::input::{IfMatch, JsonBody, OrderPath, Prefer};
+use crate::input::{IdempotencyKey, IfMatch, JsonBody, OrderPath, Prefer};
 use crate::orders::answer;
-use crate::orders::idempotency::{CreationPlace, EventIdentity, IdempotencyKey};
+use crate::orders::idempotency::{CreationPlace, EventIdentity};
 use crate::orders::publish::publish_events;
 use crate::orders::write_context::{AcceptedEvent, WriteContext};
 use crate::ports::{Acceptance, OrderSnapshot};
@@ -22,9 +22,9 @@ use crate::state::{AppState, SharedState};
 
 /// Creates an order
 ///
-/// Proposes an `order_created` event, and returns its receipt with `202` as soon as the event is durable. The order can be
-/// read once the event is recorded; the receipt's `self` link shows when. With `Prefer: wait=N`, the request waits up to N
-/// seconds for that, and returns the order with `201`.
+/// Proposes an `order_created` event, and returns its receipt with `202` as soon as the event is durable. The order can
+/// be read once the event is recorded. Follow the receipt's `self` link to see whether the event is recorded. With
+/// `Prefer: wait=N`, the request waits up to N seconds until the event is recorded, and returns the order with `201`.
 ///
 /// Send an `Idempotency-Key`, so that a retry cannot create a second order.
 #[utoipa::path(
@@ -47,10 +47,9 @@ use crate::state::{AppState, SharedState};
         (status = 201, description = "The order was recorded within the time to wait", body = OrderOrReceipt),
         (status = 202, description = "The event was accepted: it is durable", body = OrderOrReceipt),
         (status = 400, description = "The body is not valid JSON, or a header is not valid"),
-        (status = 403, description = "The token does not allow this"),
+        (status = 403, description = "The token does not allow this request"),
         (status = 413, description = "The body, or the event made from it, is too large"),
-        (status = 415, description = "The content type is not JSON, or the body is compressed"),
-        (status = 422, description = "The body has errors, of which up to 100 are listed; or the key was used for a different request"),
+        (status = 422, description = "The body has errors (up to 100 are listed), or the key was used for a different request"),
         (status = 503, description = "The queue is full or cannot be reached, or the request timed out. Nothing was \
             accepted, unless the type is `outcome-unknown`: then read `links.receipt`"),
     )
@@ -68,12 +67,12 @@ pub(crate) async fn create_order(
         let envelope = envelope(&state, &context, identity, event, None);
         accepted.replayed = publish(&state, &context, envelope, &accepted.receipt).await?;
     }
-    // Return the memory before waiting for the outcome: the body is no longer needed.
+    // The body is no longer needed. Its memory is returned to the budget before the wait for the outcome.
     drop(grant);
     answer::to_creation(&state, &context, accepted).await
 }
 
-/// The event that creates the order, if the principal may create orders of this customer.
+/// The event that creates the order. Fails unless the principal may create orders of this customer.
 pub(crate) fn creation(principal: &Principal, created: Created) -> Result<Event, Problem> {
     if principal.sees(&created.customer_id) {
         return Ok(Event::Created(created));
@@ -83,9 +82,10 @@ pub(crate) fn creation(principal: &Principal, created: Created) -> Result<Event,
 
 /// Proposes an event
 ///
-/// Proposes an event for an order, and returns its receipt with `202` as soon as the event is durable. The rules then record
-/// or reject it; the receipt shows which. With `Prefer: wait=N`, the request waits up to N seconds for that outcome: it
-/// returns the order with `200` if the event was recorded, or `409` if it is not legal.
+/// Proposes an event for an order, and returns its receipt with `202` as soon as the event is durable. The rules then
+/// decide whether the event is recorded or rejected, and the receipt shows the outcome. With `Prefer: wait=N`, the
+/// request waits up to N seconds for the outcome: it returns the order with `200` if the event was recorded, or `409`
+/// if the event is not legal.
 ///
 /// The order's `allowed_events` are the events that are legal now. Send an `Idempotency-Key`, so that a retry has no second
 /// effect, and `If-Match` if the event depends on the version that you read.
@@ -103,14 +103,13 @@ pub(crate) fn creation(principal: &Principal, created: Created) -> Result<Event,
         (status = 200, description = "The event was recorded within the time to wait", body = OrderOrReceipt),
         (status = 202, description = "The event was accepted: it is durable", body = OrderOrReceipt),
         (status = 400, description = "The body is not valid JSON, or the order id or a header is not valid"),
-        (status = 403, description = "The token does not allow this"),
+        (status = 403, description = "The token does not allow this request"),
         (status = 404, description = "The order does not exist. Returned only within the time to wait, or if the token is \
             limited to one customer"),
         (status = 409, description = "The event was rejected within the time to wait: it is not legal, or was discarded"),
         (status = 412, description = "The order is not at a version that `If-Match` names"),
         (status = 413, description = "The body, or the event made from it, is too large"),
-        (status = 415, description = "The content type is not JSON, or the body is compressed"),
-        (status = 422, description = "The body has errors, of which up to 100 are listed; or the key was used for a different request"),
+        (status = 422, description = "The body has errors (up to 100 are listed), or the key was used for a different request"),
         (status = 503, description = "The queue is full or cannot be reached, or the request timed out. Nothing was \
             accepted, unless the type is `outcome-unknown`: then read `links.receipt`"),
     )
@@ -143,7 +142,8 @@ pub(crate) async fn propose_event(
     answer::to_event(&state, &context, accepted).await
 }
 
-/// The current order. Read only to check a condition, or for a principal that is limited to one customer.
+/// The current order. It is read only if the request has a condition, or if the principal is limited to one customer.
+/// Otherwise returns `None`.
 async fn current_order(
     state: &AppState,
     principal: &Principal,
@@ -172,7 +172,8 @@ pub(crate) fn receipt(identity: &EventIdentity, event: &Event) -> Receipt {
     }
 }
 
-/// Whether the same request was accepted before. Fails if another request was accepted under the same key.
+/// Whether the request was already accepted under its idempotency key. Fails if a different request was accepted under
+/// this key.
 pub(crate) async fn is_replay(state: &AppState, identity: &EventIdentity) -> Result<bool, Problem> {
     if identity.request_hash.is_none() {
         return Ok(false);
@@ -206,7 +207,7 @@ pub(crate) fn envelope(
     }
 }
 
-/// Publishes the event of `receipt`. Returns whether the same request was accepted before.
+/// Publishes the event that `receipt` describes. Returns whether the same request was accepted before.
 async fn publish(
     state: &AppState,
     context: &WriteContext,
@@ -227,7 +228,7 @@ async fn publish(
     }
 }
 
-/// Whether the concurrent request that was accepted under the same event id was the same as the request of `receipt`.
+/// Whether `receipt` is for the same request as the event that was accepted concurrently under the same event id.
 pub(crate) async fn is_concurrent_replay(state: &AppState, receipt: &Receipt) -> anyhow::Result<bool> {
     let known = state.reader.receipt(&receipt.order_id, receipt.event_id).await?;
     Ok(known.is_none_or(|known| known.request_hash == receipt.request_hash))

@@ -1,5 +1,5 @@
-//! Answers a request whose event was accepted: with the receipt, or with the outcome if the client waits for it. `accept`
-//! calls it.
+//! Answers a request whose event was accepted: with the receipt, or with the outcome if the client waits for the
+//! outcome. `accept` calls this module.
 
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
@@ -61,8 +61,8 @@ async fn answer(
     Ok(response)
 }
 
-/// The receipt with its outcome, if the client waits and the outcome is known in time. If the receipt cannot be read, the
-/// answer is still that the event was accepted.
+/// The receipt with its outcome, if the client waits and the outcome is known in time. If the receipt cannot be read,
+/// returns `None`: the event was accepted, so the request must not fail.
 async fn wait_for_outcome(state: &AppState, context: &WriteContext, receipt: &Receipt) -> Option<Receipt> {
     let until = context.prefer.until()?;
     match state.reader.settled(&receipt.order_id, receipt.event_id, until).await {
@@ -75,8 +75,8 @@ async fn wait_for_outcome(state: &AppState, context: &WriteContext, receipt: &Re
     }
 }
 
-/// The answer with the outcome. A parked event, whose outcome may still change, is answered with its receipt. So is a
-/// recorded event whose order cannot be read, because the event was accepted.
+/// The answer with the outcome. A parked event is answered with its receipt, because its outcome may still change. A
+/// recorded event is answered with its receipt if the order cannot be read.
 async fn with_outcome(
     state: &AppState,
     context: &WriteContext,
@@ -135,8 +135,8 @@ fn readable<T>(context: &WriteContext, order: anyhow::Result<Option<T>>) -> Opti
     })
 }
 
-/// The kind of problem for a rejection. An event of an order that did not exist was not found, unless the event creates the
-/// order, and fails another guard.
+/// The kind of problem for a rejection. If the order did not exist, the kind is [`ProblemKind::OrderNotFound`]. But if the
+/// event creates an order, the kind is [`ProblemKind::IllegalTransition`].
 fn kind_of_rejection(
     reason: RejectReason,
     at_version: Option<u64>,
@@ -151,8 +151,8 @@ fn kind_of_rejection(
     }
 }
 
-/// The problem for a rejection. The problem describes the order at `at_version`, where the event was rejected: the
-/// order may have changed since then, and a replay must get the same answer.
+/// The problem for a rejection. It describes the order at `at_version`, where the event was rejected, and not the
+/// current order. The order may have changed since then, and a replay must get the same answer.
 async fn rejected(
     state: &AppState,
     context: &WriteContext,

@@ -1,5 +1,5 @@
-//! `POST /v1/orders/batch`: creates many orders with one request and one call of the publisher. The orders are independent:
-//! errors in one do not prevent the others from being accepted.
+//! `POST /v1/orders/batch`: creates many orders with one request and one call of the publisher. Each order is accepted
+//! or refused independently of the others.
 
 use std::sync::Arc;
 
@@ -13,12 +13,12 @@ use futures_util::future::join_all;
 use tokio::time::timeout_at;
 
 use crate::http::{ChangeAttempt, UncertainEvent, begin_change};
-use crate::input::{JsonBody, Parsed};
+use crate::input::{IdempotencyKey, JsonBody, Parsed};
 use crate::orders::accept::{creation, envelope, is_concurrent_replay, is_replay, receipt};
 use crate::orders::batch_body::{
     BatchBody, BatchItemBody, BatchOrders, BatchRequestBody, CreateOrders, MAX_BODY,
 };
-use crate::orders::idempotency::{CreationPlace, EventIdentity, IdempotencyKey};
+use crate::orders::idempotency::{CreationPlace, EventIdentity};
 use crate::orders::publish::publish_events;
 use crate::orders::responses::ReceiptBody;
 use crate::orders::write_context::WriteContext;
@@ -28,7 +28,7 @@ use crate::state::{AppState, SharedState};
 
 /// An order of the batch before publishing.
 enum BatchItem {
-    /// To be published, with its future receipt.
+    /// The order will be published. The receipt is the one that the client gets if the order is accepted.
     New(Receipt),
     Done(BatchItemResult),
 }
@@ -41,12 +41,12 @@ enum BatchItemResult {
 
 /// Creates orders
 ///
-/// Creates up to 100 orders in one request, and returns a result for each: a receipt or a problem. Orders are independent:
-/// one with errors does not affect the others. The request does not wait for outcomes.
+/// Creates up to 100 orders in one request, and returns a result for each: a receipt or a problem. An order with errors
+/// does not affect the other orders. The request does not wait for outcomes.
 ///
-/// With an `Idempotency-Key`, the whole batch can be sent again, and no order is accepted twice. The key applies to each
-/// position of the batch: an order that differs from the one accepted at its position is refused. If every order was
-/// accepted before, the answer has `Idempotent-Replayed: true`.
+/// With an `Idempotency-Key`, the whole batch can be sent again, and no order is accepted twice. The key applies to
+/// each position of the batch: if an order differs from the order that was accepted at the same position, it is
+/// refused. If every order was accepted before, the answer has `Idempotent-Replayed: true`.
 #[utoipa::path(
     post,
     path = "/v1/orders/batch",
@@ -57,13 +57,11 @@ enum BatchItemResult {
     responses(
         (status = 200, description = "The result of each order; accepted orders are durable", body = BatchBody<'static>),
         (status = 400, description = "The body is not valid JSON, or a header is not valid"),
-        (status = 403, description = "The token does not allow this"),
-        (status = 413, description = "The body is too large"),
-        (status = 415, description = "The content type is not JSON, or the body is compressed"),
+        (status = 403, description = "The token does not allow this request"),
         (status = 422, description = "The body is not a list of 1–100 orders; or the key was used for a different batch, and no \
             order equals the one accepted at its position"),
         (status = 503, description = "The queue is full or cannot be reached, or the request timed out. No order was \
-            accepted, unless the type is `outcome-unknown`: then some may have been"),
+            accepted, unless the type is `outcome-unknown`: then some orders may have been accepted"),
     )
 )]
 pub(crate) async fn create_orders(
@@ -94,7 +92,7 @@ pub(crate) async fn create_orders(
 }
 
 impl BatchItemResult {
-    /// Whether an accepted order was accepted before. `None` if the order was refused.
+    /// Whether this result repeats the result of an earlier request. `None` if the order was refused.
     fn replayed(&self) -> Option<bool> {
         match self {
             Self::Accepted { replayed, .. } => Some(*replayed),
@@ -103,8 +101,9 @@ impl BatchItemResult {
     }
 }
 
-/// The problem to answer the whole request with, if no order was accepted because of a temporary failure, or because
-/// the key was used for another batch. Otherwise `None`.
+/// The problem that answers the whole request, or `None` if the answer lists a result for each order. There is no such
+/// problem if any order was accepted or has an unknown outcome. If all orders were refused because the key was used for
+/// another batch, that refusal is the problem. Otherwise, a temporary failure of any order is the problem.
 fn problem_of_all(done: &[BatchItemResult]) -> Option<Problem> {
     let mut problems = Vec::with_capacity(done.len());
     for done in done {
@@ -121,10 +120,10 @@ fn problem_of_all(done: &[BatchItemResult]) -> Option<Problem> {
     problem.map(|problem| Problem::clone(problem))
 }
 
-/// A valid order, ready to be published.
+/// An order that is ready to be published, or the problem with which it is refused.
 type PreparedCreation = Result<(EventIdentity, Receipt, Envelope), Problem>;
 
-/// Returns the work that prepares the events of the orders. The work runs on a worker thread if the body is large.
+/// Returns a closure that prepares the events of the orders. The closure runs on a worker thread if the body is large.
 fn prepare_creations(
     state: SharedState,
     context: Arc<WriteContext>,
@@ -180,7 +179,8 @@ async fn publish(
 
 type PublishResults = std::vec::IntoIter<Result<Acceptance, PublishError>>;
 
-/// The results, or `None` if the time is up first. The limit leaves enough time to answer.
+/// Publishes the events and returns the results. Returns `None` if publishing takes so long that the answer must be
+/// written first.
 async fn publish_in_time(
     state: &AppState,
     context: &WriteContext,
@@ -195,7 +195,7 @@ async fn publish_in_time(
     results.map(Vec::into_iter)
 }
 
-/// The result of an order that was passed to the publisher. `result` is `None` if the time was up first.
+/// The result of an order that was passed to the publisher. `result` is `None` if publishing did not end in time.
 async fn item_result(
     state: &AppState,
     context: &WriteContext,
@@ -238,5 +238,5 @@ fn item_body<'a>(context: &'a WriteContext, done: &'a BatchItemResult) -> BatchI
     }
 }
 
-/// The `instance` of the problems in the results.
+/// The path of the request, which is the `instance` of the problems in the results.
 const PATH: &str = "/v1/orders/batch";

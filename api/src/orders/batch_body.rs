@@ -17,7 +17,7 @@ use crate::problem::ProblemBody;
 const MAX_ORDERS: usize = 100;
 /// The largest body, in bytes: 100 orders of 40 KiB each.
 pub(super) const MAX_BODY: usize = 4 << 20;
-/// The maximum number of errors listed for all orders together. At least one error is listed for each invalid order,
+/// The maximum number of errors that are listed for all orders together. Each invalid order lists at least one error,
 /// even beyond this limit.
 const MAX_ERRORS: usize = 1000;
 
@@ -75,7 +75,7 @@ pub(crate) struct BatchBody<'a> {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = ItemBody)]
 pub(crate) struct BatchItemBody<'a> {
-    /// The status that `POST /v1/orders` would have: 202, or that of the problem.
+    /// The status that `POST /v1/orders` would return for this order: 202, or the status of the problem.
     #[schema(minimum = 200, maximum = 599)]
     pub(super) status: u16,
     /// The receipt, if the order was accepted.

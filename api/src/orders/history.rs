@@ -29,7 +29,7 @@ use crate::state::SharedState;
     responses(
         (status = 200, description = "A page of events", body = EventPage),
         (status = 400, description = "The order id is invalid, or the query has errors"),
-        (status = 403, description = "The token does not allow this"),
+        (status = 403, description = "The token does not allow this request"),
         (status = 404, description = "No event of this order is recorded yet"),
     )
 )]
@@ -53,14 +53,7 @@ pub(crate) async fn list_events(
     let more = items.len() > limit;
     items.truncate(limit);
     let operates = principal.operates();
-    for event in &mut items {
-        if let Some(repaired) = event.repaired.as_mut().filter(|_| !operates) {
-            // The original body may contain anything, also about other customers.
-            repaired.original = None;
-        }
-        // With the request hash, a client could test guesses about what another client sent.
-        event.envelope.request_hash = None;
-    }
+    items.iter_mut().for_each(|event| event.conceal(operates));
     let last = items.last().filter(|_| more);
     let next_cursor = last.map(|last| cursor::after_version(last.version, order_id.as_str()));
     let link = next_cursor
@@ -79,7 +72,7 @@ pub(crate) async fn list_events(
     responses(
         (status = 200, description = "The receipt", body = ReceiptBody<'static>),
         (status = 400, description = "The order id or the event id is invalid, or the query has errors"),
-        (status = 403, description = "The token does not allow this"),
+        (status = 403, description = "The token does not allow this request"),
         (status = 404, description = "The event was not accepted for this order; or it has no outcome yet, and the URL is not the \
             complete link of its receipt"),
         (status = 422, description = "The event was accepted from a different request with the same key"),
@@ -119,14 +112,15 @@ pub(crate) async fn get_receipt(
         }
         _ => state.reader.receipt(&order_id, event_id).await?,
     };
-    // Check again, because the customer of the event may have become known in the meantime.
+    // Check again: while the request waited, the customer of the event may have become known.
     if found.is_some() && is_visible().await? != Some(true) {
         return Err(missing());
     }
     let receipt = match (found, promised) {
         (Some(receipt), _) if is_of_other_request(&receipt, request) => return Err(Problem::key_reused()),
         (Some(receipt), _) => receipt,
-        // The client has followed the link of a 202: the event is durable, and the link contains the whole receipt.
+        // A link that contains the event's type comes from a `202`. So the event is durable, and the receipt is built
+        // from the link.
         (None, Some(event_type)) => {
             let request_hash = request.map(|request| request.to_string());
             Receipt { order_id, event_id, event_type, outcome: None, request_hash, message: None }
@@ -136,7 +130,7 @@ pub(crate) async fn get_receipt(
     Ok(prefer.add_applied(Json(ReceiptBody::of(&receipt, &links)).into_response()))
 }
 
-/// Whether the receipt belongs to another request than `request`.
+/// Whether another request proposed the event of this receipt: one whose tag differs from `request`.
 fn is_of_other_request(receipt: &Receipt, request: Option<RequestTag>) -> bool {
     request.is_some() && receipt.request_hash.as_deref().and_then(RequestTag::of) != request
 }

@@ -1,5 +1,5 @@
 //! The parts of the body that shows an order: lines, money, payments, refunds, shipments and returns. [`OrderBody`]
-//! consists of them. Counters and lists are always present.
+//! contains these parts. Counters and lists are always present.
 //!
 //! [`OrderBody`]: crate::orders::OrderBody
 
@@ -18,7 +18,8 @@ use crate::describe::schemas;
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = OrderLine)]
 pub(crate) struct LineView<'a> {
-    /// Identifies the line within its order: the client's id, or else the line's place, `1` for the first line.
+    /// Identifies the line within its order. If the client gave the line no id, the position of the line is its id: `1`
+    /// for the first line.
     #[schema(value_type = String)]
     line_id: Cow<'a, str>,
     /// The stock keeping unit.
@@ -31,17 +32,18 @@ pub(crate) struct LineView<'a> {
     /// The number of ordered units.
     #[schema(value_type = u32, minimum = 1, maximum = 1_000_000)]
     quantity: Quantity,
-    /// The price of one unit in the currency's minor unit. Absent only for orders of v0 producers, which state only a total.
+    /// The price of one unit in the currency's minor unit. Absent only if a v0 producer stated only a total for the
+    /// order.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<i64>, nullable = false, minimum = 0, maximum = 9_007_199_254_740_991_i64)]
     unit_price: Option<Amount>,
-    /// Units that will not be shipped.
+    /// The number of units that will not be shipped.
     cancelled: u32,
-    /// Units that were shipped.
+    /// The number of units that were shipped.
     shipped: u32,
-    /// Shipped units that were delivered.
+    /// The number of shipped units that were delivered.
     delivered: u32,
-    /// Delivered units that were returned.
+    /// The number of delivered units that were returned.
     returned: u32,
 }
 
@@ -66,13 +68,14 @@ impl<'a> LineView<'a> {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = OrderMoney)]
 pub(crate) struct MoneyView {
-    /// Authorized and not voided: what was captured of it, and what still can be.
+    /// The amount of all authorizations that are not voided, including the part that was already captured.
     authorized: i64,
     /// Captured.
     captured: i64,
     /// Refunded.
     refunded: i64,
-    /// `total − captured + refunded`. Positive: the customer owes it. Negative: it is owed to the customer.
+    /// `total − captured + refunded`. A positive balance is due from the customer, and a negative balance is owed to
+    /// the customer.
     balance: i64,
 }
 
@@ -87,7 +90,7 @@ impl MoneyView {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Payment)]
 pub(crate) struct PaymentView<'a> {
-    /// The id at the payment provider. Absent if a v0 producer stated none.
+    /// The id at the payment provider. Absent if the event of a v0 producer contained no id.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, nullable = false)]
     payment_id: Option<&'a Text<128>>,
@@ -127,7 +130,7 @@ impl<'a> PaymentView<'a> {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Refund)]
 pub(crate) struct RefundView<'a> {
-    /// The id at the payment provider. Absent if a v0 producer stated none.
+    /// The id at the payment provider. Absent if the event of a v0 producer contained no id.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, nullable = false)]
     refund_id: Option<&'a Text<128>>,
@@ -177,7 +180,7 @@ pub(crate) struct ShipmentView<'a> {
     /// The units in the shipment.
     #[schema(schema_with = schemas::line_quantities, required = true)]
     items: &'a [LineQuantity],
-    /// `shipped`: on its way. `delivered`: at the customer.
+    /// `shipped`: the goods are on their way. `delivered`: the customer has the goods.
     #[schema(schema_with = schemas::shipment_state, required = true)]
     state: ShipmentState,
 }
@@ -201,10 +204,10 @@ pub(crate) struct ReturnView<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, nullable = false)]
     reason: Option<&'a Text<500>>,
-    /// The units to return, or the returned units.
+    /// The units to return or, once the return has arrived, the returned units.
     #[schema(schema_with = schemas::line_quantities, required = true)]
     items: &'a [LineQuantity],
-    /// `requested`: the customer asked for it. `received`: the goods are back.
+    /// `requested`: the customer asked to return the goods. `received`: the goods have arrived.
     #[schema(schema_with = schemas::return_state, required = true)]
     state: ReturnState,
 }
@@ -216,7 +219,7 @@ impl<'a> ReturnView<'a> {
     }
 }
 
-/// The first captured payment, for clients that were written when an order had one payment.
+/// The first captured payment. Some clients still read it, because an order once had only one payment.
 #[derive(Debug, Serialize)]
 pub(crate) struct FirstPayment<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -231,7 +234,7 @@ impl<'a> FirstPayment<'a> {
     }
 }
 
-/// The first shipment, for clients that were written when an order had one shipment.
+/// The first shipment. Some clients still read it, because an order once had only one shipment.
 #[derive(Debug, Serialize)]
 pub(crate) struct FirstShipment<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]

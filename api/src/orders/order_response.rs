@@ -41,11 +41,11 @@ pub(crate) struct OrderBody<'a> {
     /// The ISO 4217 code of the currency of every amount.
     #[schema(value_type = String, pattern = "^[A-Z]{3}$")]
     currency: Currency,
-    /// The lines, with the units of each that were cancelled, shipped, delivered and returned.
+    /// The lines, each with the number of units that were cancelled, shipped, delivered and returned.
     #[schema(value_type = Vec<LineView<'static>>)]
     items: Vec<LineView<'a>>,
-    /// The price of the order, in the currency's minor unit: the lines without their cancelled and returned units, and the
-    /// adjustments; 0 once every unit is cancelled.
+    /// The total price of the order, in the currency's minor unit. It is the sum of the lines and the adjustments, and
+    /// does not include cancelled and returned units. If every unit is cancelled, the total is 0.
     #[schema(value_type = i64, minimum = 0, maximum = 9_007_199_254_740_991_i64)]
     total: Amount,
     money: MoneyView,
@@ -64,7 +64,7 @@ pub(crate) struct OrderBody<'a> {
     /// The returns.
     #[schema(value_type = Vec<ReturnView<'static>>)]
     returns: Vec<ReturnView<'a>>,
-    /// The holds that are not released. The order may not be shipped while it has one.
+    /// The holds that are not released. An order with a hold cannot be shipped.
     #[schema(schema_with = schemas::holds, required = true)]
     holds: &'a [domain::parcels::Hold],
     /// Whether the merchant confirmed the order.
@@ -79,7 +79,7 @@ pub(crate) struct OrderBody<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, nullable = false)]
     reference: Option<&'a Reference>,
-    /// Whom to reach about the order.
+    /// Whom to contact about the order.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(schema_with = schemas::order_contact, required = false)]
     contact: Option<&'a domain::contact::Contact>,
@@ -90,15 +90,15 @@ pub(crate) struct OrderBody<'a> {
     /// The client's own key-value data.
     #[schema(value_type = std::collections::BTreeMap<String, String>)]
     metadata: &'a Metadata,
-    /// Deprecated: `payments` has all payments. The first payment with a captured amount.
+    /// The first payment with a captured amount. Deprecated: use `payments`, which lists all payments.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(schema_with = schemas::payment, required = false)]
     payment: Option<FirstPayment<'a>>,
-    /// Deprecated: `shipments` has all shipments. The first shipment.
+    /// The first shipment. Deprecated: use `shipments`, which lists all shipments.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(schema_with = schemas::shipment, required = false)]
     shipment: Option<FirstShipment<'a>>,
-    /// The number of the order's events in the dead letters; 100 means 100 or more.
+    /// The number of the order's events in the dead letters. If there are more than 100, the number is 100.
     parked: u64,
     /// The events that are legal now.
     #[schema(schema_with = schemas::event_types)]

@@ -1,5 +1,5 @@
-//! `GET /v1/orders` and `GET /v1/orders/{order_id}`: orders from the [`OrderReader`](crate::ports::OrderReader). Their events
-//! and receipts are in `history`.
+//! `GET /v1/orders` and `GET /v1/orders/{order_id}`: shows orders from the [`OrderReader`](crate::ports::OrderReader).
+//! The module `history` shows the events and receipts of an order.
 
 use axum::Json;
 use axum::extract::State;
@@ -17,8 +17,9 @@ use crate::state::SharedState;
 
 /// Shows an order
 ///
-/// Returns the order as of its latest recorded event or, with `version` or `at`, as it was earlier. Events in flight are not
-/// included. Send an `ETag` that you have as `If-None-Match` to get `304` if the order has not changed.
+/// Returns the order as of its latest recorded event or, with `version` or `at`, as it was earlier. Events in flight
+/// are not included. If you already have the order, send its `ETag` as `If-None-Match` to get `304` if the order has
+/// not changed.
 #[utoipa::path(
     get,
     path = "/v1/orders/{order_id}",
@@ -35,7 +36,7 @@ use crate::state::SharedState;
         (status = 200, description = "The order", body = OrderBody<'static>),
         (status = 304, description = "The order still has the `ETag` in `If-None-Match`"),
         (status = 400, description = "The order id is invalid, or the query or a header has errors"),
-        (status = 403, description = "The token does not allow this"),
+        (status = 403, description = "The token does not allow this request"),
         (status = 404, description = "No event of this order is recorded yet; or the order does not have that version, or did not \
             exist at that time (`version-not-found`)"),
     )
@@ -79,15 +80,16 @@ pub(crate) async fn get_order(
 
 /// Finds orders
 ///
-/// Returns a page of the orders that pass every filter: those of one customer or, with the scope `orders.operate`, of all
-/// customers. With a `reference`, the list has at most the one order that has it. A token that is limited to a customer finds
-/// only that customer's orders. `metadata.KEY=VALUE` finds orders by their metadata, for keys that the operator of the
-/// service has declared as searchable.
+/// Returns a page of the orders that pass every filter: the orders of one customer or, with the scope `orders.operate`,
+/// of all customers. A `reference` belongs to at most one order, so a list with this filter contains at most one order.
+/// A token that is limited to a customer finds only that customer's orders. `metadata.KEY=VALUE` finds orders by their
+/// metadata, for keys that the operator of the service has declared as searchable.
 ///
-/// The list is sorted by creation time, newest first. With `updated_from` or `updated_before` it is sorted by update time,
-/// oldest first: an order that is updated while you read the list moves towards its end, and you meet it again.
+/// The list is sorted by creation time, newest first. With `updated_from` or `updated_before`, it is sorted by update
+/// time, oldest first. If an order is updated while you read such a list, it moves towards the end of the list, and you
+/// may get it twice.
 ///
-/// A page can be short or even empty and still have a next one, if few of the orders that were read pass the filter.
+/// A page can be short or even empty although more pages follow, if few of the orders that were read pass the filter.
 /// Continue with `next_cursor` until it is `null`.
 #[utoipa::path(
     get,
@@ -97,9 +99,9 @@ pub(crate) async fn get_order(
     params(OrdersQuery),
     responses(
         (status = 200, description = "A page of orders", body = OrderPage<'static>),
-        (status = 400, description = "The query has errors; up to 100 are listed. Or the service has no index for it \
-            (`query-not-configured`)"),
-        (status = 403, description = "The token does not allow this"),
+        (status = 400, description = "The query has errors; up to 100 are listed. Or the service has no index for the \
+            query (`query-not-configured`)"),
+        (status = 403, description = "The token does not allow this request"),
     )
 )]
 pub(crate) async fn list_orders(

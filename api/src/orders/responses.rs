@@ -11,7 +11,7 @@ use crate::http::LinkBuilder;
 use crate::orders::order_response::OrderBody;
 use crate::ports::OrderSnapshot;
 
-/// The capacity for a receipt without an outcome, in bytes: more than any needs.
+/// The initial capacity for a receipt without an outcome, in bytes. Every receipt without an outcome is smaller.
 const RECEIPT_CAPACITY: usize = 512;
 
 /// The state of an accepted event.
@@ -34,7 +34,7 @@ pub(crate) struct ReceiptBody<'a> {
     /// `parked`: in the dead letters.
     #[schema(schema_with = schemas::receipt_state)]
     state: ReceiptState,
-    /// The version of the order that the event was recorded as.
+    /// The version that the event has in the order's log.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     version: Option<u64>,
@@ -82,8 +82,9 @@ impl<'a> ReceiptBody<'a> {
 }
 
 impl ReceiptBody<'_> {
-    /// The body as JSON. Every accepted event is answered with a receipt without an outcome, whose members need no escaping.
-    /// So these are concatenated, which is faster than serde. See `docs/decisions/body-budget-and-json.md`.
+    /// The body as JSON. Nearly every accepted event is answered with a receipt without an outcome. The members of such
+    /// a receipt need no escaping, so they are concatenated, which is faster than serde. See
+    /// `docs/decisions/body-budget-and-json.md`.
     pub(crate) fn to_json(&self) -> serde_json::Result<Vec<u8>> {
         let mut json = Vec::with_capacity(RECEIPT_CAPACITY);
         if self.state != ReceiptState::Accepted {
@@ -110,7 +111,7 @@ impl ReceiptBody<'_> {
     }
 }
 
-/// A page of orders, newest first.
+/// A page of a list of orders.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct OrderPage<'a> {
     #[schema(schema_with = schemas::list_object)]
@@ -122,7 +123,7 @@ pub(crate) struct OrderPage<'a> {
     next_cursor: Option<String>,
 }
 
-/// An order of a page. Most are encoded already.
+/// An order of a page: as JSON that was encoded earlier, or as members that are still to be encoded.
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
 enum ListedBody<'a> {

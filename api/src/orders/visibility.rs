@@ -1,7 +1,8 @@
 //! Decides which events a principal can see. `history` calls [`is_visible`] before it shows a receipt.
 //!
-//! A principal that is limited to one customer sees the events of that customer's orders and, while no event of an order is
-//! recorded, the event that creates it for that customer. All other principals see every event.
+//! A principal that is limited to one customer sees the events of that customer's orders. While no event of an order is
+//! recorded, the principal sees only the event that creates the order for that customer. All other principals see every
+//! event.
 
 use domain::{CustomerId, EventId, OrderId};
 use serde::Deserialize;
@@ -9,7 +10,7 @@ use serde::Deserialize;
 use crate::auth::Principal;
 use crate::state::AppState;
 
-/// How many dead letters of an order are searched for its creation.
+/// How many dead letters of an order are searched for the event that creates the order.
 const MAX_LETTERS: usize = 100;
 
 /// Whether the principal can see the event. `None` if the customer of the event is unknown.
@@ -32,19 +33,20 @@ pub(crate) async fn is_visible(
     Ok(customer.map(|customer| principal.sees(&customer)))
 }
 
-/// The customer whose order the event would create, if it is in the dead letters.
+/// The customer whose order the event would create. `None` if the event is not in the dead letters or
+/// creates no order.
 async fn customer_of_parked(
     state: &AppState,
     order_id: &OrderId,
     event_id: EventId,
 ) -> anyhow::Result<Option<CustomerId>> {
     let Some(operations) = &state.operations else { return Ok(None) };
-    // A parked creation of an order is among the first dead letters of its sequence.
+    // If the creation of an order is parked, it is among the first dead letters of the order's sequence.
     let parked = operations.letters.sequence(order_id, MAX_LETTERS).await?.letters;
     if let Some(letter) = parked.iter().find(|letter| letter.event_id == Some(event_id)) {
         return Ok(created_for(&letter.body.0));
     }
-    // A discarded dead letter is no longer in the sequence, but the event's receipt contains its id.
+    // A discarded dead letter is no longer in the sequence, but the event's receipt contains the id of the dead letter.
     let receipt = state.reader.receipt(order_id, event_id).await?;
     let Some(message) = receipt.and_then(|receipt| receipt.message) else { return Ok(None) };
     let letter = operations.letters.letter(&message).await?;

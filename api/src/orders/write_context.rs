@@ -6,12 +6,11 @@ use domain::{CorrelationId, Receipt};
 
 use crate::auth::{Principal, Scope};
 use crate::http::{Deadline, LinkBuilder};
-use crate::input::Prefer;
-use crate::orders::idempotency::IdempotencyKey;
+use crate::input::{IdempotencyKey, Prefer};
 use crate::problem::Problem;
 use crate::state::SharedState;
 
-/// What a request that publishes events contains besides its body.
+/// The parts of a request that publishes events, apart from its body.
 #[derive(Debug)]
 pub(crate) struct WriteContext {
     pub(crate) principal: Principal,
@@ -30,7 +29,7 @@ impl FromRequestParts<SharedState> for WriteContext {
         principal.require(Scope::Write)?;
         let key = IdempotencyKey::from_request_parts(parts, state).await?;
         let Ok(prefer) = Prefer::from_request_parts(parts, state).await;
-        // Only principals that may read can see the outcome and the order.
+        // Only a principal that may read can see the outcome, so only such a principal can wait for it.
         let prefer = if principal.may(Scope::Read) { prefer } else { prefer.without_wait() };
         let Ok(links) = LinkBuilder::from_request_parts(parts, state).await;
         let correlation_id = parts.extensions.get().cloned();
@@ -44,7 +43,7 @@ impl FromRequestParts<SharedState> for WriteContext {
 /// An accepted event.
 #[derive(Debug)]
 pub(crate) struct AcceptedEvent {
-    /// The receipt as of the acceptance, without an outcome.
+    /// The receipt as it is when the event is accepted: it has no outcome yet.
     pub(crate) receipt: Receipt,
     /// Whether an earlier request under the same idempotency key was accepted.
     pub(crate) replayed: bool,

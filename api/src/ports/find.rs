@@ -1,5 +1,5 @@
-//! Which orders to find: a filter, the sort order that follows from it, and pages. `orders` builds a filter from a query,
-//! and [`OrderReader::find_orders`](super::OrderReader::find_orders) answers it.
+//! Which orders to find: a filter, a sort order that follows from the filter, and pages. `orders` builds a filter from
+//! a query, and [`OrderReader::find_orders`](super::OrderReader::find_orders) returns the orders that pass it.
 
 use std::collections::BTreeMap;
 
@@ -33,10 +33,10 @@ pub struct OrderFilter {
 /// How a list is sorted. Orders with the same time are sorted by their ids, in the same direction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OrderSort {
-    /// By creation time, newest first. The place of an order never changes.
+    /// By creation time, newest first. The position of an order in the list never changes.
     NewestFirst,
-    /// By update time, oldest first. An order that is updated while a client reads the list moves towards the end, so the
-    /// client meets it again instead of missing it.
+    /// By update time, oldest first. If an order is updated while a client reads the list, it moves towards the end. So
+    /// the client may get the order twice but never misses it.
     LeastRecentlyUpdatedFirst,
 }
 
@@ -46,7 +46,8 @@ impl OrderFilter {
         Self { customer_id: Some(customer_id), ..Self::default() }
     }
 
-    /// How the list of these orders is sorted: by update time if the filter limits it, otherwise by creation time.
+    /// How the list of these orders is sorted: by update time if the filter has a condition on the update time,
+    /// otherwise by creation time.
     pub fn sort(&self) -> OrderSort {
         if self.updated_from.is_some() || self.updated_before.is_some() {
             OrderSort::LeastRecentlyUpdatedFirst
@@ -55,7 +56,16 @@ impl OrderFilter {
         }
     }
 
-    /// Whether the order passes every condition.
+    /// The range of times that the filter allows. The times are those by which the list is sorted. The start of the
+    /// range is inclusive, and the end is exclusive.
+    pub fn sorted_times(&self) -> (Option<Timestamp>, Option<Timestamp>) {
+        match self.sort() {
+            OrderSort::NewestFirst => (self.created_from, self.created_before),
+            OrderSort::LeastRecentlyUpdatedFirst => (self.updated_from, self.updated_before),
+        }
+    }
+
+    /// Whether the order passes every condition of the filter.
     pub fn passes(&self, order: &Order) -> bool {
         let within = |at: Timestamp, from: Option<Timestamp>, before: Option<Timestamp>| {
             from.is_none_or(|from| at >= from) && before.is_none_or(|before| at < before)
@@ -77,13 +87,13 @@ pub const MAX_ORDERS_SCANNED: usize = 1000;
 /// A page of a list of orders.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct OrderList {
-    /// The orders. There may be fewer than the limit, or none, if many orders were read that do not pass the filter.
+    /// The orders. There may be fewer than the limit, or none, because at most [`MAX_ORDERS_SCANNED`] orders are read.
     pub orders: Vec<OrderSnapshot>,
     /// Where the next page begins. `None` on the last page.
     pub next: Option<OrderPosition>,
 }
 
-/// A position in a list of orders: after this order.
+/// A position in a list of orders, directly after one of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OrderPosition {
     /// The time by which the list is sorted, in microseconds since 1970 UTC.

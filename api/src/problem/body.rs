@@ -18,7 +18,7 @@ pub(crate) struct ProblemBody<'a> {
     #[serde(rename = "type")]
     #[schema(schema_with = problem_type)]
     type_: &'a str,
-    /// The title of the kind. All problems of this type have the same title.
+    /// The title, which is the same for all problems of this kind.
     title: &'a str,
     /// The HTTP status.
     #[schema(minimum = 400, maximum = 599)]
@@ -34,8 +34,8 @@ pub(crate) struct ProblemBody<'a> {
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     #[schema(max_items = 100)]
     errors: &'a [ValidationError],
-    /// The number of errors that `errors` does not list. Absent if `errors` lists all of them. The body may have even
-    /// more errors, because validation may stop after the first 100.
+    /// The number of validation errors that `errors` does not list. Absent if `errors` lists all of them. The body may
+    /// have even more errors, because validation may stop after the first 100.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(minimum = 1, maximum = 4_194_304, nullable = false)]
     errors_omitted: Option<usize>,
@@ -48,7 +48,7 @@ pub(crate) struct ProblemBody<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     order_version: Option<u64>,
-    /// The events that were legal at that version.
+    /// The events that were legal at the version `order_version`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(schema_with = schemas::event_types, required = false)]
     allowed_events: Option<&'a [EventType]>,
@@ -69,14 +69,14 @@ pub(crate) struct ProblemBody<'a> {
     links: Option<&'a ProblemLinks>,
 }
 
-/// Where to check an unknown outcome, or the order that has the reference.
+/// Links for looking up an unknown outcome, or a link to the order that already has the reference.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, ToSchema)]
 pub(crate) struct ProblemLinks {
     /// The event's receipt, which exists if the event was accepted.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub(crate) receipt: Option<String>,
-    /// The order of the event, or the other order that has the reference.
+    /// The order of the event, or the other order that already has the reference.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub(crate) order: Option<String>,
@@ -84,6 +84,10 @@ pub(crate) struct ProblemLinks {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub(crate) dead_letter: Option<String>,
+    /// The webhook subscription that may have been changed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub(crate) webhook: Option<String>,
 }
 
 impl ProblemLinks {
@@ -120,7 +124,8 @@ impl<'a> ProblemBody<'a> {
         }
     }
 
-    /// Adds links for looking up an unknown outcome. If it is the outcome of an event, also adds the event's ids.
+    /// Adds the links to the resources that the problem is about. If it is about an event, also adds the ids of the
+    /// order and the event.
     pub(super) fn about_event(
         self,
         order_id: Option<&'a OrderId>,
@@ -130,7 +135,7 @@ impl<'a> ProblemBody<'a> {
         Self { order_id, event_id, links: Some(links).filter(|links| !links.is_empty()), ..self }
     }
 
-    /// Adds the number of errors that are not listed.
+    /// Adds the number of validation errors that the list omits.
     pub(super) fn omitting(self, errors: usize) -> Self {
         Self { errors_omitted: Some(errors).filter(|errors| *errors > 0), ..self }
     }
@@ -179,13 +184,17 @@ pub(crate) fn example(kind: ProblemKind) -> serde_json::Value {
         }
         ProblemKind::IllegalTransition => {
             let detail = "order_shipped is not legal while the order is paid: line \"mug\": 2 ordered, 1 cancelled, \
-                0 shipped; 2 asked, 1 left";
+                0 shipped; 2 requested, 1 left";
             (detail, "/v1/orders/019ab0c2-7d1e-7cc3-98c4-dc0c0c07398f/events", vec![])
         }
         ProblemKind::NotReady => ("The store does not answer.", "/readyz", vec![]),
         ProblemKind::DeadLetterNotParked => {
             let detail = "Dead letter 4711 is discarded. Only a parked dead letter can be changed.";
             (detail, "/v1/dead-letters/4711/repair", vec![])
+        }
+        ProblemKind::WebhookConflict => {
+            let detail = "There are 100 subscriptions, which is the maximum.";
+            (detail, "/v1/webhooks", vec![])
         }
         ProblemKind::InvalidJson => {
             ("The body is not valid JSON: a value is missing at line 2 column 15.", "/v1/orders", vec![])
@@ -222,7 +231,7 @@ fn violation_example() -> Violation {
     }
 }
 
-/// A plain string and not an enum, because clients must accept kinds that are newer than themselves.
+/// The schema is a plain string and not an enum, because a client must also accept kinds that are added later.
 fn problem_type() -> RefOr<Schema> {
     let kind = |kind: &ProblemKind| {
         let definition = kind.definition();

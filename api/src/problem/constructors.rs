@@ -123,12 +123,31 @@ impl Problem {
         }))
     }
 
-    /// Other bodies use all of the memory for large bodies.
+    /// The memory for large bodies is used up by other requests.
     pub(crate) fn too_many_bodies() -> Self {
         let detail = "The memory for large bodies is in use. Nothing was accepted. Try again.";
         Self(Arc::new(ProblemParts {
             retry_after_seconds: Some(1),
             ..Self::of(ProblemKind::Overloaded, detail)
+        }))
+    }
+
+    /// The service or the client's address has reached its maximum number of open streams of events.
+    pub(crate) fn too_many_streams() -> Self {
+        Self::too_many(
+            "Too many streams of events are open. Try again after Retry-After seconds, or read pages of JSON.",
+        )
+    }
+
+    /// Another export is running.
+    pub(crate) fn too_many_exports() -> Self {
+        Self::too_many("Another export is running. Try again after Retry-After seconds.")
+    }
+
+    fn too_many(detail: &'static str) -> Self {
+        Self(Arc::new(ProblemParts {
+            retry_after_seconds: Some(30),
+            ..Self::of(ProblemKind::TooManyStreams, detail)
         }))
     }
 
@@ -151,7 +170,7 @@ impl Problem {
         let detail = match kind {
             ProblemKind::NotFound => "Nothing exists at this path.",
             ProblemKind::MethodNotAllowed => {
-                "This path does not support this method. See the Allow header for those it does."
+                "This path does not support this method. The Allow header lists the supported methods."
             }
             ProblemKind::Internal => INTERNAL_DETAIL,
             _ => status.canonical_reason().unwrap_or("The request is not valid."),
@@ -159,7 +178,8 @@ impl Problem {
         Self::new(kind, detail)
     }
 
-    /// The event was not published. `uncertain` creates the answer if the outcome is unknown.
+    /// The event was not published, or it is unknown whether the event was published. In the second case, `uncertain`
+    /// creates the answer.
     pub(crate) fn unpublished(error: PublishError, uncertain: impl FnOnce(anyhow::Error) -> Self) -> Self {
         let (kind, detail, seconds) = match error {
             PublishError::TooLarge { bytes, limit } => {

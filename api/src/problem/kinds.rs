@@ -11,7 +11,7 @@ pub(crate) struct ProblemDefinition {
     pub(crate) status: StatusCode,
     /// What this kind of problem means.
     pub(crate) meaning: &'static str,
-    /// What the client should do about it.
+    /// What the client should do about a problem of this kind.
     pub(crate) advice: &'static str,
 }
 
@@ -25,7 +25,7 @@ macro_rules! kinds {
         pub(crate) enum ProblemKind { $($kind),* }
 
         impl ProblemKind {
-            /// Every kind, by status.
+            /// Every kind, sorted by status.
             pub(crate) const ALL: &[Self] = &[$(Self::$kind),*];
 
             pub(crate) const fn definition(self) -> ProblemDefinition {
@@ -46,22 +46,22 @@ macro_rules! kinds {
 kinds! {
     BadRequest: BAD_REQUEST "bad-request", "Bad request",
         "The request is not valid HTTP: for example, its `Host` header is missing, or its body ended early.",
-        "Correct the request. If the connection broke, send it again.";
+        "Correct the request. If the connection broke, send the request again.";
     InvalidJson: BAD_REQUEST "invalid-json", "The body is not valid JSON",
         "The body could not be parsed as JSON. `detail` gives the line and column.",
-        "Correct the body. The same bytes fail again.";
+        "Correct the body. The same body fails again.";
     InvalidParameter: BAD_REQUEST "invalid-parameter", "Invalid path or query",
         "Parameters in the path or the query are invalid, unknown or repeated. `errors` lists each of them by name.",
         "Correct every listed parameter. The same request fails again.";
     QueryNotConfigured: BAD_REQUEST "query-not-configured", "The query is not configured",
         "The service has no index that can answer this query. `detail` states which queries it can answer.",
-        "List the orders of one customer, by creation time, or ask the operator of the service for the index.";
+        "Use a query for the orders of one customer that is sorted by creation time, or ask the operator of the service to create the index.";
     InvalidHeader: BAD_REQUEST "invalid-header", "Invalid header",
         "A header has an invalid value. `errors` names the header and the rule it breaks.",
         "Correct the header. The same request fails again.";
     IdempotencyKeyRequired: BAD_REQUEST "idempotency-key-required", "An idempotency key is required",
         "This service accepts write requests only with an `Idempotency-Key` header.",
-        "Generate a unique key, such as a UUID, for each operation. Send the same key with every retry of it.";
+        "Generate a unique key, such as a UUID, for each operation. Send the same key with every retry of the operation.";
     Unauthorized: UNAUTHORIZED "unauthorized", "Authentication is required",
         "The request has no bearer token, or the token is not valid. `detail` gives the reason.",
         "Send a valid bearer token from the issuer that this service trusts.";
@@ -78,37 +78,58 @@ kinds! {
          rejected. Otherwise, check the order id.";
     VersionNotFound: NOT_FOUND "version-not-found", "The order has no such version",
         "The order exists now, but it has not reached the requested version, or did not exist at the requested time.",
-        "Request the latest version, which `detail` names, or an earlier one.";
+        "Request the latest version, which `detail` names, or an earlier version.";
     EventNotFound: NOT_FOUND "event-not-found", "Event not found",
         "No event with this id was accepted for this order, or the token may not see it.",
         "Follow the receipt's link unchanged, including its query.";
     MethodNotAllowed: METHOD_NOT_ALLOWED "method-not-allowed", "Method not allowed",
         "The path exists but does not support this method.",
         "Use one of the methods in the `Allow` header.";
+    NotAcceptable: NOT_ACCEPTABLE "not-acceptable", "The representation is not available",
+        "The service cannot send the representation that `Accept` names. `detail` gives the reason.",
+        "Send `Accept: application/json`.";
     RequestTimeout: REQUEST_TIMEOUT "request-timeout", "The request took too long to arrive",
         "The body did not arrive in time. Nothing was accepted.",
         "Send the request again over a faster connection.";
     IllegalTransition: CONFLICT "illegal-transition", "The event is not legal now",
-        "The event was accepted and then rejected, because it fails a guard: a condition of its type. `violation` names the \
+        "The event was accepted and then rejected, because it fails a guard, which is a condition for events of its type. `violation` names the \
          guard and the numbers that it compared. `order_status`, `order_version` and `allowed_events` describe the order at \
          the time of that decision. If another order has the reference, `links.order` is that order.",
         "Propose one of the `allowed_events`. To propose the same event later, when it may be legal, use a new \
-         idempotency key: with the old key this answer is repeated, with `Idempotent-Replayed: true`.";
+         idempotency key: with the old key, you get this answer again, with `Idempotent-Replayed: true`.";
     Discarded: CONFLICT "discarded", "The event was discarded",
         "The event could not be processed, and an operator discarded it. `detail` is the operator's reason.",
         "Contact the operator of the service. To propose the event again, use a new idempotency key.";
     DeadLetterNotFound: NOT_FOUND "dead-letter-not-found", "Dead letter not found",
         "There is no dead letter with this id. A dead letter is removed when its event is recorded or rejected after a \
          redrive.",
-        "Read the receipt of its event, or list the dead letters.";
+        "Read the receipt of the dead letter's event, or list the dead letters.";
     DeadLetterNotParked: CONFLICT "dead-letter-not-parked", "The dead letter is not parked",
-        "Only a parked dead letter can be changed. This one was sent back to the queue, or was discarded; `detail` gives \
+        "Only a parked dead letter can be changed. This dead letter was sent back to the queue, or was discarded; `detail` gives \
          its state.",
-        "Read the dead letter again later. One that was sent back to the queue is soon recorded, rejected or parked \
-         again.";
-    PreconditionFailed: PRECONDITION_FAILED "precondition-failed", "The order is at another version",
-        "The order is not at a version that `If-Match` names, or it changed before the event was recorded.",
-        "Read the order again. If the event is still right, send it with the new `ETag` as `If-Match`.";
+        "Read the dead letter again later. If it was sent back to the queue, its event is soon recorded, rejected or \
+         parked again.";
+    CursorExpired: GONE "cursor-expired", "The cursor has expired",
+        "The events after the cursor are no longer kept.",
+        "Start again with `from=oldest`, and restore what you missed in another way: for example, read the orders themselves.";
+    WebhookNotFound: NOT_FOUND "webhook-not-found", "Webhook subscription not found",
+        "There is no webhook subscription with this id.",
+        "List the subscriptions.";
+    DeliveryNotFound: NOT_FOUND "delivery-not-found", "Delivery not found",
+        "The subscription has no such delivery, or the delivery cannot be skipped: only a delivery that is retried, or that the \
+         service gave up, can be skipped.",
+        "List the deliveries of the order. Skip the first delivery that has not succeeded.";
+    WebhookConflict: CONFLICT "webhook-conflict", "The webhook subscriptions do not allow this now",
+        "The service has 100 subscriptions, or the subscription has 3 valid secrets, or other requests kept changing it. \
+         `detail` states which.",
+        "Delete a subscription that is no longer needed, rotate the secret with an overlap of 0, or read the subscription and \
+         send the request again.";
+    BackupRunning: CONFLICT "backup-running", "Another backup is being read",
+        "The service sends one backup at a time, because each holds a view of the whole store.",
+        "Try again when the other backup has finished.";
+    PreconditionFailed: PRECONDITION_FAILED "precondition-failed", "The version is not one that If-Match names",
+        "The order or the subscription is not at a version that `If-Match` names, or it changed before the request took effect.",
+        "Read the order or the subscription again. If the request is still right, send it with the new `ETag` as `If-Match`.";
     ForeignHost: MISDIRECTED_REQUEST "foreign-host", "The service does not answer to this host",
         "The service accepts unauthenticated requests, so it answers only to its own machine's names. Otherwise, a page of \
          another site could make a browser send requests to it.",
@@ -129,31 +150,38 @@ kinds! {
         "Repeat the first request exactly, or use a new key.";
     TooManyRequests: TOO_MANY_REQUESTS "too-many-requests", "Too many requests",
         "The client exceeded its limit of requests, which `RateLimit-Policy` states; or too many invalid tokens came from \
-         its address. `detail` says which.",
-        "Send the same request again after the seconds in `Retry-After`.";
+         its address. `detail` states the reason.",
+        "Wait for the seconds in `Retry-After`, then send the same request again.";
     Internal: INTERNAL_SERVER_ERROR "internal", "Internal error",
         "The service failed unexpectedly. The failure is logged.",
         "Try again later. If the problem persists, report the `correlation_id`, which identifies the request in the logs.";
+    NotSupported: NOT_IMPLEMENTED "not-supported", "The backend does not support this",
+        "The backend that this service runs on does not support this request. `detail` states what it supports.",
+        "Do without this request, or ask the operator of the service.";
     QueueFull: SERVICE_UNAVAILABLE "queue-full", "The queue is full",
         "The queue cannot accept more events at the moment. Nothing was accepted.",
-        "Send the same request again after the seconds in `Retry-After`.";
+        "Wait for the seconds in `Retry-After`, then send the same request again.";
     Overloaded: SERVICE_UNAVAILABLE "overloaded", "Too many large bodies",
         "The memory for large bodies is in use. Nothing was accepted.",
-        "Send the same request again after the seconds in `Retry-After`. Small bodies are accepted at any time.";
+        "Wait for the seconds in `Retry-After`, then send the same request again. Small bodies are accepted at any time.";
+    TooManyStreams: SERVICE_UNAVAILABLE "too-many-streams", "Too many streams",
+        "The service, or your address, has reached its maximum number of open streams of events; or another export is running.",
+        "Close streams that you do not need, or try again after the seconds in `Retry-After`. Pages of JSON are always \
+         available.";
     Unavailable: SERVICE_UNAVAILABLE "unavailable", "Temporarily unavailable",
         "The queue or the token issuer's keys could not be reached, or the request timed out before anything was \
          published. Nothing was accepted.",
-        "Send the same request again after the seconds in `Retry-After`.";
+        "Wait for the seconds in `Retry-After`, then send the same request again.";
     OutcomeUnknown: SERVICE_UNAVAILABLE "outcome-unknown", "The outcome is unknown",
         "The event may or may not have been accepted: the queue's answer was lost, the disk failed, or the time ran out \
          while the event was being written. If it was accepted, its receipt is at `links.receipt`. For an operator's \
          request, `detail` states what may have been changed.",
-        "With an `Idempotency-Key`, send the same request with the same key again after the seconds in `Retry-After`; the \
-         event happens only once. Without a key, read `links.receipt` before you send the request again: if the receipt \
+        "With an `Idempotency-Key`, wait for the seconds in `Retry-After`, then send the same request with the same key \
+         again: the event is recorded only once. Without a key, read `links.receipt` before you send the request again: if the receipt \
          exists, the event was accepted. A 404 may be temporary; `detail` states how long.";
     NotReady: SERVICE_UNAVAILABLE "not-ready", "Not ready",
         "The service is running but cannot handle requests now. `detail` gives the reason.",
-        "Send requests to another instance, or try again after the seconds in `Retry-After`.";
+        "Send requests to another instance, or wait for the seconds in `Retry-After` and try again.";
 }
 
 impl ProblemKind {

@@ -1,7 +1,8 @@
 //! Every error that clients see, as problem details (RFC 9457). All modules of this crate return a [`Problem`].
 //!
-//! The middleware in [`crate::http::correlation`] writes the body of a [`Problem`], because it knows the request's path
-//! and correlation id. It also writes the body of axum's own errors, so no error is plain text.
+//! The middleware in [`crate::http::correlation`] writes the body of a [`Problem`], because the body contains the
+//! request's path and correlation id, which only the middleware has. The middleware also replaces the body of axum's
+//! own errors, so that no error is plain text.
 
 mod body;
 mod constructors;
@@ -25,10 +26,10 @@ pub(crate) use body::{ProblemBody, ProblemLinks, example};
 pub(crate) use kinds::ProblemKind;
 pub(crate) use pages::routes;
 
-/// The header that marks a replay: the request was accepted before, with the same key.
+/// The response header that marks a replay: an earlier request with the same idempotency key was already accepted.
 pub(crate) const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 
-/// An error for the client.
+/// An error answer to a client: its problem details, its headers, and the internal cause for the log.
 #[derive(Debug, Clone)]
 pub(crate) struct Problem(Arc<ProblemParts>);
 
@@ -37,27 +38,27 @@ struct ProblemParts {
     kind: ProblemKind,
     detail: Cow<'static, str>,
     errors: Vec<ValidationError>,
-    /// The number of errors that `errors` does not list.
+    /// How many validation errors were counted but left out of `errors`.
     errors_omitted: usize,
     retry_after_seconds: Option<u32>,
-    /// The order whose status or version caused the problem.
+    /// The order whose status or version caused the problem, as it was at the time of the problem.
     order: Option<OrderAtRejection>,
-    /// The guard that the event failed.
+    /// The guard that refused the event, with the numbers that it compared.
     violation: Option<Box<Violation>>,
-    /// Whether this answer is a replay for the same idempotency key.
+    /// Whether this answer repeats the result of an earlier request with the same idempotency key.
     replayed: bool,
-    /// The event or the dead letter whose outcome is unknown, or the order that has the reference.
+    /// The resource that the links of the problem point to, such as the event whose outcome is unknown.
     subject: Option<ProblemSubject>,
     /// The `WWW-Authenticate` header of the response (RFC 6750, section 3).
     challenge: Option<String>,
-    /// The `Accept-Encoding` header of the response.
+    /// The `Accept-Encoding` header of the response, which lists the encodings that a request body may have.
     accept_encoding: Option<&'static str>,
     /// The internal cause. It is logged and never sent to the client.
     cause: Option<anyhow::Error>,
 }
 
-/// What a client needs to look up an unknown outcome: the order, the event, and links. For a dead letter there is only
-/// a link. For a batch or a redrive, the value is empty.
+/// The ids and links of the resource that a problem is about, so that a client can look it up. An event has ids and links. A dead
+/// letter, a webhook subscription and an order with the same reference have only a link. A batch and a redrive have neither.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct ProblemSubject {
     pub(crate) order_id: Option<OrderId>,
@@ -109,7 +110,7 @@ impl Problem {
         }
     }
 
-    /// The body. The middleware supplies the correlation id and the path.
+    /// The body as the client gets it. The middleware supplies the correlation id and the path.
     pub(crate) fn to_json(&self, correlation_id: &str, instance: &str) -> Vec<u8> {
         let body = self.body(correlation_id, instance);
         serde_json::to_vec(&body).expect("plain strings and numbers always serialize")
@@ -141,7 +142,8 @@ impl IntoResponse for Problem {
             response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
         }
         if matches!(self.0.kind, ProblemKind::RequestTimeout | ProblemKind::Overloaded) {
-            // The rest of the body may still arrive, and must not be parsed as the next request.
+            // The connection must close, because the rest of the request's body may still arrive. The server must not parse that
+            // rest as the next request.
             response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
         if let Some(codings) = self.0.accept_encoding {

@@ -1,4 +1,4 @@
-//! Problems with the state of an order: its status or version conflicts with the request, or it does not exist.
+//! Problems with an order: its status or version conflicts with the request, or the order does not exist.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use domain::{AsOf, EventType, Order, OrderId, OrderStatus, Violation, allowed_ev
 use super::{Problem, ProblemKind, ProblemLinks, ProblemParts, ProblemSubject};
 use crate::http::LinkBuilder;
 
-/// The status of an order at a version, and the events that are legal at that version.
+/// An order's status and version when the problem occurred, and the events that were legal at that version.
 #[derive(Debug)]
 pub(super) struct OrderAtRejection {
     pub(super) status: OrderStatus,
@@ -17,7 +17,7 @@ pub(super) struct OrderAtRejection {
 }
 
 impl Problem {
-    /// The order's status or version does not allow the request.
+    /// The problem for a request that the order's status or version does not allow.
     pub(crate) fn of_order(kind: ProblemKind, detail: impl Into<Cow<'static, str>>, order: &Order) -> Self {
         let allowed_events = allowed_events(Some(order)).collect();
         let order_at_rejection =
@@ -25,7 +25,8 @@ impl Problem {
         Self(Arc::new(ProblemParts { order: Some(order_at_rejection), ..Self::of(kind, detail) }))
     }
 
-    /// Adds the guard that the event failed, its numbers, and a link to the other order that it names.
+    /// Adds the guard that the event failed, with its numbers. If the guard names another order, adds a link to that
+    /// order.
     pub(crate) fn with_violation(mut self, violation: Option<&Violation>, links: &LinkBuilder) -> Self {
         if let Some(parts) = Arc::get_mut(&mut self.0) {
             parts.violation = violation.cloned().map(Box::new);
@@ -38,7 +39,7 @@ impl Problem {
         self
     }
 
-    /// Marks the problem as a replay for the same idempotency key.
+    /// Marks the problem as a replay, which means that an earlier request had the same idempotency key.
     pub(crate) fn of_replay(mut self) -> Self {
         if let Some(parts) = Arc::get_mut(&mut self.0) {
             parts.replayed = true;
@@ -51,7 +52,7 @@ impl Problem {
         self
     }
 
-    /// The order has not reached this version, or did not exist at this time.
+    /// The problem for reading an earlier state of an order: the order has not reached the version, or did not exist at the time.
     pub(crate) fn unknown_version(order: &Order, asked: AsOf) -> Self {
         let Order { order_id, version, .. } = order;
         let detail = match asked {
@@ -59,16 +60,16 @@ impl Problem {
                 format!("Order {order_id} has no version {asked}; its latest version is {version}.")
             }
             AsOf::Time(time) => format!(
-                "No event of order {order_id} was recorded by {time}; its latest version is {version}."
+                "No event of order {order_id} was recorded at {time} or before; its latest version is {version}."
             ),
         };
         Self::new(ProblemKind::VersionNotFound, detail)
     }
 
-    /// No event of the order is recorded.
+    /// The problem for an order without recorded events.
     pub(crate) fn unknown_order(order_id: &OrderId) -> Self {
         let detail =
-            format!("No event of order {order_id} is recorded. If one was accepted, read its receipt.");
+            format!("No event of order {order_id} is recorded. If you proposed an event, read its receipt.");
         Self::new(ProblemKind::OrderNotFound, detail)
     }
 }

@@ -1,6 +1,6 @@
 //! `/problems` with a page for each kind of problem. The `type` of a problem is the path of its page.
 //!
-//! A `type` never has a base path, so that it is the same in every deployment. If the API has a base path, the page is
+//! A `type` never contains a base path, so that it is the same in every deployment. If the API has a base path, the page is
 //! at the base path followed by the `type`. Links between the pages are relative, so they work under any base path.
 
 use axum::Router;
@@ -46,7 +46,7 @@ fn row(kind: ProblemKind) -> String {
 }
 
 async fn show(name: Result<Path<String>, PathRejection>) -> Result<Response, Problem> {
-    // A name that is not UTF-8 never names a kind.
+    // A path segment that is not valid UTF-8 cannot name a kind of problem, so the answer is 404.
     let named = |name: &str| ProblemKind::ALL.iter().copied().find(|kind| kind.name() == name);
     let kind = name.ok().and_then(|Path(name)| named(&name));
     kind.map(page).ok_or_else(|| Problem::of_status(StatusCode::NOT_FOUND))
@@ -70,7 +70,7 @@ fn page(kind: ProblemKind) -> Response {
     )
 }
 
-/// A table of all guards.
+/// An HTML table of all guards, with the events that each guard applies to.
 fn guards() -> String {
     let row = |guard: &Guard| {
         let events = EventType::ALL.into_iter().filter(|event_type| event_type.guards().contains(guard));

@@ -35,7 +35,7 @@ fn router_over(fake: Arc<FakePorts>, keys: Arc<IssuerKeys>) -> Router {
     api::router(AppState { auth, clock, ..AppState::new(fake.clone(), fake.clone(), fake) })
 }
 
-/// Requests `path` with these headers. No order exists, so a request that passes authentication gets a 404.
+/// Sends a request for `path` with these headers. No order exists, so a request that passes authentication gets a 404.
 pub(crate) async fn ask(router: &Router, path: &str, headers: &[(&str, &str)]) -> Answer {
     let request =
         headers.iter().fold(Request::get(path), |request, (name, value)| request.header(*name, *value));
@@ -104,7 +104,7 @@ async fn claims_are_checked() {
         json!({ "scope": null, "scp": ["orders.read"] }),
         json!({ "customer_id": "c-1" }),
     ] {
-        // Tokens without the scope get a 403 from the handler, which other tests cover.
+        // The handler answers 403 to those tokens that lack the required scope. This test only checks that no token gets a 401.
         let answer = with_token(&router, &pair.token(&claims(changes.clone()))).await;
         assert_ne!(answer.status, 401, "{changes}: {answer:?}");
     }
@@ -131,7 +131,7 @@ async fn claims_are_checked() {
         let token = pair.token(&claims(changes.clone()));
         is_refused(&with_token(&router, &token).await, reason);
     }
-    // A claim that is `null` counts as present.
+    // A claim with the value `null` is not treated as absent.
     let mut everyone = claims(json!({}));
     everyone["customer_id"] = Value::Null;
     is_refused(&with_token(&router, &pair.token(&everyone)).await, "customer_id");
@@ -150,7 +150,7 @@ async fn the_key_and_not_the_token_decides_the_algorithm() {
         let unsigned = format!("{}.{}.", base64url(header.to_string()), base64url(claims.to_string()));
         is_refused(&with_token(&router, &unsigned).await, "RS256, ES256 or EdDSA");
     }
-    // A public key, in whatever form, must not be accepted as an HMAC secret.
+    // Anybody can read a public key, so no format of it may be accepted as the secret of an HMAC signature.
     let published = [rsa.public_pem().into_bytes(), rsa.public_bytes(), rsa.jwk().to_string().into_bytes()];
     for secret in published {
         for alg in ["HS256", "RS256"] {
@@ -164,7 +164,7 @@ async fn the_key_and_not_the_token_decides_the_algorithm() {
     for (pair, alg) in [(&p256, "RS256"), (&rsa, "ES256"), (&ed25519, "ES256"), (&p256, "EdDSA")] {
         let token = pair.token_with(&json!({ "alg": alg, "kid": pair.kid }), &claims);
         is_refused(&with_token(&router, &token).await, "for another algorithm");
-        // Without a kid, the only key of the token's algorithm is tried.
+        // A token without a key id is checked with the only key for its algorithm.
         is_refused(
             &with_token(&router, &pair.token_with(&json!({ "alg": alg }), &claims)).await,
             "signature",

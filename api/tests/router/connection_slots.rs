@@ -1,4 +1,5 @@
-//! Tests connection limits: which connection is closed for a new one, and how threads share the connections.
+//! Tests connection limits: which connection is closed to make room for a new one, and how threads share the
+//! connections.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -15,7 +16,7 @@ use crate::serving::{HEALTH, HOLDERS, LARGE, SHORT, TestServer, answer, gated, p
 #[tokio::test]
 async fn no_client_occupies_the_last_slot_forever() {
     let one = ServeOptions { max_connections: 1, ..patient() };
-    // A connection between two requests is closed immediately.
+    // To free the slot, the server immediately closes a connection that is idle between two requests.
     let server = TestServer::with(one).await;
     let mut first = server.sent(HEALTH).await;
     answer(&mut first).await;
@@ -37,7 +38,7 @@ async fn no_client_occupies_the_last_slot_forever() {
     assert!(rest(&mut greedy).await.len() < LARGE);
 }
 
-/// Connections from another address of this machine.
+/// Connects to the server from this local address, so that the server sees a separate client.
 fn connect_from(address: &str, server: SocketAddr) -> std::net::TcpStream {
     let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
     let from: SocketAddr = address.parse().unwrap();
@@ -55,7 +56,7 @@ async fn one_address_cannot_keep_others_out() {
         let server = TestServer::start(router.clone(), options).await;
         let mut holders = Vec::new();
         for _ in 0..100 {
-            // Connections above the address's share may be refused.
+            // The server may close connections above the share of their address, so this write may fail.
             let mut connection = server.connect().await;
             let _ = connection.write_all(held.as_bytes()).await;
             holders.push(connection);
@@ -76,8 +77,8 @@ async fn the_longest_idle_connection_of_the_address_with_the_most_is_closed() {
     for _ in 0..8 {
         silent.push(server.connect().await);
     }
-    // Each connection from the second address replaces the oldest one of the first address, until both addresses have
-    // the same number.
+    // Each connection from the second address replaces the oldest connection of the first address, until both addresses have
+    // the same number of connections.
     let mut others = Vec::new();
     for oldest in silent.iter_mut().take(4) {
         let mut other = TcpStream::from_std(connect_from("127.0.0.2:0", server.address)).unwrap();
@@ -86,8 +87,8 @@ async fn the_longest_idle_connection_of_the_address_with_the_most_is_closed() {
         others.push(other);
         assert!(rest(oldest).await.is_empty());
     }
-    // If both addresses have the same number of connections, a new connection replaces an idle one from its own
-    // address.
+    // If both addresses have the same number of connections, a new connection replaces an idle connection from
+    // its own address.
     let mut fifth = TcpStream::from_std(connect_from("127.0.0.2:0", server.address)).unwrap();
     fifth.write_all(HEALTH.as_bytes()).await.unwrap();
     answer(&mut fifth).await;

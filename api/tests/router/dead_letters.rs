@@ -1,4 +1,4 @@
-//! The operators' ports in memory: dead letters and counters.
+//! Fakes of the operators' ports, in memory: dead letters and counters.
 
 use std::collections::HashSet;
 use std::sync::Mutex;
@@ -15,13 +15,13 @@ use domain::{DeadLetter, DeadLetterState, Ledger, OrderId, ParkReason, Repair, T
 #[derive(Default)]
 pub(crate) struct FakeDeadLetters {
     pub(crate) all: Mutex<Vec<DeadLetter>>,
-    /// The ids of the dead letters that were sent, in order.
+    /// The ids of the dead letters that were sent back to the queue, in order.
     pub(crate) sent: Mutex<Vec<String>>,
-    /// The ids of dead letters that cannot be sent.
+    /// The ids of the dead letters that cannot be sent back to the queue.
     pub(crate) unsendable: HashSet<&'static str>,
 }
 
-/// A parked dead letter with this body.
+/// A dead letter with this body, parked at this minute.
 pub(crate) fn letter(id: &str, minute: u32, body: &str) -> DeadLetter {
     let at = Timestamp::parse(&format!("2026-11-23T10:{minute:02}:00Z")).unwrap();
     DeadLetter::new(id, body.as_bytes().to_vec(), ParkReason::Malformed, "it is broken".to_owned(), at)

@@ -146,7 +146,7 @@ async fn the_data_of_each_kind_of_event_is_validated() {
     }
 }
 
-/// Personal data never appears in an error, whatever is wrong with it.
+/// Personal data never appears in an error, whatever is wrong with the data.
 #[tokio::test]
 async fn errors_do_not_repeat_a_value_of_the_contact() {
     const MARK: &str = "zebra4915123";
@@ -176,7 +176,7 @@ async fn errors_do_not_repeat_a_value_of_the_contact() {
                 let answer = post(&fake, address, body).await;
                 answer.is_problem(422, "/problems/invalid-request");
                 let mut errors = answer.json()["errors"].clone();
-                // A pointer contains the names of members, which are not values.
+                // A pointer may contain member names, which are not personal data. So the test ignores the pointers.
                 for error in errors.as_array_mut().unwrap() {
                     error["pointer"].take();
                 }

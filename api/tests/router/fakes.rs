@@ -34,7 +34,7 @@ pub(crate) enum QueueBehaviour {
     Panics,
 }
 
-/// The first entry of an order's log.
+/// The event that created an order, as the first entry of the order's log.
 pub(crate) fn created(order_id: &str, customer_id: &str) -> RecordedEvent {
     let entry = json!({
         "version": 1, "recorded_at": "2026-11-23T10:59:00Z", "event_id": "0199d3a0-0000-7000-8000-000000000001",
@@ -47,7 +47,7 @@ pub(crate) fn created(order_id: &str, customer_id: &str) -> RecordedEvent {
     RecordedEvent::decode(entry.to_string().as_bytes(), Currency::parse("EUR").unwrap()).unwrap()
 }
 
-/// Implements all ports. Publishing appends to a vector, and reads return the fields.
+/// A fake of all ports of the API. `publish` appends to a vector, and reads return what the fields contain.
 pub(crate) struct FakePorts {
     pub(crate) published: Mutex<Vec<Envelope>>,
     /// The trace context of the last call to `publish`.
@@ -55,13 +55,13 @@ pub(crate) struct FakePorts {
     pub(crate) queue: QueueBehaviour,
     pub(crate) log: Vec<RecordedEvent>,
     pub(crate) receipt: Option<Receipt>,
-    /// The number of the first lookup that finds the receipt. Lookups count from 1.
+    /// The receipt is found from this lookup on. The first lookup has the number 1.
     pub(crate) finds_receipts_from: usize,
     /// How often a receipt was looked up.
     pub(crate) lookups: AtomicUsize,
     pub(crate) sees_queued: bool,
     pub(crate) broken: bool,
-    /// Whether the store has no index across customers.
+    /// Whether the store can list only the orders of one customer, as a store without other indexes does.
     pub(crate) lists_customers_only: bool,
     pub(crate) searchable_metadata: &'static [&'static str],
 }

@@ -22,7 +22,8 @@ fn entry(order_id: &str, version: u64, minute: u32, event_type: &str, data: Valu
     RecordedEvent::decode(entry.to_string().as_bytes(), Currency::parse("EUR").unwrap()).unwrap()
 }
 
-/// Three orders: o-1 of c-1, confirmed last; o-2 of c-2, confirmed; and o-3 of c-1 with a reference and metadata.
+/// Three orders: `o-1` of customer `c-1`, `o-2` of `c-2`, and `o-3` of `c-1` with a reference and other metadata. Order `o-2` is
+/// confirmed first, then `o-1`. Order `o-3` is not confirmed.
 fn orders() -> FakePorts {
     let created = |order_id: &str, customer_id: &str, minute: u32| {
         let item = json!({ "sku": "A", "quantity": 1, "unit_price": 10 });
@@ -52,6 +53,7 @@ async fn ask(fake: &Arc<FakePorts>, scopes: &[Scope], customer_id: Option<&str>,
         scopes: Some(scopes.iter().map(|scope| scope.as_str().to_owned()).collect()),
         scope_prefix: None,
         customer_id: customer_id.map(|id| id.parse().unwrap()),
+        valid_until: None,
     };
     let request = Request::get(path).extension(principal).body(Body::empty()).unwrap();
     let (parts, body) = router(fake).oneshot(request).await.unwrap().into_parts();

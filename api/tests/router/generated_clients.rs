@@ -1,4 +1,4 @@
-//! Tests properties of the OpenAPI description that generated clients need in order to work and read well.
+//! Tests the properties of the OpenAPI description that make generated clients correct and readable.
 
 use std::collections::HashMap;
 
@@ -18,7 +18,8 @@ fn an_order_and_a_receipt_differ_in_their_object_member() {
         assert_eq!(schemas[name]["properties"]["object"]["enum"], json!([object]));
         assert_eq!(schemas[name]["required"][0], "object");
     }
-    // Generated clients parse every success of an operation with the schema of its first success.
+    // Generated clients parse every success response of an operation with the schema of the first one. So all success responses
+    // of an operation must have the same schema.
     for (name, operation) in operations(&document) {
         let successes = operation["responses"].as_object().unwrap().iter();
         let mut schemas: Vec<_> = successes
@@ -65,13 +66,28 @@ fn responses_and_parameters_of_several_operations_are_shared_components() {
             }
             if part["$ref"].is_null() && part["content"]["application/json"].is_null() {
                 let other = seen.insert(part.to_string(), name.clone());
-                assert!(other.is_none(), "{name} and {} have the same: {part}", other.unwrap());
+                assert!(other.is_none(), "{name} and {} repeat the same part: {part}", other.unwrap());
             }
         }
     }
 }
 
-/// Tests that objects have a name. Client generators give objects without a name numbered classes.
+/// Tests that generators create no client for the requests that the service sends to receivers. Such a client would replace
+/// the client of `/v1/webhooks`, because both belong to the same tag.
+#[test]
+fn requests_to_receivers_are_described_but_no_operations_of_clients() {
+    let document = written();
+    let webhooks = document["webhooks"].as_object().unwrap();
+    assert_eq!(webhooks.keys().collect::<Vec<_>>(), ["recordedEvent", "test"]);
+    for (name, item) in webhooks {
+        assert_eq!(item["post"]["x-internal"], true, "{name}");
+        let content = &item["post"]["requestBody"]["content"]["application/cloudevents+json"];
+        let schema = content["schema"]["$ref"].as_str().unwrap();
+        assert!(document.pointer(&schema[1..]).is_some(), "{name}: {schema}");
+    }
+}
+
+/// Tests that objects have a name. For an object without a name, client generators invent a class name with a number.
 #[test]
 fn every_object_has_a_name() {
     fn unnamed(at: &str, schema: &Value, found: &mut Vec<String>) {

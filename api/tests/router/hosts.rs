@@ -13,7 +13,7 @@ async fn serve(hosts: Hosts) -> SocketAddr {
     let router = api::router(AppState { hosts, ..state(&Arc::new(FakePorts::default())) });
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    // The task ends with the test's runtime.
+    // Nothing stops the server explicitly. Its task ends with the runtime of the test.
     tokio::spawn(api::serve(listener, router, ServeOptions::default(), std::future::pending()));
     address
 }
@@ -69,7 +69,7 @@ async fn a_service_without_authentication_answers_to_local_names_only() {
         ("/v1/orders?customer_id=c-1", "rebound.example:8080"),
         ("/docs/", "localhost.example"),
         ("/v1/orders?customer_id=c-1", "192.168.0.7"),
-        // The host of an absolute target takes precedence over the header.
+        // If the request target is an absolute URL, the host of that URL counts, and not the header.
         ("http://rebound.example/v1/orders?customer_id=c-1", "localhost"),
     ] {
         let request = get(target, "1.1", &format!("host: {host}\r\n"));
@@ -84,7 +84,7 @@ async fn a_service_without_authentication_answers_to_local_names_only() {
     assert_eq!(answer(local, &get("http://localhost/healthz", "1.1", "host: x\r\n")).await.0, 200);
 }
 
-/// A browser sends these content types to another site without a preflight, but not `application/json`.
+/// An HTML form on another site can send these content types without a preflight request. It cannot send `application/json`.
 #[tokio::test]
 async fn requests_that_a_html_form_can_send_are_refused() {
     let fake = Arc::new(FakePorts {

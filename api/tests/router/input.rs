@@ -128,9 +128,9 @@ async fn times_in_a_query_need_an_offset_in_any_spelling() {
         assert_eq!(list(time).await.status, 200, "{time}");
     }
     for (time, detail) in [
-        ("2026-11-23T10:00:00", "must have an offset: Z, or one such as +00:00"),
-        ("2026-11-23T10:00:00+00:00", "has a bare + before its offset: write %2B00:00"),
-        ("2026-11-23T10:00:00+0000", "has a bare + before its offset: write %2B0000"),
+        ("2026-11-23T10:00:00", "must have an offset, such as Z or +00:00"),
+        ("2026-11-23T10:00:00+00:00", "has an unencoded + before its offset: write %2B00:00"),
+        ("2026-11-23T10:00:00+0000", "has an unencoded + before its offset: write %2B0000"),
         ("today", "must be an RFC 3339 time, such as 2026-11-23T10:00:00Z"),
     ] {
         let answer = list(time).await;
@@ -210,7 +210,7 @@ async fn large_bodies_share_a_memory_limit_and_small_ones_are_always_read() {
         let request = Request::post("/v1/orders/batch").header("content-type", "application/json");
         crate::fakes::send_to(router.clone(), request.body(body).unwrap())
     };
-    // Sends most of a body but never the rest. A permit is added when the first part was read.
+    // A body that never ends. Once the server has read its first part, `parts_read` gets a permit.
     let parts_read = Arc::new(Semaphore::new(0));
     let unfinished = || {
         let parts_read = parts_read.clone();

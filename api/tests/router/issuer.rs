@@ -31,7 +31,7 @@ enum Key {
 }
 
 impl IssuerKey {
-    /// The fixture's RSA key. `ring` cannot generate one.
+    /// The RSA key of the fixture, because `ring` cannot generate RSA keys.
     pub(crate) fn rsa(kid: &str) -> Self {
         let der = include_bytes!("../fixtures/keys/rsa-2048-only-for-tests.pkcs8.der");
         Self { kid: kid.to_owned(), key: Key::Rsa(RsaKeyPair::from_pkcs8(der).unwrap()) }
@@ -58,7 +58,7 @@ impl IssuerKey {
         }
     }
 
-    /// The public key's bytes: the modulus, or the point.
+    /// The bytes of the public key: the modulus of an RSA key, or the point of an elliptic-curve key.
     pub(crate) fn public_bytes(&self) -> Vec<u8> {
         match &self.key {
             Key::Rsa(pair) => PublicKeyComponents::<Vec<u8>>::from(pair.public()).n,
@@ -67,7 +67,7 @@ impl IssuerKey {
         }
     }
 
-    /// The public key as PEM. RSA only.
+    /// The public key as PEM. Panics if the key is not an RSA key.
     pub(crate) fn public_pem(&self) -> String {
         let Key::Rsa(pair) = &self.key else { panic!("not an RSA key") };
         let der = base64::engine::general_purpose::STANDARD.encode(pair.public().as_ref());
@@ -76,7 +76,7 @@ impl IssuerKey {
         format!("-----BEGIN RSA PUBLIC KEY-----\n{}\n-----END RSA PUBLIC KEY-----\n", lines.join("\n"))
     }
 
-    /// The public key as it appears in the key set.
+    /// The public key as an entry of the issuer's key set.
     pub(crate) fn jwk(&self) -> Value {
         let bytes = self.public_bytes();
         let mut jwk = match &self.key {
@@ -106,7 +106,7 @@ impl IssuerKey {
         }
     }
 
-    /// A token with exactly this header.
+    /// A signed token with exactly this header and these claims.
     pub(crate) fn token_with(&self, header: &Value, claims: &Value) -> String {
         let signed = format!("{}.{}", base64url(header.to_string()), base64url(claims.to_string()));
         let signature = base64url(self.sign(signed.as_bytes()));
@@ -123,7 +123,7 @@ pub(crate) fn key_set(pairs: &[&IssuerKey]) -> String {
     json!({ "keys": pairs.iter().map(|pair| pair.jwk()).collect::<Value>() }).to_string()
 }
 
-/// Valid claims, overridden by `changes`. A `null` removes the claim.
+/// Valid claims of a token, with `changes` applied. A `null` in `changes` removes the claim.
 pub(crate) fn claims(changes: Value) -> Value {
     let mut claims = json!({
         "iss": ISSUER, "aud": AUDIENCE, "sub": "shop", "exp": NOW + 300, "iat": NOW,

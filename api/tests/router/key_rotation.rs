@@ -41,7 +41,7 @@ impl KeyServer {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/jwks.json", listener.local_addr().unwrap());
         let server = axum::serve(listener, Router::new().route("/jwks.json", get(handler)));
-        // The task ends with the test's runtime.
+        // Nothing stops the server explicitly. Its task ends with the runtime of the test.
         tokio::spawn(server.into_future());
         Self { url: JwksUrl::parse(&url).unwrap(), state }
     }
@@ -59,7 +59,7 @@ impl KeyServer {
     }
 }
 
-/// Intervals with which the keys are never fresh, so every request loads them.
+/// With these intervals, loaded keys are already too old for the next request, so every request loads the keys.
 const NEVER_FRESH: KeyRefresh = KeyRefresh {
     default_age: Duration::ZERO,
     min_age: Duration::ZERO,
@@ -99,14 +99,15 @@ async fn a_changed_file_is_read_even_if_every_token_has_a_known_key() {
     write(&file, &[&new]);
     is_refused(&with_token(&router, &old.token(&claims)).await, "no key for this token");
 
-    // If the file cannot be read, the old keys are kept.
+    // While the file cannot be read, the router keeps the old keys.
     std::fs::write(&file, "{").unwrap();
     is_let_in(&with_token(&router, &new.token(&claims)).await);
     std::fs::remove_file(&file).unwrap();
     is_let_in(&with_token(&router, &new.token(&claims)).await);
 }
 
-/// Waits until the file was read again. With `NEVER_FRESH`, the next request reads it unless a load is in progress.
+/// Repeats the request until the router has read the changed key file and refuses the token for this reason. With `NEVER_FRESH`,
+/// each request reads the file, unless a load is in progress.
 async fn is_refused_soon(router: &Router, token: &str, reason: &str) {
     let deadline = std::time::Instant::now() + Duration::from_secs(20);
     loop {
@@ -160,7 +161,7 @@ async fn keys_that_can_no_longer_be_loaded_expire() {
     let router = router(keys);
     is_let_in(&with_token(&router, &token).await);
     assert_eq!(ask(&router, "/readyz", &[]).await.status, 200);
-    // An empty file is not a key set.
+    // An empty file is not a key set. The router keeps the old keys for a while.
     std::fs::write(&file, "").unwrap();
     tokio::time::advance(Duration::from_secs(1800)).await;
     is_let_in(&with_token(&router, &token).await);
@@ -206,7 +207,7 @@ async fn a_new_key_at_a_url_is_fetched_once() {
         is_let_in(&answer);
     }
     assert_eq!(server.fetches(), 2);
-    // For 30 s, tokens with unknown keys cause no further load.
+    // For the next 30 s, tokens with unknown keys cause no further load of the keys.
     let strangers: Vec<_> =
         (0..50).map(|n| IssuerKey::ed25519(&format!("stranger {n}")).token(&claims)).collect();
     for answer in join_all(strangers.iter().map(|token| with_token(&router, token))).await {
@@ -225,7 +226,7 @@ async fn many_unknown_keys_cause_one_fetch() {
     for answer in join_all(strangers.iter().map(|token| with_token(&router, token))).await {
         is_refused(&answer, "no key for this token");
     }
-    // The first load gets the keys, and the second one looks for the unknown key.
+    // The first load gets the keys. The second load looks for the unknown key.
     assert_eq!(server.fetches(), 2);
 }
 

@@ -21,10 +21,10 @@ macro_rules! fixture {
 /// The trace id of the Lambda context. It takes precedence over the gateway's header.
 const XRAY: &str = "Root=1-6924d1c8-0f4e2a9b5c7d8e1f2a3b4c5d;Parent=53995c3f42cd8ad8;Sampled=1";
 
-/// A warm-up event, which is answered without the router.
+/// An event that only keeps the function warm. The function answers it without the router.
 pub(crate) const PING: &str = r#"{"ping":true}"#;
 
-/// Invokes the function with this much time left, and returns the JSON that API Gateway gets.
+/// Invokes the function with `left` until its timeout. Returns the JSON that API Gateway receives.
 async fn invoke_with(fake: &Arc<FakePorts>, event: &Value, left: Duration) -> Value {
     let mut context = Context::default();
     let deadline = SystemTime::now() + left;
@@ -198,21 +198,20 @@ async fn a_path_is_found_under_any_stage_or_mapping() {
     let proxy = |path: &str| json!({ "proxy": path });
     let any = "ANY /{proxy+}";
     let table = [
-        // The stage has the same name as the first segment of the API's paths.
+        // The stage is called `v1`, like the first segment of the API's own paths.
         (http(any, "/v1/v1/orders/o-1", proxy("v1/orders/o-1"), "v1", GATEWAY), "/v1/v1/orders/o-1"),
         (
             rest("/{proxy+}", ("/v1/orders/o-1", "/v1/v1/orders/o-1"), proxy("v1/orders/o-1"), "v1"),
             "/v1/v1/orders/o-1",
         ),
         (http(any, "/v1/orders/o-1", proxy("v1/orders/o-1"), "$default", GATEWAY), "/v1/orders/o-1"),
-        // The stage's name is a prefix of a path segment.
+        // The stage is called `v`, which is only a prefix of the segment `v1`.
         (http("$default", "/v1/orders/o-1", Value::Null, "v", GATEWAY), "/v1/orders/o-1"),
         (http("$default", "/prod/v1/orders/o-1", Value::Null, "prod", GATEWAY), "/prod/v1/orders/o-1"),
         (http("$default", "/prod/v1/orders/o-1", Value::Null, "prod", "api"), "/v1/orders/o-1"),
-        // Some gateways include the mapping's key in the path.
+        // Some gateways put the key of the API mapping, here `shop`, in front of the path.
         (http(any, "/shop/v1/orders/o-1", proxy("v1/orders/o-1"), "prod", "api"), "/shop/v1/orders/o-1"),
-        // These events are of an HTTP API with payload format 1.0. Their mappings have one segment, two segments and no
-        // stage.
+        // These events come from an HTTP API with payload format 1.0.
         (
             rest("$default", ("/prod/v1/orders/o-1", "/prod/v1/orders/o-1"), Value::Null, "prod"),
             "/prod/v1/orders/o-1",
@@ -255,7 +254,7 @@ async fn a_path_is_found_under_any_stage_or_mapping() {
         (event["rawQueryString"], event["multiValueQueryStringParameters"]) = (Value::Null, Value::Null);
         event["queryStringParameters"] = Value::Null;
         let answer = invoke(&fake, &event).await;
-        // The path was routed, so only the order is missing.
+        // The order does not exist. The `instance` of the problem shows which path the router received.
         is_problem(&answer, 404, "/problems/order-not-found");
         assert_eq!(body(&answer)["instance"], seen, "{event}");
     }

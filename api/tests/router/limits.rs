@@ -1,4 +1,4 @@
-//! Tests rate limits, CORS, and headers for browsers and caches.
+//! Tests rate limits, and headers for browsers and caches.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -17,13 +17,6 @@ use crate::fakes::{Answer, FakePorts, get, send, send_to, state};
 fn limited(limit: &str) -> Router {
     api::router(AppState {
         rate_limit: Some(limit.parse().unwrap()),
-        ..state(&Arc::new(FakePorts::default()))
-    })
-}
-
-fn of_origins(origins: &str) -> Router {
-    api::router(AppState {
-        cors_origins: Some(origins.parse().unwrap()),
         ..state(&Arc::new(FakePorts::default()))
     })
 }
@@ -53,7 +46,7 @@ fn state_of(answer: &Answer) -> (u16, &str, &str) {
 async fn a_client_is_limited_to_its_rate_and_burst() {
     let router = limited("2/5");
     let step = Duration::from_millis(500);
-    // Each entry has the number of time steps before a request, and the expected answer.
+    // Each entry contains the number of time steps before a request, and the expected answer.
     let table = [
         (0, (200, r#""default";r=4;t=1"#, "")),
         (0, (200, r#""default";r=3;t=1"#, "")),
@@ -112,69 +105,6 @@ async fn only_v1_requests_are_limited_and_only_if_configured() {
     }
 }
 
-fn preflight(origin: &str) -> Builder {
-    Request::options("/v1/orders")
-        .header("origin", origin)
-        .header("access-control-request-method", "POST")
-        .header("access-control-request-headers", "content-type,idempotency-key")
-}
-
-#[tokio::test]
-async fn preflights_allow_only_configured_origins() {
-    for (origins, origin, allowed) in [
-        ("*", "https://any.example", "*"),
-        ("https://a.example,https://b.example", "https://b.example", "https://b.example"),
-        ("https://a.example,https://b.example", "https://c.example", ""),
-    ] {
-        let answer = ask(&of_origins(origins), preflight(origin)).await;
-        assert_eq!(answer.status, 200);
-        assert_eq!(answer.header("access-control-allow-origin"), allowed);
-        assert_eq!(answer.header("access-control-allow-methods"), "GET,POST");
-        assert_eq!(answer.header("access-control-max-age"), "600");
-        assert_eq!(answer.header("access-control-allow-credentials"), "");
-        let headers: Vec<_> = answer.header("access-control-allow-headers").split(',').collect();
-        for header in
-            ["content-type", "authorization", "idempotency-key", "if-match", "prefer", "traceparent"]
-        {
-            assert!(headers.contains(&header), "{header} in {headers:?}");
-        }
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn pages_of_allowed_origins_can_read_every_answer() {
-    let state = state(&Arc::new(FakePorts::default()));
-    let (cors_origins, rate_limit) = ("https://a.example".parse().unwrap(), "1".parse().unwrap());
-    let router =
-        api::router(AppState { cors_origins: Some(cors_origins), rate_limit: Some(rate_limit), ..state });
-    for _ in 0..3 {
-        assert_eq!(
-            ask(&router, preflight("https://a.example")).await.status,
-            200,
-            "preflights do not count towards the limit"
-        );
-    }
-    let nothing = Request::get("/nothing");
-    for (request, status) in [(list(), 200), (list(), 429), (nothing, 404)] {
-        let answer = ask(&router, request.header("origin", "https://a.example")).await;
-        assert_eq!(answer.status, status);
-        assert_eq!(answer.header("access-control-allow-origin"), "https://a.example");
-        let exposed: Vec<_> = answer.header("access-control-expose-headers").split(',').collect();
-        for header in ["location", "etag", "retry-after", "x-correlation-id", "ratelimit", "ratelimit-policy"]
-        {
-            assert!(exposed.contains(&header), "{header} in {exposed:?}");
-        }
-    }
-}
-
-#[tokio::test]
-async fn without_origins_there_is_no_cors() {
-    let fake = Arc::new(FakePorts::default());
-    let answer = send(&fake, preflight("https://a.example").body(Body::empty()).unwrap()).await;
-    answer.is_problem(405, "/problems/method-not-allowed");
-    assert!(!answer.headers.keys().any(|name| name.as_str().starts_with("access-control")));
-}
-
 #[tokio::test]
 async fn answers_have_headers_for_browsers_and_caches() {
     let fake = Arc::new(FakePorts::default());
@@ -202,7 +132,7 @@ async fn answers_have_headers_for_browsers_and_caches() {
     for rule in ["default-src 'self'", "img-src 'self' data:", "frame-ancestors 'none'"] {
         assert!(policy.split("; ").any(|given| given == rule), "{rule} in {policy}");
     }
-    // The policy forbids inline scripts, so the page must not contain inline scripts.
+    // The page's content security policy forbids inline scripts, so every script must have a `src`.
     let html = String::from_utf8(page.body).unwrap();
     assert!(html.matches("<script").count() == html.matches("<script src=").count(), "{html}");
 }

@@ -1,4 +1,4 @@
-//! Tests parked sequences that are longer than one request handles.
+//! Tests redrives of parked sequences that are too long for one request.
 
 use std::sync::Arc;
 
@@ -52,12 +52,16 @@ async fn a_long_sequence_is_redriven_from_its_beginning_in_several_requests() {
         if answer.json()["lines_cut"] == json!(false) {
             break;
         }
-        // Removes the dead letters that were sent, as the consumer would.
+        // Removes the dead letters that were sent, as the consumer does after it has recorded their events.
         let sent = letters.sent.lock().unwrap().clone();
         letters.all.lock().unwrap().retain(|letter| !sent.contains(&letter.id));
     }
     let expected: Vec<String> = (0..1001).map(|number| format!("o-1-{number:03}")).collect();
-    assert_eq!((requests, letters.sent.lock().unwrap().clone()), (3, expected), "each once, in order");
+    assert_eq!(
+        (requests, letters.sent.lock().unwrap().clone()),
+        (3, expected),
+        "each dead letter is sent once, in order"
+    );
 }
 
 #[tokio::test]

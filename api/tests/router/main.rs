@@ -3,13 +3,21 @@
 #[cfg(test)]
 mod auth;
 #[cfg(test)]
+mod backup;
+#[cfg(test)]
 mod connection_slots;
+#[cfg(test)]
+mod cors;
 #[cfg(test)]
 mod dead_letters;
 #[cfg(test)]
 mod event_data;
 #[cfg(test)]
+mod export;
+#[cfg(test)]
 mod fakes;
+#[cfg(test)]
+mod feed;
 #[cfg(test)]
 mod finding;
 #[cfg(test)]
@@ -60,5 +68,13 @@ mod shutdown;
 mod unread_bodies;
 #[cfg(test)]
 mod validation;
+#[cfg(test)]
+mod webhook_actions;
+#[cfg(test)]
+mod webhook_changes;
+#[cfg(test)]
+mod webhook_store;
+#[cfg(test)]
+mod webhooks;
 #[cfg(test)]
 mod writes;

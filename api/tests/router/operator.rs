@@ -82,6 +82,7 @@ async fn operator_endpoints_need_the_operate_scope_and_no_customer_limit() {
         scopes: Some(vec![scope.as_str().to_owned()]),
         scope_prefix: None,
         customer_id: customer.map(|customer| CustomerId::parse(customer).unwrap()),
+        valid_until: None,
     };
     for (method, path, body) in OPERATIONS {
         let body: Value = serde_json::from_str(body).unwrap_or_default();
@@ -140,7 +141,7 @@ async fn a_dead_letter_is_shown_with_its_body_its_sequence_and_its_prediction() 
     let broken = get(&letters, "/v1/dead-letters/a").await.json();
     assert_eq!((&broken["prediction"]["result"], &broken["order_id"]), (&json!("unreadable"), &json!("o-1")));
     assert!(
-        broken["prediction"]["detail"].as_str().unwrap().contains("in the middle of an object"),
+        broken["prediction"]["detail"].as_str().unwrap().contains("the JSON ends in the middle of an object"),
         "{broken}"
     );
 
@@ -176,7 +177,7 @@ async fn a_sequence_is_blocked_by_an_unreadable_letter_until_it_is_repaired() {
     assert!(answer.json()["items"][2]["detail"].as_str().unwrap().contains("order_delivered"), "{answer:?}");
     assert!(letters.sent.lock().unwrap().is_empty(), "a dry run sends nothing");
 
-    // The id of one dead letter redrives its whole sequence, in order.
+    // A redrive of one dead letter by its id redrives the whole parked sequence, in order.
     let answer = post(&letters, redrive, json!({ "ids": ["c"] })).await;
     assert_eq!(results(&answer), ["a: sent", "b: sent", "c: sent"]);
     assert_eq!(*letters.sent.lock().unwrap(), ["a", "b", "c"]);

@@ -73,8 +73,11 @@ async fn if_the_queue_cannot_be_searched_a_404_proves_nothing() {
     let answer = send(&fake, post("/v1/orders/o-1/events", "", PAID)).await;
     is_outcome_unknown(&answer, false);
     let detail = answer.json()["detail"].as_str().unwrap().to_owned();
-    assert!(detail.contains("may still be on the queue") && !detail.contains("was not accepted"), "{detail}");
-    // A 404 for the receipt does not show whether the event was accepted.
+    assert!(
+        detail.contains("the event may still be on the queue") && !detail.contains("was not accepted"),
+        "{detail}"
+    );
+    // The receipt is not found, but its event may still have been accepted.
     let receipt = get(&fake, answer.json()["links"]["receipt"].as_str().unwrap()).await;
     receipt.is_problem(404, "/problems/event-not-found");
     let detail = receipt.json()["detail"].as_str().unwrap().to_owned();
@@ -106,7 +109,7 @@ async fn each_order_of_a_batch_reports_its_unknown_outcome() {
     assert!(answer.json()["detail"].as_str().unwrap().contains("same batch again"));
 }
 
-/// The receipt of the event that this request proposes. The event has no outcome.
+/// Publishes the event of this request, and returns its receipt. The event has no outcome.
 async fn proposed(request: Request<Body>) -> Receipt {
     let fake = Arc::new(FakePorts::default());
     send(&fake, request).await;
@@ -146,7 +149,7 @@ async fn all_but_the_first_of_concurrent_requests_under_one_key_are_replays_or_r
 async fn a_receipts_link_belongs_to_one_request_under_a_key() {
     let first = proposed(post("/v1/orders/o-1/events", "k", PAID)).await;
     for sees_queued in [true, false] {
-        // The second request under the key was accepted too, because the first was not visible yet.
+        // The second request with the same idempotency key was accepted too, because the first was not visible yet.
         let blind = Arc::new(FakePorts { sees_queued: false, ..FakePorts::default() });
         let second = send(&blind, post("/v1/orders/o-1/events", "k", &PAID.replace("300", "301"))).await;
         let link = second.header("location").to_owned();
@@ -157,7 +160,7 @@ async fn a_receipts_link_belongs_to_one_request_under_a_key() {
         let receipt = Some(first.clone());
         let fake = Arc::new(FakePorts { receipt, sees_queued, ..FakePorts::default() });
         get(&fake, &link).await.is_problem(422, "/problems/idempotency-key-reused");
-        // The link of the first request still returns the receipt of the first request.
+        // The link from the answer to the first request still returns the receipt of the first event.
         let own = format!("/v1/orders/o-1/events/{}", first.event_id);
         let tag = &first.request_hash.as_ref().unwrap()[..16];
         for query in [String::new(), format!("?request={tag}"), format!("?type=order_paid&request={tag}")] {

@@ -15,7 +15,7 @@ fn text(answer: &Answer) -> String {
     String::from_utf8(answer.body.clone()).unwrap()
 }
 
-/// All problem types that the description lists.
+/// All problem types that the OpenAPI description lists.
 fn described() -> Vec<String> {
     let document = serde_json::to_value(api::openapi()).unwrap();
     let description =
@@ -138,7 +138,7 @@ async fn the_root_links_to_every_page() {
     assert!(under.contains("href=\"/prod/docs/\"") && !under.contains("href=\"/docs"), "{under}");
 }
 
-/// The style rules shorten the page. Each error shows its meaning, but not the headers that all errors share.
+/// The style rules shorten the page: they hide the headers of error answers, which are the same for all errors.
 #[tokio::test]
 async fn the_api_page_has_style_rules_of_its_own() {
     let fake = Arc::new(FakePorts::default());

@@ -21,12 +21,12 @@ fn confirmation(prefer: &str) -> Request<Body> {
     request.body(Body::from(r#"{"type":"order_confirmed"}"#)).unwrap()
 }
 
-/// The answer to a confirmation that was sent before with the same key. Its event has this outcome.
+/// Confirms an order, stores this outcome for the event, and sends the same request again. Returns the second answer.
 async fn answer_to(outcome: Outcome) -> Answer {
     answer_over(vec![created("o-1", "c-1")], outcome).await
 }
 
-/// Like `answer_to`, but with this log of the order.
+/// Like `answer_to`, but the order has this log.
 async fn answer_over(log: Vec<RecordedEvent>, outcome: Outcome) -> Answer {
     let first = Arc::new(FakePorts::default());
     send(&first, confirmation("")).await;
@@ -131,8 +131,8 @@ async fn a_replayed_refusal_shows_the_order_as_it_was_then() {
     for (at_version, status, allowed) in [
         (Some(1), json!("pending"), allowed(true)),
         (Some(2), json!("confirmed"), allowed(false)),
-        // The members are absent if the outcome has no version, as in older receipts, or if the order cannot be read at
-        // that version.
+        // `order_status` and `allowed_events` are absent if the outcome has no version, as in older receipts, or if the
+        // order cannot be read at that version.
         (None, Value::Null, Value::Null),
         (Some(3), Value::Null, Value::Null),
     ] {
@@ -162,7 +162,7 @@ async fn a_replayed_refusal_shows_the_order_as_it_was_then() {
 
 #[tokio::test]
 async fn a_refusal_of_a_taken_reference_names_its_order() {
-    // An order whose reference is taken was not created. The answer names the order that has the reference.
+    // The order was not created, because another order has its reference. The answer names that other order.
     let violation = Violation {
         guard: Guard::ReferenceFree,
         line_id: None,
@@ -189,7 +189,11 @@ async fn a_receipt_can_be_waited_for() {
     let get = |path: &str| Request::get(path).header("prefer", "wait=9").body(Body::empty()).unwrap();
     let start = Instant::now();
     send(&fake, get(path)).await.is_problem(404, "/problems/event-not-found");
-    assert_eq!(start.elapsed(), Duration::ZERO, "an event that was never accepted is not waited for");
+    assert_eq!(
+        start.elapsed(),
+        Duration::ZERO,
+        "a request for an event that was never accepted does not wait"
+    );
 
     let receipt = Receipt {
         order_id: "o-1".parse().unwrap(),

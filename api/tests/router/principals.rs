@@ -16,6 +16,7 @@ fn principal(scopes: &[Scope], customer: Option<&str>) -> Principal {
         scopes: Some(scopes.iter().map(|scope| scope.as_str().to_owned()).collect()),
         scope_prefix: None,
         customer_id: customer.map(|customer| CustomerId::parse(customer).unwrap()),
+        valid_until: None,
     }
 }
 
@@ -219,13 +220,13 @@ async fn a_receipt_of_an_unrecorded_order_belongs_to_the_customer_of_the_event()
     let receipt = accepted.json()["links"]["self"].as_str().unwrap().to_owned();
     let envelope = fake.published().remove(0);
 
-    // The event is on the queue.
+    // The event is on the queue, so the customer of its order is known.
     let on_queue = || FakePorts {
         published: std::sync::Mutex::new(vec![envelope.clone()]),
         receipt: Some(Receipt::of(&envelope, None)),
         ..FakePorts::default()
     };
-    // The event is not on the queue, so the customer of its order is unknown.
+    // The event is neither recorded nor on the queue, so the customer of its order is unknown.
     let unknown = || FakePorts { receipt: Some(Receipt::of(&envelope, None)), ..FakePorts::default() };
     for (fake, principal, status) in [
         (on_queue(), &owner, 200),
@@ -234,7 +235,7 @@ async fn a_receipt_of_an_unrecorded_order_belongs_to_the_customer_of_the_event()
         (unknown(), &owner, 404),
         (unknown(), &stranger, 404),
         (unknown(), &principal(&[Scope::Read], None), 200),
-        // If the queue cannot be searched, the receipt is built from the link and contains nothing else.
+        // If the API cannot search the queue, it builds the receipt from the link alone.
         (FakePorts { sees_queued: false, ..FakePorts::default() }, &owner, 200),
         (FakePorts { sees_queued: false, ..unknown() }, &stranger, 404),
     ] {

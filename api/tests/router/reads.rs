@@ -106,7 +106,7 @@ async fn the_type_in_a_receipts_link_is_used_only_if_the_event_is_unknown() {
         (false, None, "", not_found),
         (false, None, "?type=order_paid", accepted),
         (false, Some(None), "", accepted),
-        // A stored receipt takes precedence over the link.
+        // If a receipt is stored, the type in the query of the link has no effect.
         (false, recorded.clone(), "?type=order_created", (200, "recorded", "")),
     ] {
         let (order_id, event_id) = ("o-1".parse().unwrap(), EVENT_ID.parse().unwrap());

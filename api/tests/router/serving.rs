@@ -24,7 +24,7 @@ pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
 const MINUTE: Duration = Duration::from_secs(60);
 pub(crate) const HEALTH: &str = "GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n";
 const POST: &str = "POST /v1/orders HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n";
-/// The size of an answer in bytes. It exceeds the buffers of the sockets, so sending it needs a client that reads.
+/// The size of an answer in bytes. The answer does not fit into the buffers of the sockets, so the client must read it.
 pub(crate) const LARGE: usize = 64 << 20;
 
 pub(crate) fn patient() -> ServeOptions {
@@ -62,7 +62,7 @@ impl TestServer {
         TcpStream::connect(self.address).await.unwrap()
     }
 
-    /// A connection that has sent this text.
+    /// Opens a connection and sends this text.
     pub(crate) async fn sent(&self, request: &str) -> TcpStream {
         let mut connection = self.connect().await;
         connection.write_all(request.as_bytes()).await.unwrap();
@@ -70,7 +70,7 @@ impl TestServer {
     }
 }
 
-/// Reads the next answer, which must have a JSON body.
+/// Reads the next answer, whose body must be JSON.
 pub(crate) async fn answer(connection: &mut TcpStream) -> String {
     let mut text = String::new();
     while !(text.contains("\r\n\r\n") && text.ends_with('}')) {
@@ -85,13 +85,15 @@ pub(crate) async fn answer(connection: &mut TcpStream) -> String {
 /// Reads until the connection is closed or reset.
 pub(crate) async fn rest(connection: &mut TcpStream) -> Vec<u8> {
     let mut bytes = Vec::new();
-    // An error here means a reset, which also closes the connection.
-    let _ = timeout(DEADLINE, connection.read_to_end(&mut bytes)).await.expect("it is closed in time");
+    // If the connection was reset, reading returns an error. That counts as closed, too.
+    let _ = timeout(DEADLINE, connection.read_to_end(&mut bytes))
+        .await
+        .expect("the connection is closed in time");
     bytes
 }
 
-/// Sends one byte at a time, with pauses, until the other side closes the connection. Returns the connection, whose own
-/// side is still open.
+/// Sends one byte at a time, with pauses, until the server closes the connection. Returns the connection without
+/// closing it.
 async fn trickle<W: AsyncWriteExt + Unpin>(mut connection: W, bytes: &[u8]) -> W {
     let mut pause = interval(SHORT / 5);
     for byte in bytes {
@@ -103,14 +105,15 @@ async fn trickle<W: AsyncWriteExt + Unpin>(mut connection: W, bytes: &[u8]) -> W
     connection
 }
 
-/// Beginnings of requests. A client that sends one and does not finish it keeps its connection open.
+/// Beginnings of requests. A client that sends one of them and never finishes it keeps its connection open.
 pub(crate) const HOLDERS: [&str; 3] = [
     "",
     "GET /healthz HTTP/1.1\r\nhost:",
     "POST /v1/orders HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n{",
 ];
 
-/// A router with a path `/slow`. The first `Notify` reports a request. The second one allows the router to answer it.
+/// A router with a path `/slow`, and two `Notify`. The first reports that a request has arrived. The second lets the
+/// router answer the request.
 pub(crate) fn gated() -> (Router, Arc<Notify>, Arc<Notify>) {
     let (asked, may_answer) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
     let gates = (asked.clone(), may_answer.clone());
@@ -133,10 +136,10 @@ async fn a_connection_with_slow_headers_is_closed() {
         let slow = trickle(write, &rest);
         let mut came = Vec::new();
         let (_open, closed) = tokio::join!(slow, timeout(DEADLINE, read.read_to_end(&mut came)));
-        let _ = closed.expect("it is closed in time");
+        let _ = closed.expect("the connection is closed in time");
         assert!(came.is_empty(), "{begun}");
     }
-    // The same limit applies to the second request of a connection.
+    // The time limit for the head also applies to the second request of a connection.
     let mut connection = server.sent(HEALTH).await;
     assert!(answer(&mut connection).await.starts_with("HTTP/1.1 200 OK"));
     connection.write_all(&HEALTH.as_bytes()[..20]).await.unwrap();
@@ -154,7 +157,7 @@ async fn a_slow_body_is_answered_and_its_connection_closed() {
         let slow = trickle(write, &body);
         let mut came = Vec::new();
         let (_open, closed) = tokio::join!(slow, timeout(DEADLINE, read.read_to_end(&mut came)));
-        let _ = closed.expect("it is closed in time");
+        let _ = closed.expect("the connection is closed in time");
         let text = String::from_utf8(came).unwrap();
         assert!(text.starts_with("HTTP/1.1 408 Request Timeout\r\n"), "{framing}: {text}");
         assert!(text.contains("connection: close") && text.contains("/problems/request-timeout"), "{text}");
@@ -171,7 +174,10 @@ async fn a_handler_that_takes_too_long_is_cancelled() {
     let text = answer(&mut connection).await;
     assert!(text.starts_with("HTTP/1.1 503") && text.contains("/problems/outcome-unknown"), "{text}");
     connection.write_all(HEALTH.as_bytes()).await.unwrap();
-    assert!(answer(&mut connection).await.starts_with("HTTP/1.1 200 OK"), "the connection goes on");
+    assert!(
+        answer(&mut connection).await.starts_with("HTTP/1.1 200 OK"),
+        "the connection still serves requests"
+    );
 }
 
 #[tokio::test]
@@ -190,7 +196,7 @@ async fn the_size_of_a_head_is_limited() {
         let request =
             format!("GET /healthz HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n{headers}\r\n");
         let mut came = Vec::new();
-        // The write or the read may fail, because the server closes when the head is too large.
+        // The write or the read may fail, because the server closes the connection when the head is too large.
         let _ = tokio::join!(write.write_all(request.as_bytes()), read.read_to_end(&mut came));
         let text = String::from_utf8(came).unwrap();
         assert!(text.starts_with(&format!("HTTP/1.1 {status}")), "{} bytes: {text}", headers.len());

@@ -14,7 +14,7 @@ use tokio::time::timeout;
 use crate::fakes::{FakePorts, state};
 
 const DEADLINE: Duration = Duration::from_secs(30);
-/// The size of a body in bytes. It exceeds the buffers of the sockets at both ends.
+/// The size of a body in bytes. The body does not fit into the buffers of both sockets, so the server must read it.
 const LARGE: usize = 5 << 20;
 const TRIES: usize = 20;
 
@@ -22,7 +22,7 @@ async fn serve(router: Router) -> std::net::SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let options = ServeOptions { threads: 2, ..ServeOptions::default() };
-    // The task ends with the test's runtime.
+    // Nothing stops the server explicitly. Its task ends with the runtime of the test.
     tokio::spawn(api::serve(listener, router, options, std::future::pending()));
     address
 }
@@ -57,7 +57,7 @@ async fn answer(connection: &mut TcpStream, head: &str, body: &[u8]) -> String {
         connection.write_all(body).await.expect("the body is sent");
         one_answer(connection).await
     };
-    timeout(DEADLINE, exchange).await.expect("it is answered in time")
+    timeout(DEADLINE, exchange).await.expect("the request is answered in time")
 }
 
 async fn one_answer(connection: &mut TcpStream) -> String {
@@ -99,7 +99,7 @@ async fn answers_to_unread_bodies_arrive_and_the_connection_stays_usable() {
             let mut connection = TcpStream::connect(server).await.unwrap();
             let text = answer(&mut connection, &post(path, headers, LARGE), &body).await;
             assert!(text.starts_with(&format!("HTTP/1.1 {status} ")), "{attempt}: {text}");
-            // The body was read to its end, so the connection takes the next request.
+            // The server has read this body to its end, so the same connection can serve another request.
             let next = answer(&mut connection, HEALTH, b"").await;
             assert!(next.starts_with("HTTP/1.1 200 OK"), "{next}");
         }
@@ -131,7 +131,7 @@ async fn a_body_that_is_too_large_to_discard_is_answered_and_closes_the_connecti
     let text = answer(&mut connection, &post("/v1/orders", JSON, length), &body[..LARGE]).await;
     assert!(text.starts_with("HTTP/1.1 413 ") && text.contains("connection: close"), "{text}");
     let closed = timeout(DEADLINE, connection.read_to_end(&mut Vec::new())).await;
-    closed.expect("it is closed in time").expect("it is not reset");
+    closed.expect("the connection is closed in time").expect("the connection is not reset");
 }
 
 #[tokio::test]
@@ -141,11 +141,11 @@ async fn a_client_that_expects_100_continue_is_answered_without_its_body() {
     let mut connection = TcpStream::connect(server).await.unwrap();
     let text = answer(&mut connection, &post("/nothing", &expecting, LARGE), b"").await;
     assert!(text.starts_with("HTTP/1.1 404 ") && text.contains("connection: close"), "{text}");
-    // A client that sends its body without waiting gets the answer too.
+    // A client that sends its body without waiting for `100 Continue` gets the answer, too.
     let mut connection = TcpStream::connect(server).await.unwrap();
     let text = answer(&mut connection, &post("/nothing", &expecting, LARGE), &vec![b' '; LARGE]).await;
     assert!(text.starts_with("HTTP/1.1 404 ") && text.contains("connection: close"), "{text}");
-    // A request that is accepted gets `100 Continue`, and then sends its body.
+    // If a request is accepted, the client gets `100 Continue` and then sends its body.
     let order = r#"{"customer_id":"c","currency":"EUR","items":[{"sku":"A","quantity":1,"unit_price":1}]}"#;
     let mut connection = TcpStream::connect(server).await.unwrap();
     connection.write_all(post("/v1/orders", &expecting, order.len()).as_bytes()).await.unwrap();
@@ -161,7 +161,7 @@ async fn a_head_that_is_too_large_is_answered() {
     let head = format!("GET /healthz HTTP/1.1\r\nhost: localhost\r\nx: {}\r\n\r\n", "x".repeat(LARGE));
     for _ in 0..TRIES {
         let mut connection = TcpStream::connect(server).await.unwrap();
-        connection.write_all(head.as_bytes()).await.expect("all of it is sent");
+        connection.write_all(head.as_bytes()).await.expect("the whole head is sent");
         let mut text = Vec::new();
         timeout(DEADLINE, connection.read_to_end(&mut text)).await.unwrap().expect("no reset");
         assert!(text.starts_with(b"HTTP/1.1 431 "), "{}", String::from_utf8_lossy(&text));
@@ -183,7 +183,7 @@ async fn a_body_that_never_ends_does_not_hold_its_connection() {
                 return;
             }
         }
-        panic!("all of it was sent");
+        panic!("the client could send the whole body");
     };
-    timeout(DEADLINE, endless).await.expect("it is closed in time");
+    timeout(DEADLINE, endless).await.expect("the connection is closed in time");
 }

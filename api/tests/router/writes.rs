@@ -94,7 +94,7 @@ async fn a_receipts_link_contains_the_type_if_the_queue_cannot_be_searched() {
     assert_eq!(answer.header("location"), format!("{path}?type=order_paid"));
     assert_eq!(answer.json()["links"]["self"], answer.header("location"));
     assert_eq!(answer.json()["links"]["order"], "/v1/orders/o-1");
-    // Following the link returns the body of the 202.
+    // The link in the 202 leads to the same body as the 202 itself.
     let followed = get(&fake, answer.header("location")).await;
     assert_eq!((followed.status.as_u16(), followed.json()), (200, answer.json()));
     get(&fake, &path).await.is_problem(404, "/problems/event-not-found");

@@ -1,9 +1,10 @@
-//! Reads the event of an invocation and the messages in it. The parent module calls it.
+//! Reads the event of an invocation and the messages in it. The parent module calls this module.
 //!
-//! `aws_lambda_events` has a type for the event, with bodies that are strings. But JSON can contain a lone surrogate
-//! (`\ud800`), which no string can hold, and one such body would make the whole event unreadable on every delivery. SQS
-//! does not accept such a message, but other senders of events may. So a body is read as bytes. A message whose body is
-//! not UTF-8 is parked as malformed, with all its bytes. Fields that the consumer does not need are ignored.
+//! Bodies are read as bytes, and not with the type from `aws_lambda_events`, whose bodies are strings. JSON can
+//! contain a lone surrogate (`\ud800`), which no string can hold. With strings, one such body would make the whole
+//! event unreadable on every delivery. SQS does not accept such a message, but other senders of events may send one.
+//! A message whose body is not UTF-8 is parked as malformed, with all its bytes. Fields that the consumer does not
+//! need are ignored.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -15,7 +16,7 @@ use serde::de::{self, Deserializer, Visitor};
 
 use crate::ports::{Message, TRACE_HEADER};
 
-/// The receive count of a message that does not state one. This value must not be 1: if the creation of an order is
+/// The receive count that is assumed if a message does not contain one. It must not be 1: if the creation of an order is
 /// received for the first time, the consumer assumes that the order does not exist.
 const UNKNOWN_RECEIVE_COUNT: u32 = 2;
 
@@ -61,15 +62,15 @@ struct MessageAttribute {
 struct RawBody(Vec<u8>);
 
 impl SqsBatch {
-    /// Reads the event of an invocation. The Lambda runtime's own reader tracks the path of each value, which takes
-    /// longer than the reading itself.
+    /// Reads the event of an invocation. The Lambda runtime's own reader also tracks the path of each value, which
+    /// takes longer than the rest of the reading.
     pub fn read(event: &str) -> anyhow::Result<Self> {
         serde_json::from_str(event).context(
-            "this function only handles batches from an SQS event source mapping, and this event is not one",
+            "the event is not a batch from an SQS event source mapping; this function handles no other events",
         )
     }
 
-    /// The messages, in the order of the queue. A missing id or body becomes an empty text.
+    /// The messages, in the order of the queue. A missing id or body becomes an empty string.
     pub fn into_messages(self) -> Vec<Message> {
         self.records.into_iter().map(SqsRecord::into_message).collect()
     }
@@ -77,7 +78,8 @@ impl SqsBatch {
 
 impl SqsRecord {
     fn into_message(self) -> Message {
-        // A standard queue may also have groups, for fairness. Such groups do not imply an order.
+        // Only the groups of a FIFO queue keep their messages in order. The messages of a standard queue may have groups, too,
+        // for fairness.
         let ordered = self.source.is_some_and(|arn| arn.ends_with(".fifo"));
         let attributes = self.attributes.unwrap_or_default();
         let texts = self.message_attributes.unwrap_or_default().into_iter();

@@ -1,7 +1,7 @@
 //! Helpers for the tests of batches: a log, dead letters and an inbox in memory, and messages.
 
-#![allow(dead_code, unreachable_pub, reason = "each test binary uses only a part")]
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![allow(dead_code, unreachable_pub, reason = "each test binary uses only a part of these helpers")]
+#![allow(clippy::unwrap_used, reason = "a test may panic, because a panic makes the test fail")]
 
 use std::collections::{BTreeMap, HashSet};
 use std::future::pending;
@@ -16,7 +16,7 @@ use consumer::ports::{
 use consumer::{Consumer, Disposition};
 use domain::{Currency, Order, OrderId, ParkReason, Receipt, RecordedEvent, RejectReason, Timestamp};
 
-/// A log and dead letters in memory. For chosen orders, the log fails or never answers.
+/// A log and dead letters in memory. For chosen orders, the log returns an error or never returns.
 #[derive(Default)]
 pub struct Fake {
     pub orders: Mutex<BTreeMap<OrderId, (Order, Vec<EventOutcome>)>>,
@@ -94,7 +94,7 @@ impl OrderLog for Fake {
             let order_id = append.order.order_id.clone();
             assert!(
                 append.events.iter().all(|event| event.envelope.order_id == order_id),
-                "an append is for one order"
+                "an append contains events of one order"
             );
             if self.fails(&order_id) {
                 return Err(AppendError::Unavailable(anyhow::anyhow!("no connection")));
@@ -125,7 +125,7 @@ impl OrderLog for Fake {
 }
 
 impl Fake {
-    /// The stored outcomes of an order's events.
+    /// The outcomes in these receipts that belong to events of the order.
     fn settled_of<'a>(
         receipts: &'a [Receipt],
         order_id: &'a OrderId,
@@ -206,7 +206,7 @@ impl Inbox for FakeInbox {
     }
 }
 
-/// Adds up all counts.
+/// A ledger in memory, which adds up all counts.
 #[derive(Default)]
 pub struct CountingStore(pub Mutex<LedgerCounts>);
 
@@ -234,10 +234,10 @@ pub fn now() -> Timestamp {
     Timestamp::parse("2026-11-23T10:00:00Z").unwrap()
 }
 
-/// A message of an ordered queue, grouped by order. Orders cost nothing, so they can be shipped unpaid: then each event of
-/// a life is legal only after the one before.
+/// A message of an ordered queue, grouped by order. All orders have a total of 0, so they can be shipped without a
+/// payment. `created`, `confirmed`, `shipped` and `delivered` are legal only in this sequence.
 ///
-/// `what` is `kind@order`, such as `created@a`.
+/// `what` contains the kind and the order, as in `created@a`.
 pub fn message(id: usize, what: &str) -> Message {
     let (kind, order) = what.split_once('@').unwrap();
     let data = match kind {
@@ -270,6 +270,7 @@ pub fn word(disposition: &Disposition) -> &'static str {
         Disposition::Rejected(RejectReason::VersionMismatch, _) => "version",
         Disposition::Rejected(RejectReason::Discarded, _) => "discarded",
         Disposition::Archived => "archived",
+        Disposition::Completed => "completed",
         Disposition::Duplicate => "duplicate",
         Disposition::Parked(..) => "parked",
         Disposition::Retry(_) => "retry",

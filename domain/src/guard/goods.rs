@@ -1,4 +1,4 @@
-//! Guards about goods: the units of lines, shipments and returns. [`super`] calls them.
+//! Guards about goods: the units of lines, shipments and returns. The parent module calls these functions.
 
 use super::{Check, Guard, GuardFailure};
 use crate::event::Amended;
@@ -22,7 +22,7 @@ pub(super) fn lines_kept(order: &Order, event: &Event) -> Check {
         let asked = items.line(&id).map_or(0, |line| line.quantity.get());
         if asked < used {
             let OrderLine { cancelled, shipped, .. } = line;
-            let detail = format!("line {id:?}: {cancelled} cancelled, {shipped} shipped; {asked} asked");
+            let detail = format!("line {id:?}: {cancelled} cancelled, {shipped} shipped; {asked} requested");
             let failure = GuardFailure::never(Guard::LinesKept, detail).of_line(id);
             let numbers = [("cancelled", *cancelled), ("shipped", *shipped), ("asked", asked)];
             return Err(failure.with_numbers(&numbers));
@@ -65,7 +65,7 @@ pub(super) fn units_left(order: &Order, event: &Event) -> Check {
         let OrderLine { cancelled, shipped, .. } = line;
         let ordered = line.quantity.get();
         let detail = format!(
-            "line {id:?}: {ordered} ordered, {cancelled} cancelled, {shipped} shipped; {asked} asked, {left} left"
+            "line {id:?}: {ordered} ordered, {cancelled} cancelled, {shipped} shipped; {asked} requested, {left} left"
         );
         let is_early = is_open && cancelled + shipped + asked <= Quantity::MAX;
         let failure = GuardFailure::new(Guard::UnitsLeft, detail, is_early).of_line(id);
@@ -93,7 +93,7 @@ pub(super) fn units_delivered(order: &Order, event: &Event) -> Check {
         let is_early = is_open || order.items.iter().any(|line| line.in_transit() > 0);
         return Err(GuardFailure::new(
             Guard::UnitsDelivered,
-            "nothing is delivered and not returned",
+            "no delivered unit is left to return",
             is_early,
         ));
     };
@@ -103,8 +103,9 @@ pub(super) fn units_delivered(order: &Order, event: &Event) -> Check {
             return Ok(());
         }
         let OrderLine { cancelled, delivered, returned, .. } = line;
-        let detail =
-            format!("line {id:?}: {delivered} delivered, {returned} returned; {asked} asked, {left} left");
+        let detail = format!(
+            "line {id:?}: {delivered} delivered, {returned} returned; {asked} requested, {left} left"
+        );
         let can_be_shipped = is_open && cancelled + returned + asked <= Quantity::MAX;
         let is_early = can_be_shipped || line.shipped - line.returned >= asked;
         let failure = GuardFailure::new(Guard::UnitsDelivered, detail, is_early).of_line(id);
@@ -117,7 +118,7 @@ pub(super) fn units_delivered(order: &Order, event: &Event) -> Check {
     })
 }
 
-/// Checks each given line.
+/// Checks each of the given lines, and fails for a line that the order does not have.
 fn each_line(
     order: &Order,
     given: &[LineQuantity],
@@ -142,14 +143,14 @@ pub(super) fn shipment_new(order: &Order, event: &Event) -> Check {
     let known = |id: &Text<64>| order.shipments.iter().any(|shipment| shipment.shipment_id == *id);
     match shipped.shipment_id.as_ref().filter(|id| known(id)) {
         Some(id) => {
-            let detail = format!("the order has the shipment {:?} already", id.as_str());
+            let detail = format!("the order already has the shipment {:?}", id.as_str());
             Err(GuardFailure::never(Guard::ShipmentNew, detail))
         }
         None => Ok(()),
     }
 }
 
-/// The shipments that are not delivered.
+/// The shipments that are not delivered yet.
 pub(super) fn undelivered(order: &Order) -> impl Iterator<Item = &Shipment> {
     order.shipments.iter().filter(|shipment| shipment.state == ShipmentState::Shipped)
 }
@@ -162,12 +163,12 @@ pub(super) fn shipment_undelivered(order: &Order, event: &Event) -> Check {
     let Some(id) = &delivered.shipment_id else {
         return match undelivered(order).next() {
             Some(_) => Ok(()),
-            None => fail("the order has no shipment that is not delivered".to_owned(), is_open),
+            None => fail("every shipment of the order is already delivered".to_owned(), is_open),
         };
     };
     match order.shipments.iter().find(|shipment| shipment.shipment_id == *id) {
         Some(shipment) if shipment.state == ShipmentState::Shipped => Ok(()),
-        Some(_) => fail(format!("the shipment {:?} is delivered already", id.as_str()), false),
+        Some(_) => fail(format!("the shipment {:?} is already delivered", id.as_str()), false),
         None => fail(format!("the order has no shipment {:?}", id.as_str()), is_open),
     }
 }
@@ -176,7 +177,7 @@ pub(super) fn return_new(order: &Order, event: &Event) -> Check {
     let Event::ReturnRequested(requested) = event else { return Ok(()) };
     match known_return(order, requested.return_id.as_ref()) {
         Some(known) => {
-            let detail = format!("the order has the return {:?} already", known.return_id.as_str());
+            let detail = format!("the order already has the return {:?}", known.return_id.as_str());
             Err(GuardFailure::never(Guard::ReturnNew, detail))
         }
         None => Ok(()),

@@ -1,10 +1,11 @@
-//! The guards: the conditions that must hold for an event to be recorded. [`crate::event_kinds`] lists the guards of each kind of
-//! event; [`mod@crate::judge`] checks them, and the API's answers and documents show them.
+//! The guards, which are the conditions that must hold for an event to be recorded. [`crate::event_kinds`] lists the
+//! guards of each kind of event, and [`mod@crate::judge`] checks them. The API shows them in answers and in its
+//! documentation.
 //!
-//! A guard that fails says whether the event is *early*: a later event can make the condition true. Otherwise it never becomes
-//! true again. This follows from what only grows: cancelled, shipped, delivered and returned units, captured and refunded
-//! amounts, and the ids that are taken. An order of which nothing is left to ship cannot be amended, so nothing can be left
-//! to ship again.
+//! A guard that fails also reports whether the event is *early*, which means that a later event can make the condition true.
+//! Otherwise, the condition can never become true. The reason is that some values never decrease: the cancelled, shipped,
+//! delivered and returned units, the captured and refunded amounts, and the set of ids in use. Once nothing is left to ship, the
+//! order cannot be amended, so nothing can ever be left to ship again.
 
 mod goods;
 mod money;
@@ -16,7 +17,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::event_kinds::{Event, EventType};
+use crate::event_kinds::{Event, EventType, for_each_kind_with_guards};
 use crate::ids::OrderId;
 use crate::order::Order;
 
@@ -33,7 +34,7 @@ macro_rules! guards {
             /// Every guard.
             pub const ALL: [Self; [$($code),*].len()] = [$(Self::$guard),*];
 
-            /// The code of the guard, as answers write it.
+            /// The code of the guard, as answers contain it.
             pub fn as_str(self) -> &'static str {
                 match self {
                     $(Self::$guard => $code,)*
@@ -47,7 +48,7 @@ macro_rules! guards {
                 }
             }
 
-            /// When an event that fails the guard is early.
+            /// When an event that fails the guard counts as early.
             pub fn early(self) -> &'static str {
                 match self {
                     $(Self::$guard => $early,)*
@@ -72,12 +73,12 @@ guards! {
         early "never"
     Confirmed "confirmed" "The order is confirmed."
         early "always"
-    LinesKept "lines_kept" "No line gets fewer units than were shipped or cancelled of it."
+    LinesKept "lines_kept" "Every line keeps at least the units that were shipped or cancelled."
         early "never"
-    AdjustedLines "adjusted_lines" "Each adjustment of a line names a line of the order."
-        early "unless the event replaces the lines too"
+    AdjustedLines "adjusted_lines" "The line of each adjustment exists in the order."
+        early "unless the event also replaces the lines"
     AmountsFit "amounts_fit" "No sum of amounts exceeds 9,007,199,254,740,991."
-        early "for an authorization, if other authorizations can be voided; for an amendment, if it keeps the lines or the adjustments, which can get cheaper"
+        early "for an authorization, if another authorization can be voided; for an amendment, if it keeps lines or adjustments that can become cheaper"
     MetadataFits "metadata_fits" "The metadata has at most 20 entries after the change."
         early "always"
     HoldFree "hold_free" "The order does not have this hold."
@@ -90,15 +91,15 @@ guards! {
         early "never"
     PaymentVoidable "payment_voidable" "The payment is authorized, and nothing of it is captured."
         early "if the payment is unknown, and not every unit is cancelled"
-    PaymentCapturable "payment_capturable" "The payment is new, or the amount is within what is left of its authorization. Without an amount, something is due."
-        early "if nothing is due, and something can become due or the payment can still be authorized"
+    PaymentCapturable "payment_capturable" "The payment is new, or the amount is at most the rest of its authorization. If the event has no amount, something is due."
+        early "if nothing is due yet, but an amount can become due or the payment can still be authorized"
     Covered "covered" "The total is captured or authorized, unless the order has `ship_unpaid`."
         early "always"
     UnitsLeft "units_left" "The units are left to ship: ordered, and neither cancelled nor shipped."
-        early "while something is left to ship: an amendment may add units, up to 1,000,000 on a line"
+        early "while something is left to ship, because an amendment may add units (up to 1,000,000 on a line)"
     ShipmentNew "shipment_new" "The order has no shipment with this id."
         early "never"
-    ShipmentUndelivered "shipment_undelivered" "The shipment is known and not delivered; without an id, there is such a shipment."
+    ShipmentUndelivered "shipment_undelivered" "The shipment exists and is not delivered. If the event has no shipment id, the order has an undelivered shipment."
         early "if the shipment is unknown, and something is left to ship"
     UnitsDelivered "units_delivered" "The units are delivered and not returned."
         early "if enough units are shipped, or while something is left to ship"
@@ -106,12 +107,12 @@ guards! {
         early "never"
     ReturnOpen "return_open" "The goods of the return have not arrived yet."
         early "never"
-    Refundable "refundable" "The amount is captured and not refunded; with a payment id, of that payment."
-        early "unless the payment can have no more captures, or the sum of all refunds would exceed what can be captured"
+    Refundable "refundable" "The amount is captured and not refunded. If the event has a payment id, this holds for that payment."
+        early "if the payment can have further captures, and the sum of all refunds would not exceed what can be captured"
     RefundNew "refund_new" "The order has no refund with this id."
         early "never"
-    SizeFits "size_fits" "The order has at most 100 payments, refunds, shipments and returns each, and 20 holds. Its JSON has at most 350,000 bytes, and 200,000 when it is created or amended, so that its shipments and returns fit too."
-        early "for a hold; for the bytes, while something is left to ship: an amendment may shorten the order"
+    SizeFits "size_fits" "The order has at most 100 payments, refunds, shipments and returns each, and 20 holds. Its JSON has at most 350,000 bytes. After a creation or an amendment, its JSON has at most 200,000 bytes, so that shipments and returns still fit."
+        early "if the order has too many holds, or if its JSON has too many bytes and something is left to ship, because an amendment may shorten the order"
 }
 
 impl fmt::Display for Guard {
@@ -120,15 +121,15 @@ impl fmt::Display for Guard {
     }
 }
 
-/// A guard that an event failed, with the numbers that it compared.
+/// The guard that an event failed, with the numbers that the guard compared.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Violation {
     /// The guard.
     pub guard: Guard,
-    /// The line whose units it counted.
+    /// The line to which the numbers refer, if the guard is about a line.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub line_id: Option<String>,
-    /// The other order that has the reference.
+    /// The other order that already has the reference.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub order_id: Option<OrderId>,
     /// The numbers, by name.
@@ -139,9 +140,9 @@ pub struct Violation {
 /// Why an event fails a guard.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GuardFailure {
-    /// The guard and the numbers.
+    /// The guard that failed, with the numbers that it compared.
     pub violation: Violation,
-    /// The violation, in one clause.
+    /// Describes the violation in one clause.
     pub detail: String,
     /// Whether a later event can make the condition true.
     pub is_early: bool,
@@ -173,10 +174,11 @@ impl GuardFailure {
     }
 }
 
-/// What a guard finds.
+/// The result of checking one guard.
 pub(crate) type Check = Result<(), GuardFailure>;
 
-/// Joins checks of one event. If several fail, returns a failure that can never pass, or else the first.
+/// Combines several checks of one event. If several checks fail, returns the first failure that is not early, or the
+/// first failure if all of them are early.
 pub(crate) fn all(checks: impl IntoIterator<Item = Check>) -> Check {
     let mut first = Ok(());
     for check in checks {
@@ -189,8 +191,24 @@ pub(crate) fn all(checks: impl IntoIterator<Item = Check>) -> Check {
     first
 }
 
+macro_rules! guards_of_kinds {
+    ($($kind:ident $guards:tt)*) => {
+        impl EventType {
+            /// The conditions that must hold for an event of this type to be recorded. They are checked in this order.
+            pub fn guards(self) -> &'static [Guard] {
+                use Guard::*;
+                match self {
+                    $(Self::$kind => &$guards,)*
+                }
+            }
+        }
+    };
+}
+for_each_kind_with_guards!(guards_of_kinds);
+
 impl Guard {
-    /// Checks the condition for `event`. [`Guard::ReferenceFree`] depends on other orders; [`crate::judge`] checks it.
+    /// Checks the condition for `event`. Does not check [`Guard::ReferenceFree`], which depends on other orders;
+    /// [`crate::judge`] checks that guard.
     pub(crate) fn check(self, order: Option<&Order>, event: &Event) -> Check {
         let Some(order) = order else {
             return match self {
@@ -229,7 +247,8 @@ impl Guard {
         }
     }
 
-    /// Whether some data makes an event of this type pass the guard now. For a list of the events that are legal now.
+    /// Whether an event of this type can pass the guard now, with suitable data. The list of the events that are legal
+    /// now depends on these results.
     pub(crate) fn can_pass(self, order: Option<&Order>, event: EventType) -> bool {
         let Some(order) = order else {
             return matches!(self, Self::New | Self::ReferenceFree | Self::SizeFits);

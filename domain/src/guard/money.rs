@@ -1,4 +1,4 @@
-//! Guards about money: totals, payments and refunds. [`super`] calls them.
+//! Guards about money: totals, payments and refunds. The parent module calls these functions.
 
 use super::{Check, Guard, GuardFailure};
 use crate::event::{Amended, Paid, Refunded};
@@ -30,8 +30,8 @@ pub(super) fn amounts_fit(order: &Order, event: &Event) -> Check {
     Err(failure.with_numbers(&[("limit", Amount::MAX)]))
 }
 
-/// What all units and adjustments would cost after the amendment without the discounts. Cancellations and returns can end
-/// discounts, so it limits every later total.
+/// The total of all units and adjustments after the amendment, without the discounts. This sum limits every later
+/// total, because cancellations and returns can end discounts.
 fn gross_after(order: &Order, amended: &Amended) -> i128 {
     let lines = match &amended.items {
         Some(items) => i128::from(items.total().minor()),
@@ -48,14 +48,14 @@ pub(super) fn payment_new(order: &Order, event: &Event) -> Check {
     let Event::PaymentAuthorized(payment) = event else { return Ok(()) };
     match known_payment(order, Some(&payment.payment_id)) {
         Some(_) => {
-            let detail = format!("the order has the payment {:?} already", payment.payment_id.as_str());
+            let detail = format!("the order already has the payment {:?}", payment.payment_id.as_str());
             Err(GuardFailure::never(Guard::PaymentNew, detail))
         }
         None => Ok(()),
     }
 }
 
-/// Whether the payment is authorized, and nothing of it is captured.
+/// Whether the payment is authorized, and no part of it is captured.
 pub(super) fn is_voidable(payment: &Payment) -> bool {
     payment.authorized.is_some() && !payment.voided && payment.captured == Amount::ZERO
 }
@@ -67,13 +67,13 @@ pub(super) fn payment_voidable(order: &Order, event: &Event) -> Check {
     match known_payment(order, Some(&voided.payment_id)) {
         None => fail(format!("the order has no payment {id:?}"), order.units().active() > 0),
         Some(payment) if is_voidable(payment) => Ok(()),
-        Some(payment) if payment.voided => fail(format!("the payment {id:?} is voided already"), false),
+        Some(payment) if payment.voided => fail(format!("the payment {id:?} is already voided"), false),
         Some(payment) if payment.authorized.is_none() => {
             fail(format!("the payment {id:?} was captured without an authorization"), false)
         }
         Some(payment) => {
             let captured = payment.captured.minor();
-            let failure = format!("{captured} of the payment {id:?} are captured");
+            let failure = format!("{captured} of the payment {id:?} is already captured");
             let failure = GuardFailure::never(Guard::PaymentVoidable, failure);
             Err(failure.with_numbers(&[("captured", captured)]))
         }
@@ -88,12 +88,12 @@ pub(super) fn payment_capturable(order: &Order, event: &Event) -> Check {
     }
 }
 
-/// A capture of a payment that is known: within its authorization.
+/// Checks a capture of a known payment, which must stay within the payment's authorization.
 fn capture_again(payment: &Payment, paid: &Paid) -> Check {
     let id = payment.payment_id.as_ref().map_or("", |id| id.as_str());
     let never = |detail: String| GuardFailure::never(Guard::PaymentCapturable, detail);
     let Some(authorized) = payment.authorized else {
-        return Err(never(format!("the payment {id:?} is captured already")));
+        return Err(never(format!("the payment {id:?} is already captured")));
     };
     if payment.voided {
         return Err(never(format!("the payment {id:?} is voided")));
@@ -105,18 +105,18 @@ fn capture_again(payment: &Payment, paid: &Paid) -> Check {
     }
     let (authorized, captured) = (authorized.minor(), payment.captured.minor());
     let failure = never(format!(
-        "payment {id:?}: {authorized} authorized, {captured} captured; {asked} asked, {left} left"
+        "payment {id:?}: {authorized} authorized, {captured} captured; {asked} requested, {left} left"
     ));
     let numbers = [("authorized", authorized), ("captured", captured), ("asked", asked), ("left", left)];
     Err(failure.with_numbers(&numbers))
 }
 
-/// A capture without an authorization. A payment is a fact, so it is refused only if its amount cannot be known, or if a
-/// producer of schema version 0 or 1 reports that the order is paid when it is paid.
+/// Checks a capture without an authorization. The payment has already happened, so the event is refused in only two cases: it
+/// states no amount and nothing is due, or a producer of schema version 0 or 1 reports a second time that the order is paid.
 fn capture_new(order: &Order, paid: &Paid) -> Check {
     if paid.settles {
         return match order.settled_by_payment {
-            true => Err(GuardFailure::never(Guard::PaymentCapturable, "the order is paid already")),
+            true => Err(GuardFailure::never(Guard::PaymentCapturable, "the order is already paid")),
             false => Ok(()),
         };
     }
@@ -130,7 +130,8 @@ fn capture_new(order: &Order, paid: &Paid) -> Check {
     Err(failure.with_numbers(&[("balance", balance)]))
 }
 
-/// Whether a refund, an amendment, or the end of a line with a discount can make something due.
+/// Whether an amount can become due later: after a refund, after an amendment, or when a line with a discount is
+/// cancelled or returned.
 fn can_become_due(order: &Order) -> bool {
     let is_discounted = |line: &LineId| {
         let found = LineFinder::new(&order.items).find(line.as_str()).map(|index| &order.items[index]);
@@ -172,7 +173,7 @@ pub(super) fn refundable(order: &Order, event: &Event) -> Check {
         return Ok(());
     }
     let payment = known_payment(order, refunded.payment_id.as_ref());
-    // Other payments can still come, as long as the sum of all captures stays in range.
+    // A further capture can make this refund possible, as long as the sum of all captures stays in range.
     let fits = i128::from(done) + i128::from(asked) <= i128::from(Amount::MAX);
     let is_early = match payment {
         Some(payment) => payment.capturable() > 0 && payment.capturable() + left >= asked,
@@ -181,7 +182,7 @@ pub(super) fn refundable(order: &Order, event: &Event) -> Check {
     let (captured, done) = payment.map_or((captured, done), |it| (it.captured.minor(), it.refunded.minor()));
     let detail = match (&refunded.payment_id, payment) {
         (Some(id), None) => format!("the order has no payment {:?}", id.as_str()),
-        _ => format!("{captured} captured, {done} refunded; {asked} asked, {left} left"),
+        _ => format!("{captured} captured, {done} refunded; {asked} requested, {left} left"),
     };
     let failure = GuardFailure::new(Guard::Refundable, detail, is_early);
     let numbers = [("captured", captured), ("refunded", done), ("asked", asked), ("left", left)];
@@ -192,7 +193,7 @@ pub(super) fn refund_new(order: &Order, event: &Event) -> Check {
     let Event::Refunded(Refunded { refund_id: Some(id), .. }) = event else { return Ok(()) };
     match order.refunds.iter().any(|refund| refund.refund_id.as_ref() == Some(id)) {
         true => {
-            let detail = format!("the order has the refund {:?} already", id.as_str());
+            let detail = format!("the order already has the refund {:?}", id.as_str());
             Err(GuardFailure::never(Guard::RefundNew, detail))
         }
         false => Ok(()),

@@ -1,4 +1,5 @@
-//! The guard about the size of an order: how many entries its lists have, and how many bytes its JSON. [`super`] calls it.
+//! The guard about the size of an order, which limits the entries in its lists and the bytes of its JSON. The parent
+//! module calls these functions.
 
 use super::{Check, Guard, GuardFailure};
 use crate::event::{Amended, Created};
@@ -8,22 +9,24 @@ use crate::fold_returns::known_return;
 use crate::order::Order;
 use crate::parcels::{Return, ReturnState};
 
-/// The maximum number of payments, refunds, shipments and returns of an order, each.
+/// The maximum number of payments, of refunds, of shipments and of returns of an order.
 const MAX_ENTRIES: usize = 100;
 /// The maximum number of holds of an order.
 const MAX_HOLDS: usize = 20;
 /// The maximum size of an order's JSON in bytes. An item of DynamoDB has at most 400 KB
-/// ([limits](https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html)), and events that only count
-/// units, which this guard does not check, add up to 20 bytes a counter and line.
+/// ([limits](https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html)). This guard does not
+/// check events that only count units. Such events add at most 20 bytes for each counter of each line.
 const MAX_BYTES: usize = 350_000;
-/// The maximum size of the JSON of an order that is created or amended. The rest is for its payments, shipments and returns.
+/// The maximum size of an order's JSON after a creation or an amendment. The rest of the limit is reserved for
+/// payments, shipments and returns.
 const MAX_ORDERED_BYTES: usize = 200_000;
 
-/// At most so many bytes of JSON per entry; the longest texts consist of characters of 4 bytes. A test measures them.
+/// The maximum bytes of JSON for each kind of entry, if every text has its maximum length and consists of 4-byte
+/// characters. A test measures these sizes.
 pub(crate) mod longest {
     /// A line with its counters.
     pub(crate) const LINE: usize = 1_700;
-    /// A line of a shipment or return.
+    /// The entry for one order line in a shipment or a return.
     pub(crate) const PART: usize = 310;
     /// An adjustment.
     pub(crate) const ADJUSTMENT: usize = 1_500;
@@ -31,19 +34,19 @@ pub(crate) mod longest {
     pub(crate) const PAYMENT: usize = 1_000;
     /// A refund.
     pub(crate) const REFUND: usize = 3_200;
-    /// A shipment, without its lines.
+    /// A shipment, without its entries for order lines.
     pub(crate) const SHIPMENT: usize = 1_400;
-    /// A return, without its lines.
+    /// A return, without its entries for order lines.
     pub(crate) const RETURN: usize = 2_400;
     /// A hold.
     pub(crate) const HOLD: usize = 2_400;
-    /// The members of an order that its creation does not state: ids, status, version and times.
+    /// The members of an order that the data of its creation does not contain: ids, status, version and times.
     pub(crate) const HEAD: usize = 600;
-    /// All other members: metadata, notes, contact and ids.
+    /// All members of an order outside its lists, such as metadata, notes, contact and ids.
     pub(crate) const REST: usize = 90_000;
 }
 
-/// Checks the order that an event creates.
+/// Checks the size of the order that an event creates.
 pub(super) fn creation_fits(event: &Event) -> Check {
     let Event::Created(created) = event else { return Ok(()) };
     if longest_creation(created) <= MAX_ORDERED_BYTES {
@@ -70,7 +73,7 @@ pub(super) fn size_fits(order: &Order, event: &Event) -> Check {
     }
     let (added, limit) = match event {
         Event::Amended(amended) => (longest_amendment(amended), MAX_ORDERED_BYTES),
-        // A shipment or return has at most all lines; other entries are smaller.
+        // The largest entry that an event can add is a shipment or a return with all lines of the order.
         _ => (longest::PART * order.items.len() + longest::REFUND, MAX_BYTES),
     };
     if longest_order(order) + added <= limit {
@@ -87,7 +90,7 @@ fn bytes_fit(size: usize, limit: usize, is_early: bool) -> Check {
     Err(failure.with_numbers(&[("bytes", size as i64), ("limit", limit as i64)]))
 }
 
-/// No order with as many entries has more bytes.
+/// The largest possible JSON of an order with these numbers of entries.
 fn longest_order(order: &Order) -> usize {
     let shipped: usize = order.shipments.iter().map(|shipment| shipment.items.len()).sum();
     let returned: usize = order.returns.iter().map(|it| it.items.len()).sum();
@@ -113,7 +116,8 @@ fn longest_creation(created: &Created) -> usize {
     longest::REST + longest::LINE * lines + longest::ADJUSTMENT * adjustments
 }
 
-/// Whether some event of this type adds no entry to a full list.
+/// Whether the order has room for at least one event of this type. An event that only changes an existing entry needs
+/// no room.
 pub(super) fn has_room(order: &Order, event: EventType) -> bool {
     let is_requested = |it: &Return| it.state == ReturnState::Requested;
     match event {
@@ -130,7 +134,7 @@ pub(super) fn has_room(order: &Order, event: EventType) -> bool {
     }
 }
 
-/// Whether the event adds an entry to a list, rather than changing one.
+/// Whether the event adds an entry to a list of the order, rather than changing an existing payment or return.
 fn adds_entry(order: &Order, event: &Event) -> bool {
     match event {
         Event::Paid(paid) => known_payment(order, paid.payment_id.as_ref()).is_none(),
@@ -149,16 +153,17 @@ mod tests {
     use crate::parcels::{Hold, Return, Shipment};
     use crate::payments::{Payment, Refund};
 
-    /// A text of so many characters, in as many bytes as they can have.
+    /// A text of `chars` characters, each of which takes 4 bytes, the maximum in UTF-8.
     fn longest(chars: usize) -> String {
         "🫖".repeat(chars)
     }
 
-    /// Checks the longest value of this type, with the comma after it.
+    /// Checks that `value`, the longest value of its type, fits into `limit` bytes of JSON with a comma. The limit
+    /// must be less than twice the size.
     fn check<T: serde::de::DeserializeOwned + Serialize>(value: Value, limit: usize) {
         let value: T = serde_json::from_value(value).unwrap();
         let size = serde_json::to_vec(&value).unwrap().len() + 1;
-        assert!(size <= limit && limit < 2 * size, "{size} bytes, {limit} allowed");
+        assert!(size <= limit && limit < 2 * size, "the size is {size} bytes, and {limit} are allowed");
     }
 
     #[test]

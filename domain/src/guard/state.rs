@@ -1,4 +1,5 @@
-//! Guards about the order as a whole: whether it is open, confirmed or held, and its metadata. [`super`] calls them.
+//! Guards about the order as a whole: whether it is open, confirmed or held, and its metadata. The parent module calls
+//! these functions.
 
 use super::{Check, Guard, GuardFailure};
 use crate::event_kinds::Event;
@@ -21,7 +22,7 @@ pub(super) fn not_cancelled(order: &Order) -> Check {
 
 pub(super) fn unconfirmed(order: &Order) -> Check {
     if order.confirmed {
-        return Err(GuardFailure::never(Guard::Unconfirmed, "the order is confirmed already"));
+        return Err(GuardFailure::never(Guard::Unconfirmed, "the order is already confirmed"));
     }
     match order.units().left() {
         0 => Err(GuardFailure::never(Guard::Unconfirmed, "nothing is left to ship")),
@@ -40,7 +41,7 @@ pub(super) fn hold_free(order: &Order, event: &Event) -> Check {
     let Event::Held(held) = event else { return Ok(()) };
     match order.holds.iter().any(|hold| hold.hold == held.hold) {
         true => {
-            let detail = format!("the order has the hold {:?} already", held.hold.as_str());
+            let detail = format!("the order already has the hold {:?}", held.hold.as_str());
             Err(GuardFailure::early(Guard::HoldFree, detail))
         }
         false => Ok(()),

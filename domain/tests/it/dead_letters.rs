@@ -1,4 +1,4 @@
-//! Dead letters: their JSON in every version of this program, repairs and discards.
+//! Tests dead letters: repairs, discards, and the JSON that each version of this program wrote.
 
 use domain::dead_letter::Discard;
 use domain::{DeadLetter, DeadLetterState, MessageBody, ParkReason, Repair, Timestamp};
@@ -13,7 +13,7 @@ fn now() -> Timestamp {
     time("2026-11-23T10:00:00Z")
 }
 
-/// A confirmation of order `o`, with the given request hash, or without one.
+/// A message that confirms order `o`, with the request hash `hash` or without any.
 fn confirmation(event_id: &str, hash: Option<&str>) -> String {
     let hash = hash.map(|hash| format!(r#","request_hash":"{hash}""#)).unwrap_or_default();
     format!(r#"{{"event_id":"{event_id}","type":"order_confirmed"{hash},"data":{{"order_id":"o"}}}}"#)
@@ -44,7 +44,7 @@ fn dead_letters_of_every_version_are_read_and_written_unchanged() {
     ];
     assert_eq!(read.iter().map(|letter| letter.state).collect::<Vec<_>>(), states);
     for (mut line, letter) in written.into_iter().zip(&read) {
-        // Older versions omitted these members; the current one writes them.
+        // Older versions of the program did not write these members. The current version reads them as these values.
         for (member, absent) in [
             ("state", json!("parked")),
             ("origin", json!("")),
@@ -55,7 +55,7 @@ fn dead_letters_of_every_version_are_read_and_written_unchanged() {
         }
         assert_eq!(serde_json::to_value(letter).unwrap(), line);
     }
-    assert_eq!(read[0].repairs, [], "the version that repaired it did not write repairs");
+    assert_eq!(read[0].repairs, [], "the old version that repaired the dead letter wrote no list of repairs");
     assert_eq!(read[3].repairs[1].by.as_deref(), Some("https://issuer|ada"));
 }
 
@@ -63,7 +63,7 @@ fn dead_letters_of_every_version_are_read_and_written_unchanged() {
 fn every_repair_is_listed_and_the_original_body_is_kept() {
     let mut letter = letter("first");
     letter.repair(b"second".to_vec(), repair(Some("ada")));
-    letter.repair(b"second".to_vec(), repair(Some("nobody: it changes nothing")));
+    letter.repair(b"second".to_vec(), repair(Some("the author of a repair that changes nothing")));
     letter.repair(b"third".to_vec(), repair(None));
     assert_eq!(letter.repairs, [repair(Some("ada")), repair(None)]);
     assert_eq!(
@@ -103,7 +103,7 @@ fn a_repair_keeps_the_request_hash_unless_it_changes_the_event_id() {
         letter.repair(repaired.into_bytes(), repair(None));
         assert_eq!(letter.discard(discard()).unwrap().request_hash.as_deref(), hash);
     }
-    // The hash is found in a truncated body too.
+    // The request hash is found even in a truncated body.
     assert_eq!(
         letter(&sent[..sent.len() - 2]).discard(discard()).unwrap().request_hash.as_deref(),
         Some("5a")

@@ -1,4 +1,5 @@
-//! Messages that cannot be decoded: the error, its place, and the ids that can still be found.
+//! Tests messages that cannot be decoded: the error, the position that the error names, and the ids that can still be
+//! found.
 
 use domain::{DecodeError, Envelope, Event, EventType, ParkReason, RecordedEvent};
 use domain::{MessageIdentity, identify};
@@ -14,14 +15,14 @@ fn refused(message: &[u8]) -> DecodeError {
     Envelope::decode(message, eur()).expect_err(&String::from_utf8_lossy(message))
 }
 
-/// The error for a message of `event_type` in which `pointer` was set to `value`.
+/// The error for a message of `event_type` in which the value at `pointer` is replaced by `value`.
 fn refused_with(event_type: EventType, pointer: &str, value: Value) -> DecodeError {
     let mut json = message(event_type);
     *json.pointer_mut(pointer).unwrap() = value;
     refused(json.to_string().as_bytes())
 }
 
-/// The error for a message of `event_type` from which the field `name` in `parent` was removed.
+/// The error for a message of `event_type` in which `parent` lacks the field `name`.
 fn refused_without(event_type: EventType, parent: &str, name: &str) -> DecodeError {
     let mut json = message(event_type);
     json.pointer_mut(parent).unwrap().as_object_mut().unwrap().remove(name).unwrap();
@@ -60,7 +61,7 @@ fn the_error_for_a_malformed_envelope_contains_the_field_or_the_place() {
     let cases = [
         (refused(b"{\"type\": \"order_paid\"}"), "`data` is required at line 1 column 22"),
         (refused(b"{\"data\": {}}"), "`type` is required at line 1 column 12"),
-        (refused(b"{\"type\": nope}"), "there is no JSON value at line 1 column 11"),
+        (refused(b"{\"type\": nope}"), "a JSON value is missing at line 1 column 11"),
         (refused_without(EventType::Paid, "", "timestamp"), "`timestamp` is required"),
     ];
     for (error, expected) in cases {
@@ -239,7 +240,7 @@ fn ids_are_found_in_broken_messages_if_they_are_unambiguous() {
             Some("order-1"),
             None,
         ),
-        // Truncated messages: the first two name one order, the third names two.
+        // Truncated messages. The first two contain the id of one order, and the third contains the ids of two orders.
         (r#"{"data": {"order_id": "order-1"}"#, Some("order-1"), None),
         (r#"{"data": {"order_id" : "order-1", "note": "order_id"#, Some("order-1"), None),
         (r#"{"data": {"order_id": "order-1", "of": {"order_id": "order-2"}"#, None, None),

@@ -1,11 +1,12 @@
-//! What follows from the counters: the total, the balance, the words, and the deadline.
+//! Tests what is derived from the counters: the total, the balance, the statuses, and the deadline.
 
 use domain::{EventType, FulfilmentStatus, Order, OrderStatus, PaymentStatus, Timestamp};
 use serde_json::{Value, json};
 
 use crate::given::{after, event_type, proposed, time};
 
-/// An order of 3 × 100 on line `a` and 1 × 50 on line `b`, with these adjustments and members, after these events.
+/// An order that was created with `adjustments` and the members in `more`, and then got `events`. Line `a` has 3
+/// units at a price of 100, and line `b` has 1 unit at 50.
 #[expect(clippy::needless_pass_by_value, reason = "the callers write the data in place")]
 fn order(adjustments: Value, more: Value, events: &[(&str, Value)]) -> Order {
     let adjusted: i64 = adjustments.as_array().unwrap().iter().map(|it| it["amount"].as_i64().unwrap()).sum();
@@ -32,7 +33,7 @@ fn of_a(quantity: u32) -> Value {
     json!({"items": [{"line_id": "a", "quantity": quantity}]})
 }
 
-/// The sent and paid goods: confirmed, paid in full, shipped and delivered.
+/// The events that confirm an order, pay this amount, ship the order and deliver it.
 fn delivered(amount: i64) -> Vec<(&'static str, Value)> {
     vec![
         ("confirmed", json!({})),
@@ -48,7 +49,7 @@ fn total(adjustments: Value, events: &[(&str, Value)]) -> i64 {
 
 #[test]
 fn adjustments_of_a_line_count_in_proportion_to_its_remaining_units() {
-    // A third of 100 is 33.3, two thirds are 66.7; of 50 on three units 16.7 and 33.3.
+    // The line's share of the adjustment is rounded to the nearest integer.
     for (amount, after_one, after_two) in
         [(100, 67, 33), (-100, -67, -33), (50, 33, 17), (1, 1, 0), (-1, -1, 0)]
     {
@@ -70,7 +71,7 @@ fn a_half_is_rounded_away_from_zero() {
         "adjustments": [adjustment("tax", 5, Some("a")), adjustment("discount", -3, Some("a"))]
     });
     let events = [("amended", amended), ("cancelled", of_a(1))];
-    // One unit of 10, 2.5 of tax, and −1.5 of discount.
+    // The total consists of one unit of 10, a tax of 2.5, and a discount of 1.5, each rounded.
     assert_eq!(total(json!([]), &events), 10 + 3 - 2);
 }
 
@@ -81,7 +82,7 @@ fn other_adjustments_stay_until_every_unit_is_cancelled() {
     assert_eq!(total(shipping.clone(), &[("cancelled", of_a(3))]), 90);
     assert_eq!(total(shipping.clone(), &[("cancelled", json!({}))]), 0, "a cancelled order costs nothing");
     events.push(("returned", json!({})));
-    assert_eq!(total(shipping, &events), 40, "the goods are back, and the shipping is not");
+    assert_eq!(total(shipping, &events), 40, "a return refunds the goods but not the shipping");
 }
 
 #[test]
@@ -90,7 +91,7 @@ fn a_total_is_never_below_0() {
     assert_eq!(total(discount.clone(), &[]), 50);
     assert_eq!(total(discount.clone(), &[("cancelled", of_a(2))]), 0);
     let order = order(discount, json!({}), &[("paid", json!({"amount": 50})), ("cancelled", of_a(2))]);
-    assert_eq!(order.money().balance, -50, "what was paid is owed to the customer");
+    assert_eq!(order.money().balance, -50, "the paid amount is owed to the customer");
 }
 
 #[test]
@@ -102,17 +103,22 @@ fn goodwill_lowers_the_total_and_another_refund_does_not() {
     assert_eq!((conceded.total.minor(), conceded.money().balance), (320, 0));
     events.push(refund(20, false));
     let refunded = order(json!([]), json!({}), &events);
-    assert_eq!((refunded.total.minor(), refunded.money().balance), (320, 20), "it is due again");
+    assert_eq!(
+        (refunded.total.minor(), refunded.money().balance),
+        (320, 20),
+        "the refunded amount is due again"
+    );
     events.push(("returned", of_a(1)));
     let returned = order(json!([]), json!({}), &events);
     assert_eq!((returned.total.minor(), returned.money().balance), (220, -80));
     events.push(refund(300, true));
     let more = order(json!([]), json!({}), &events);
-    // 250 for what remains, less 30 and 300: 0. Captured 350, refunded 350.
+    // The remaining units cost 250. The concessions of 30 and 300 lower the total to 0. Both the captured and the
+    // refunded amount are 350.
     assert_eq!((more.total.minor(), more.money().balance), (0, 0));
 }
 
-/// The three words after each event.
+/// The three statuses of the order, separated by blanks.
 fn words(order: &Order) -> String {
     format!("{} {} {}", order.status, order.payment_status(), order.fulfilment_status())
 }
@@ -171,7 +177,8 @@ fn words_of_other_ways() {
     }
     let unpaid = [("confirmed", json!({})), ("shipped", json!({}))];
     assert_eq!(words(&order(json!([]), json!({"ship_unpaid": true}), &unpaid)), "shipped unpaid shipped");
-    // An order that costs nothing is paid, and keeps the status that version 1 gave it.
+    // The payment status of an order with a total of 0 is `paid`. The status of the order is still the status that
+    // version 1 would give.
     let free = order(json!([adjustment("gift", -350, None)]), json!({}), &[("confirmed", json!({}))]);
     assert_eq!(words(&free), "confirmed paid unfulfilled");
 }
@@ -200,7 +207,7 @@ const DAY: i64 = 86_400_000_000;
 
 #[test]
 fn an_unpaid_order_has_a_deadline_while_something_is_left_to_ship() {
-    // The order is created at 10:01 on the 23rd.
+    // The order is created at 10:01 on 23 November.
     let deadline = |more: Value, age: Option<i64>, events: &[(&str, Value)]| -> Option<Timestamp> {
         order(json!([]), more, events).deadline(age)
     };
@@ -211,7 +218,11 @@ fn an_unpaid_order_has_a_deadline_while_something_is_left_to_ship() {
     assert_eq!(deadline(expires.clone(), None, &[]), stated);
     assert_eq!(deadline(expires.clone(), Some(DAY), &[]), aged, "the earlier one");
     assert_eq!(deadline(expires, Some(9 * DAY), &[]), stated);
-    assert_eq!(deadline(json!({}), Some(i64::MAX), &[]), None, "beyond the range of times");
+    assert_eq!(
+        deadline(json!({}), Some(i64::MAX), &[]),
+        None,
+        "the deadline would exceed the range of times"
+    );
 
     let unpaid = json!({"expires_at": "2026-11-25T00:00:00Z", "ship_unpaid": true});
     assert_eq!(deadline(json!({"ship_unpaid": true}), Some(DAY), &[]), None);

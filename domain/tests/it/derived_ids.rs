@@ -1,8 +1,9 @@
-//! Derived ids are the same on every backend and never change. The literals here must never be edited; they were
-//! computed with another UUIDv5 implementation.
+//! Tests that derived ids are the same on every backend and never change. Never edit the literals: they were computed
+//! with another implementation of UUIDv5.
 
 use domain::derived_ids::{
     derive_event_id, event_id_for_deadline, event_id_for_key, ids_for_item, ids_for_key,
+    subscription_id_for_key,
 };
 use domain::{CorrelationId, EventId, EventType, OrderId};
 use uuid::Uuid;
@@ -139,4 +140,15 @@ fn the_same_key_gives_different_event_ids_for_different_orders() {
         ids_for_key("alice", "key").1,
     ];
     assert!(others.iter().all(|other| *other != id), "{others:?}");
+}
+
+#[test]
+fn subscription_ids_for_a_key_are_pinned() {
+    let cases = [
+        ("client-a", "key-1", "55050367-ec65-51a4-8a32-ad026887755a"),
+        ("", "key-1", "ae2ffcee-bf32-5a1c-8a4c-cfd52ece66e9"),
+    ];
+    for (principal, key, pinned) in cases {
+        assert_eq!(subscription_id_for_key(principal, key).to_string(), pinned);
+    }
 }

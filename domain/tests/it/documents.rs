@@ -1,4 +1,4 @@
-//! The document about the API contains what the code says about statuses and guards.
+//! Tests that the document about the API contains the statuses and guards as the code defines them.
 
 use domain::diagram::{diagram, guards_table};
 use domain::{EventType, Guard, OrderStatus};

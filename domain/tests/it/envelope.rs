@@ -1,4 +1,4 @@
-//! The JSON of an envelope: what we write, what we read, and what newer producers may add.
+//! Tests the JSON of an envelope: what we write, what we read, and which additions by newer producers we accept.
 
 use domain::{Envelope, EventType, RecordedEvent};
 use serde_json::{Value, json};
@@ -13,7 +13,7 @@ fn decode(message: &Value) -> Envelope {
     Envelope::decode(message.to_string().as_bytes(), eur()).unwrap()
 }
 
-/// The expected JSON message for an event of this type, as [`envelope`] wraps it.
+/// The expected JSON of the envelope that [`envelope`] returns for this type of event.
 fn message(event_type: EventType) -> Value {
     let mut data = data(event_type);
     data["order_id"] = json!("order-1");

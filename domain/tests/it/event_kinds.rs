@@ -1,11 +1,11 @@
-//! The table of event kinds: its examples, and the members that it requires.
+//! Tests the table of event kinds: its examples, and the members that it requires.
 
 use domain::{Envelope, EventType};
 use serde_json::{Value, json};
 
 use crate::given::eur;
 
-/// The example of a type as a message.
+/// A complete message with the example data of this event type.
 fn example(event_type: EventType) -> Value {
     let mut data: Value = serde_json::from_str(event_type.example_data()).unwrap();
     data["order_id"] = json!("order-1");
@@ -36,7 +36,8 @@ fn an_event_without_a_required_member_is_refused_and_without_another_one_is_not(
         for name in message["data"].as_object().unwrap().keys() {
             let mut without = message.clone();
             without["data"].as_object_mut().unwrap().remove(name);
-            // The total must be the sum of the lines and adjustments, so it changes with them.
+            // The total must be the sum of the lines and adjustments, so the test changes the total together with
+            // them.
             if let Some(Value::Array(adjustments)) = message["data"].get("adjustments")
                 && (name, event_type) == (&"adjustments".to_owned(), EventType::Created)
             {

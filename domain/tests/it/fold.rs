@@ -1,4 +1,4 @@
-//! The order that readers see: what each event changes, and logs that cannot be folded.
+//! Tests the order that readers see: how each event changes the order, and logs that cannot be folded.
 
 use domain::event::Amended;
 use domain::{Event, EventType, LineItems, Order, OrderId};
@@ -112,7 +112,7 @@ fn payments_shipments_returns_and_refunds_are_kept_through_all_later_events() {
         json!([{"refund_id": "refund-1", "amount": 2999, "payment_id": "pay-1", "reason": "returned"}])
     );
     assert_eq!((json.get("holds"), &json["confirmed"]), (None, &json!(true)));
-    // The shipping of 200 is not returned with the goods.
+    // The shipping price of 200 remains in the total after the return of the goods.
     assert_eq!((order.status.as_str(), order.version, order.total), ("refunded", 12, amount(200)));
     assert_eq!(order.created_at, time("2026-11-23T10:01:00Z"));
     assert_eq!(order.updated_at, time("2026-11-23T10:12:00Z"));
@@ -154,6 +154,6 @@ fn an_event_of_another_order_does_not_fold() {
     let error = Order::fold(&log).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "event order_confirmed at version 2 does not fit: it is about order order-2"
+        "event order_confirmed at version 2 does not fit: it belongs to order order-2"
     );
 }

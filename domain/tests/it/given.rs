@@ -1,4 +1,4 @@
-//! The events, envelopes and orders that tests start from.
+//! The events, envelopes and orders from which tests start.
 
 use domain::event::Created;
 use domain::{
@@ -36,12 +36,12 @@ pub(crate) fn line(sku: &str, quantity: i64, unit_price: Option<i64>) -> LineIte
     }
 }
 
-/// Two lines, 2 × 1250 + 1 × 499.
+/// Two lines: 2 units at a price of 1250, and 1 unit at 499.
 pub(crate) fn items() -> LineItems {
     LineItems::parse(vec![line("mug", 2, Some(1250)), line("tea", 1, Some(499))]).unwrap()
 }
 
-/// A creation with these lines, and nothing else that is optional.
+/// A creation with these lines and this total, and without any optional member.
 pub(crate) fn created(items: LineItems, total: i64) -> Created {
     Created {
         customer_id: CustomerId::parse("customer-1").unwrap(),
@@ -58,8 +58,8 @@ pub(crate) fn created(items: LineItems, total: i64) -> Created {
     }
 }
 
-/// The data of an event of this type, with every member that it can have in the current schema version, except
-/// `ship_unpaid`, `goodwill` and the members that only older versions set. The order's total is 2999.
+/// The data of an event of this type, with a total of 2999. The data has every member of the current schema version
+/// except `ship_unpaid`, `goodwill` and the members that only older versions set.
 pub(crate) fn data(event_type: EventType) -> Value {
     let units = json!([{"line_id": "mug", "quantity": 2}, {"line_id": "2", "quantity": 1}]);
     match event_type {
@@ -109,7 +109,7 @@ pub(crate) fn data(event_type: EventType) -> Value {
     }
 }
 
-/// An event of this type with the data of [`data`].
+/// An event of this type, with the data that [`data`] returns.
 pub(crate) fn event(event_type: EventType) -> Event {
     proposed(event_type, &data(event_type))
 }
@@ -145,8 +145,8 @@ pub(crate) fn envelope(event: Event) -> Envelope {
     }
 }
 
-/// The log entry of `event` at `version`; each version happened a minute after the one before, and was recorded
-/// half a minute later.
+/// The log entry of `event` at `version`. Each event happens one minute after the previous event, and is recorded half
+/// a minute later.
 pub(crate) fn recorded(version: u64, event: Event) -> RecordedEvent {
     let minute = version.min(59);
     let timestamp = time(&format!("2026-11-23T10:{minute:02}:00Z"));
@@ -159,28 +159,29 @@ pub(crate) fn recorded(version: u64, event: Event) -> RecordedEvent {
     }
 }
 
-/// The log of these events, in versions 1, 2, 3 …
+/// The log of these events, with the versions 1, 2, 3 …
 pub(crate) fn log(events: impl IntoIterator<Item = Event>) -> Vec<RecordedEvent> {
     (1..).zip(events).map(|(version, event)| recorded(version, event)).collect()
 }
 
-/// The order after `event` as the next version.
+/// The order after `event`, which gets the next version.
 pub(crate) fn after(order: Option<Order>, event: Event) -> Result<Order, String> {
     let version = order.as_ref().map_or(1, |order| order.version + 1);
     Order::apply(order, &recorded(version, event)).map_err(|error| error.to_string())
 }
 
-/// The order after these events; `None` if there are none.
+/// The order after these events, or `None` if there are no events.
 pub(crate) fn order_after(events: impl IntoIterator<Item = Event>) -> Option<Order> {
     Order::fold(&log(events)).unwrap()
 }
 
-/// The order after events of these types, written as `created confirmed paid`.
+/// The order after events of these types. The types are separated by blanks and lack the prefix `order_`, as in
+/// `created confirmed paid`.
 pub(crate) fn order_after_types(types: &str) -> Option<Order> {
     order_after(types.split_whitespace().map(|short| event(event_type(short))))
 }
 
-/// The event type that is named `order_` followed by `short`.
+/// The event type with the name `order_` followed by `short`.
 pub(crate) fn event_type(short: &str) -> EventType {
     EventType::from_name(&format!("order_{short}")).unwrap()
 }

@@ -1,4 +1,5 @@
-//! The golden corpus: every shape of event ever written can still be read, and folds to the pinned order.
+//! Tests the golden corpus: every format of an event that was ever written can still be read, and the logs fold to
+//! the pinned orders.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -18,7 +19,7 @@ fn json(text: &str) -> Value {
     serde_json::from_str(text).unwrap()
 }
 
-/// The messages in schema version 0, recorded in the order of the file.
+/// Reads the corpus of schema version 0 as log entries. The messages of each order get the versions 1, 2, 3 …
 fn v0() -> Vec<RecordedEvent> {
     let mut versions = BTreeMap::<OrderId, u64>::new();
     let decode = |line: &str| {
@@ -31,7 +32,7 @@ fn v0() -> Vec<RecordedEvent> {
     read("article-v0.jsonl").lines().map(decode).collect()
 }
 
-/// The entries of the order log in this file.
+/// The log entries in this file of the corpus.
 fn logged(file: &str) -> Vec<RecordedEvent> {
     let decode = |line: &str| {
         RecordedEvent::decode(line.as_bytes(), eur()).unwrap_or_else(|error| panic!("{line}: {error}"))
@@ -47,7 +48,8 @@ fn folded(events: &[RecordedEvent]) -> BTreeMap<String, Value> {
         let order = Order::apply(orders.remove(id), event).unwrap_or_else(|error| panic!("{id}: {error}"));
         orders.insert(id.clone(), order);
     }
-    // The pinned orders were written before orders had `recorded_at`.
+    // The pinned orders were written before orders had `recorded_at`. So they lack this member, and it is checked
+    // separately.
     let latest: BTreeMap<_, _> =
         events.iter().map(|event| (&event.envelope.order_id, event.recorded_at)).collect();
     let pinned = |(id, order): (OrderId, Order)| {
@@ -77,8 +79,8 @@ fn the_logs_fold_to_the_pinned_orders() {
     }
 }
 
-/// The members of an order that programs of version 1 projected, without those whose meaning has changed since: the total
-/// followed from no counters, and `payment` and `shipment` contained the latest event.
+/// Keeps only those members of an order that version 1 also projected, with the same meaning. In version 1, the total
+/// did not follow from counters, and `payment` and `shipment` contained the latest event.
 fn as_in_version_1(mut order: Value) -> Value {
     let keep = |names: &[&str], json: &mut Value| {
         json.as_object_mut().unwrap().retain(|name, _| names.contains(&name.as_str()));
@@ -114,7 +116,8 @@ fn the_orders_are_as_programs_of_version_1_projected_them() {
             if !after["items"].as_array().unwrap().iter().any(is_reduced) {
                 assert_eq!(after["total"], order["total"], "{id}");
             }
-            // A projection of version 1 can be read, and is known to be one unless it is complete.
+            // The current program can read a projection that version 1 stored. `lacks_counters` must return true if
+            // the log folds to another order.
             let stored: Order = serde_json::from_value(order.clone()).unwrap();
             assert_eq!(stored.lacks_counters(), serde_json::to_value(&stored).unwrap() != *after, "{id}");
         }
@@ -166,7 +169,8 @@ fn older_versions_fold_to_the_same_orders_after_encoding_in_version_2() {
     }
 }
 
-/// Whether the entry has the member at this path, such as `data.items.line_id`; of an array, any element counts.
+/// Whether the entry has the member at this path, such as `data.items.line_id`. For an array, one element with the
+/// member is enough.
 fn has(value: &Value, path: &str) -> bool {
     let (name, rest) = path.split_once('.').map_or((path, None), |(name, rest)| (name, Some(rest)));
     match (value, rest) {
@@ -225,7 +229,7 @@ fn the_corpus_has_every_event_type_of_its_version() {
     };
     assert_eq!(types(&logged("v2.jsonl")).len(), EventType::ALL.len());
     assert_eq!(types(&logged("v1.jsonl")).len(), 9);
-    assert_eq!(types(&v0()).len(), 8, "all of version 1 but order_amended, which version 0 does not have");
+    assert_eq!(types(&v0()).len(), 8, "version 0 has the event types of version 1 except order_amended");
     let unpriced =
         |event: &RecordedEvent| matches!(&event.envelope.event, Event::Created(c) if !c.items.is_priced());
     assert!(logged("v1.jsonl").iter().any(unpriced) && v0().iter().any(unpriced));

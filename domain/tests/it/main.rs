@@ -1,6 +1,6 @@
 //! Tests of the order model, by topic. Every rule is tested through the public functions of the crate.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot build its input has failed")]
+#![allow(clippy::unwrap_used, reason = "a test may panic, because a panic makes the test fail")]
 
 mod dead_letters;
 mod decode;
@@ -19,6 +19,7 @@ mod outcome;
 mod past;
 mod personal_data;
 mod properties;
+mod subscription;
 mod upcast_v0;
 mod upcast_v0_refusals;
 mod values;

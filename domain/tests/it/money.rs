@@ -1,4 +1,4 @@
-//! Amounts, quantities and the totals of lines: their limits, and that every overflow is an error.
+//! Tests amounts, quantities and the totals of lines: their limits, and that every overflow is an error.
 
 use domain::{Amount, LineItem, LineItems, Quantity};
 

@@ -1,4 +1,4 @@
-//! Outcomes, and the receipts that show them.
+//! Tests outcomes, and the receipts that contain them.
 
 use domain::{EventId, EventType, OrderId, Outcome, ParkReason, Receipt, ReceiptState, RejectReason};
 use serde_json::{Value, json, to_value};
@@ -50,7 +50,7 @@ fn outcomes_are_stored_as_this_json() {
             rejected(),
             json!({"state": "rejected", "reason": "illegal_transition", "detail": "no", "at_version": 4}),
         ),
-        // A rejection as older versions of this program stored it.
+        // A rejection as older versions of this program stored it, without `at_version`.
         (
             Outcome::Rejected {
                 reason: RejectReason::VersionMismatch,

@@ -1,10 +1,10 @@
-//! An order as it was, by version and by time.
+//! Tests an order in an earlier state, by version and by time.
 
 use domain::{AsOf, Order, Past, RecordedEvent};
 
 use crate::given::{event, event_type, log, time};
 
-/// A log whose versions were recorded at these seconds.
+/// A log with one version for each of `seconds`, recorded at that second of the minute 12:00.
 fn recorded_at<const N: usize>(seconds: [u32; N]) -> Vec<RecordedEvent> {
     let types = ["created", "amended", "amended", "confirmed", "paid", "shipped"];
     let mut log = log(types[..N].iter().map(|short| event(event_type(short))));
@@ -69,7 +69,7 @@ fn a_time_gives_the_order_with_the_events_recorded_by_then() {
 
 #[test]
 fn a_version_recorded_by_a_fast_clock_does_not_hide_later_versions() {
-    // Version 2 was recorded by a clock that was 30 seconds fast.
+    // The clock that recorded version 2 was 30 seconds fast.
     let log = recorded_at([10, 50, 21, 22, 60 - 1]);
     let expected =
         [(9, None), (10, Some(1)), (20, Some(1)), (21, Some(3)), (22, Some(4)), (50, Some(4)), (59, Some(5))];

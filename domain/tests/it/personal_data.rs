@@ -1,4 +1,4 @@
-//! Personal data: neither errors, nor the details of dead letters, nor debug output contain it.
+//! Tests that personal data appears neither in errors, nor in the details of dead letters, nor in debug output.
 
 use domain::{DeadLetter, Envelope, EventType, Order};
 use serde_json::{Value, json};
@@ -47,7 +47,7 @@ fn errors_about_personal_data_do_not_repeat_it() {
             for private in ["4915123456", "true", "ada at"] {
                 assert!(!format!("{error} {error:?}").contains(private), "{error}");
             }
-            // The detail of a dead letter is this error, and its ids are those of the message.
+            // The detail of a dead letter is the text of this error, and its ids are taken from the message.
             let letter = DeadLetter::new(
                 "m",
                 json.to_string().into_bytes(),

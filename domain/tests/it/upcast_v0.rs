@@ -1,4 +1,5 @@
-//! Messages in schema version 0, exactly as a Python producer writes them with `json.dumps`, are upcast.
+//! Tests that messages in schema version 0 are upcast. The messages are exactly what a Python producer writes with
+//! `json.dumps`.
 
 use domain::derived_ids::derive_event_id;
 use domain::event::{Cancelled, Created, Delivered, Empty, Paid, Refunded, Returned, Shipped};
@@ -10,7 +11,8 @@ use crate::given::{self, amount, eur, line, text, time};
 const SENT: &str = "2026-11-23T10:00:00.123456";
 const CORRELATION: &str = "f47ac10b-58cc-4372-a567-0e02b2c3d479";
 
-/// A message as a v0 producer sends it. Its time is from `datetime.utcnow().isoformat()`, which has no offset.
+/// A message as a v0 producer sends it. Its time has no offset, because it comes from
+/// `datetime.utcnow().isoformat()`.
 pub(crate) fn sent(event_type: &str, data: &str) -> String {
     format!(
         r#"{{"type": "{event_type}", "data": {data}, "timestamp": "{SENT}", "correlation_id": "{CORRELATION}"}}"#
@@ -46,7 +48,7 @@ fn an_order_created_message_becomes_a_created_event() {
         actor: None,
         event: Event::Created(Created {
             customer_id: CustomerId::parse("customer-7").unwrap(),
-            // The total exceeds the lines, perhaps for shipping.
+            // The stated total exceeds the sum of the lines, for example because of shipping costs.
             adjustments: serde_json::from_value(json!([
                 {"adjustment_id": "stated_total", "kind": "other", "amount": 499}
             ]))
@@ -58,7 +60,7 @@ fn an_order_created_message_becomes_a_created_event() {
     assert_eq!(
         Envelope::decode(&expected.encode(), eur()),
         Ok(expected),
-        "and is the same after encoding in the current version"
+        "the envelope is the same after encoding in the current version"
     );
 }
 
@@ -118,7 +120,7 @@ fn the_caller_sets_the_default_currency() {
     let message =
         sent("order_created", r#"{"order_id": "o", "customer_id": "c", "items": ["mug"], "total": 1}"#);
     let envelope = Envelope::decode(message.as_bytes(), Currency::parse("USD").unwrap()).unwrap();
-    let Event::Created(created) = envelope.event else { panic!("it is a creation") };
+    let Event::Created(created) = envelope.event else { panic!("the event is a creation") };
     assert_eq!(created.currency.as_str(), "USD");
 }
 
@@ -200,7 +202,7 @@ fn a_v0_producer_may_send_the_event_types_of_later_versions_too() {
         EventType::Delivered
     );
     let Event::Paid(paid) = decode(&sent("order_paid", r#"{"order_id": "o"}"#)).event else { panic!() };
-    assert!(paid.settles, "as in version 1");
+    assert!(paid.settles, "the payment settles the order, as in version 1");
     let held = decode(&sent("order_held", r#"{"order_id": "o", "hold": "fraud-check"}"#)).event;
     assert_eq!(held.event_type(), EventType::Held);
 }

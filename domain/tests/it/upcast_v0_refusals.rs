@@ -1,4 +1,5 @@
-//! Messages in schema version 0 that are refused: nothing is guessed, and each error contains the field.
+//! Tests messages in schema version 0 that are refused. The decoder guesses nothing, and each error names the invalid
+//! field.
 
 use domain::{Envelope, ParkReason};
 

@@ -1,13 +1,13 @@
-//! Every history that schema version 1 could write is legal event by event, and has the status it had. Version 1 had one status
-//! instead of counters; the table below was its state machine.
+//! Tests every history that schema version 1 could write: each event is legal, and the order has the same status as
+//! in version 1. Version 1 had one status instead of counters, and the table below was its state machine.
 
 use domain::{EventType, Order, RecordedEvent, Verdict, judge};
 use serde_json::{Value, json};
 
 use crate::given::{eur, event_type, message, recorded};
 
-/// Each line: a state of version 1, and each event that was legal there with the state after it. `cancelled_paid` is an order
-/// that was cancelled after its payment; its status was `cancelled`.
+/// Each line begins with a state of version 1. Then it lists each event that was legal in that state, with the state
+/// after the event. In the state `cancelled_paid`, the order was paid and then cancelled; its status was `cancelled`.
 const TRANSITIONS: &str = "
     none            created:pending
     pending         amended:pending confirmed:confirmed cancelled:cancelled
@@ -21,7 +21,8 @@ const TRANSITIONS: &str = "
     refunded
 ";
 
-/// Version 1 allowed any number of amendments. An amendment replaces all that an earlier one changed.
+/// The maximum number of amendments in a history. Version 1 allowed any number, but an amendment replaces all that
+/// earlier amendments changed, so more amendments lead to no new state.
 const MAX_AMENDMENTS: usize = 2;
 
 fn transitions(state: &str) -> Vec<(EventType, &'static str)> {
@@ -31,7 +32,7 @@ fn transitions(state: &str) -> Vec<(EventType, &'static str)> {
     row.map(|cell| cell.split_once(':').unwrap()).map(|(event, to)| (event_type(event), to)).collect()
 }
 
-/// The data that an event of version 1 could have. The lines cost 2999.
+/// The variants of data that an event of version 1 could have. The lines cost 2999.
 fn variants(event_type: EventType) -> Vec<Value> {
     let lines = json!([
         {"sku": "mug", "quantity": 2, "unit_price": 1250}, {"sku": "tea", "quantity": 1, "unit_price": 499}
@@ -69,7 +70,7 @@ fn variants(event_type: EventType) -> Vec<Value> {
     }
 }
 
-/// A history so far: the state that version 1 had, its latest lines and total, and the order.
+/// The end of a history: the state in version 1, the latest lines and total, and the order.
 #[derive(Clone)]
 struct History {
     state: &'static str,
@@ -79,14 +80,14 @@ struct History {
     order: Option<Order>,
 }
 
-/// Continues the history with every event that version 1 allowed, and counts the histories.
+/// Continues the history in every way that version 1 allowed. Returns the number of continuations.
 fn explore(history: &History) -> usize {
     let mut count = 0;
     for (event_type, to) in transitions(history.state) {
         if event_type == EventType::Amended && history.amendments == MAX_AMENDMENTS {
             continue;
         }
-        // After the second amendment, one variant of each event is enough.
+        // After the last amendment, each event is tried with only one variant of its data.
         let limit = if history.amendments < MAX_AMENDMENTS { usize::MAX } else { 1 };
         for data in variants(event_type).into_iter().take(limit) {
             count += 1 + explore(&step(history, event_type, &data, to));
@@ -104,7 +105,7 @@ fn step(history: &History, event_type: EventType, data: &Value, to: &'static str
     let order =
         Order::apply(history.order.clone(), &entry).unwrap_or_else(|error| panic!("{error}: {}", case()));
 
-    // The log entry as this version writes it changes the order in the same way.
+    // The log entry must change the order in the same way after it was written in the current format and read again.
     let rewritten = RecordedEvent::decode(&entry.encode(), eur()).unwrap();
     assert_eq!(Order::apply(history.order.clone(), &rewritten).as_ref(), Ok(&order), "{}", case());
 
@@ -151,9 +152,11 @@ fn check(history: &History, order: &Order, version: u64, case: &str) {
 fn every_history_of_version_1_is_legal_and_has_the_status_it_had() {
     let start = History { state: "none", items: json!(null), total: json!(null), amendments: 0, order: None };
     let count = explore(&start);
-    // A pending history leads to 2 cancelled and 1 confirmed one; that to 2 cancelled and 10 paid ones, each cancelled in 2 ways
-    // and refunded in 10, shipped in 2, delivered, returned in 2, and refunded in 10. Of the 8 creations there are 8 × 3
-    // histories with one amendment and 8 × 9 with two, after which there is one way for each event.
+    // Each term counts the histories that end with one kind of event. A pending order has 2 cancellations and 1
+    // confirmation. A confirmed order has 2 cancellations and 10 payments. A paid order has 2 cancellations with 10
+    // refunds each, and 2 shipments. Each shipment has 1 delivery with 2 returns, and each return has 10 refunds. There
+    // are 8 creations, 8 × 3 first amendments and 8 × 9 second amendments. After the second amendment, each event has
+    // only one variant, so 11 histories remain.
     let after_pending = 2 + 1 + 2 + 10 * (1 + 2 + 20 + 2 + 2 + 4 + 40);
     assert_eq!(count, (8 + 24) * (1 + after_pending) + 72 * 11);
 }
@@ -169,7 +172,10 @@ fn a_stored_order_of_version_1_lacks_counters_unless_it_is_as_it_was_created() {
         .unwrap()
     };
     assert!(!stored("pending", 2500).lacks_counters());
-    assert!(stored("pending", 2999).lacks_counters(), "the adjustment of a stated total is in the log only");
+    assert!(
+        stored("pending", 2999).lacks_counters(),
+        "the projection lacks the adjustment for the stated total"
+    );
     for status in ["confirmed", "paid", "shipped", "delivered", "returned", "cancelled", "refunded"] {
         assert!(stored(status, 2500).lacks_counters(), "{status}");
     }

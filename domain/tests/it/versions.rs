@@ -1,4 +1,4 @@
-//! The version that an event expects of its order: the current one, an earlier one, or a later one.
+//! Tests the version that an event expects of its order: the current version, an earlier one, or a later one.
 
 use domain::{Envelope, EventType, RejectReason, Verdict, judge};
 
@@ -8,7 +8,7 @@ fn expecting(version: u64, event_type: EventType) -> Envelope {
     Envelope { expected_version: Some(version), ..envelope(event(event_type)) }
 }
 
-/// The verdict in one word, with the reason code.
+/// Judges an event after a history. Returns the verdict in one word, with the reason code of a refusal.
 fn verdict(history: &str, expected_version: u64, short: &str) -> String {
     let order = order_after_types(history);
     match judge(order.as_ref(), None, &expecting(expected_version, event_type(short))) {
@@ -21,7 +21,7 @@ fn verdict(history: &str, expected_version: u64, short: &str) -> String {
 #[test]
 fn an_expected_version_is_checked_before_the_state() {
     let cases = [
-        // history, expected version, event, verdict
+        // Each case gives the history, the expected version, the event and the verdict.
         ("", 0, "created", "legal"),
         ("", 1, "created", "early version_mismatch"),
         ("", 0, "paid", "early illegal_transition"),
@@ -41,7 +41,7 @@ fn an_expected_version_is_checked_before_the_state() {
     ];
     for (history, expected_version, short, expected) in cases {
         let found = verdict(history, expected_version, short);
-        assert_eq!(found, expected, "{short} expecting version {expected_version} after [{history}]");
+        assert_eq!(found, expected, "{short} with the expected version {expected_version} after [{history}]");
     }
 }
 
@@ -64,5 +64,5 @@ fn the_error_for_a_mismatch_contains_both_versions() {
         panic!("an earlier version can never be current again")
     };
     assert_eq!(refusal.reason, RejectReason::VersionMismatch);
-    assert_eq!(refusal.detail, "the event expects version 1 of the order, which is at version 2");
+    assert_eq!(refusal.detail, "the event expects version 1 of the order, but the order is at version 2");
 }

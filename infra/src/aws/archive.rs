@@ -1,4 +1,4 @@
-//! Archives dead letters: the consumer of the dead-letter queue calls it.
+//! Archives dead letters. The consumer of the dead-letter queue calls this module.
 
 use async_trait::async_trait;
 use consumer::Disposition;
@@ -13,16 +13,16 @@ use crate::s3::Bucket;
 
 /// Keeps dead letters in a bucket, with an index in the table.
 ///
-/// `keep` writes the dead letter to the bucket first, then its index item, then its place in its order's parked
-/// sequence, and last the receipt of its event. Every step is idempotent. If the archiver crashes, the message is
-/// delivered again and the steps are repeated.
+/// `keep` writes in this order: the dead letter to the bucket, its item to the index, its id to the parked sequence of
+/// its order, and the receipt of its event. Every step is idempotent. If the archiver crashes, the message is delivered
+/// again and the steps are repeated.
 #[derive(Debug, Clone)]
 pub struct S3Archive {
     /// The bucket of the dead letters.
     pub bucket: Bucket,
     /// The table with the index, the parked sequences, the receipts and the ledger.
     pub table: Table,
-    /// The currency of orders of v0 producers, which state no currency.
+    /// The currency of orders in schema version 0, whose messages contain no currency.
     pub default_currency: Currency,
 }
 
@@ -33,7 +33,7 @@ impl consumer::ports::Archive for S3Archive {
         loop {
             let next = match self.table.look_up_dead_letter(&letter.id).await? {
                 IndexLookup::Absent => IndexedDeadLetter::new(letter, self.bucket.keep(letter).await?),
-                // The dead letter was released before its message was delivered again.
+                // The dead letter was already released, and this message is another delivery of it.
                 IndexLookup::Released => return self.unblock_order(letter).await,
                 IndexLookup::Found(indexed) if indexed.letter.state == DeadLetterState::Discarded => {
                     return self.unblock_order(letter).await;
@@ -53,8 +53,8 @@ impl consumer::ports::Archive for S3Archive {
 }
 
 impl S3Archive {
-    /// The disposition of a dead letter whose event already has an outcome. Such a dead letter does not block its
-    /// order.
+    /// The disposition of the dead letter if its event was already recorded or rejected. The dead letter then does not
+    /// block its order.
     async fn disposition_of(
         &self,
         event: Option<&Envelope>,
@@ -78,10 +78,11 @@ impl S3Archive {
         Ok(loaded.iter().flat_map(|loaded| &loaded.outcomes).find_map(disposition))
     }
 
-    /// Releases a dead letter whose event has an outcome. Returns `false` if the index has changed since it was read.
+    /// Releases a dead letter whose event has an outcome. Returns `false` if another process has changed its index
+    /// entry since it was read.
     async fn release(&self, next: &IndexedDeadLetter, disposition: &Disposition) -> anyhow::Result<bool> {
         if next.is_new() {
-            // The ledger has not counted the dead letter yet.
+            // The dead letter is new, so the ledger has not counted it yet.
             return self
                 .table
                 .release_dead_letter(
@@ -96,7 +97,7 @@ impl S3Archive {
     }
 
     /// Writes the dead letter to the index if it is new or returns from a redrive. Returns `None` if another process
-    /// has changed the index since it was read.
+    /// has changed its index entry since it was read.
     async fn index(
         &self,
         mut next: IndexedDeadLetter,

@@ -27,7 +27,7 @@ pub struct AwsDeadLetterStore {
     pub table: Table,
     /// The queue of events.
     pub queue: Queue,
-    /// The currency of orders of v0 producers, which state no currency.
+    /// The currency of orders in schema version 0, whose messages contain no currency.
     pub default_currency: Currency,
 }
 
@@ -37,8 +37,8 @@ impl AwsDeadLetterStore {
         let archived = self.bucket.letter(indexed.repaired.as_deref().unwrap_or(&indexed.archived)).await?;
         let DeadLetter { body, original, attributes, detail, origin, .. } = archived;
         let indexed = indexed.letter;
-        // The index holds a shortened detail, the archive the full text. A detail that is newer in the index takes
-        // precedence.
+        // The index contains only the beginning of the detail, and the archive contains the whole detail. If the two
+        // differ otherwise, the detail in the index is newer and takes precedence.
         let detail = if detail.starts_with(&indexed.detail) { detail } else { indexed.detail.clone() };
         Ok(DeadLetter { body, original, attributes, detail, origin, ..indexed })
     }
@@ -48,7 +48,7 @@ impl AwsDeadLetterStore {
         reads.buffered(s3::CONCURRENCY).try_collect().await
     }
 
-    /// Returns the dead letter if it is parked, and otherwise the result to report for the attempt to change it.
+    /// Returns the dead letter if it is parked. Otherwise returns the result that the caller reports to the operator.
     async fn parked(&self, id: &str) -> anyhow::Result<Result<Box<IndexedDeadLetter>, DeadLetterChange>> {
         Ok(match self.table.look_up_dead_letter(id).await? {
             IndexLookup::Found(indexed) if indexed.letter.state == DeadLetterState::Parked => Ok(indexed),
@@ -144,8 +144,9 @@ impl DeadLetterStore for AwsDeadLetterStore {
                     continue;
                 }
             }
-            // The repaired body may name another order or event than the original. If an earlier repair crashed here,
-            // these steps also complete it.
+            // The repaired body may name another order or event than the original, so the parked sequence and the
+            // receipt are written again. An unchanged body is no exception: an earlier repair may have crashed before
+            // these writes.
             if let Some(order_id) = &letter.order_id {
                 self.table.add_to_sequence(order_id, id).await?;
             }
@@ -163,7 +164,7 @@ impl DeadLetterStore for AwsDeadLetterStore {
             let indexed = match self.parked(id).await? {
                 Ok(indexed) => indexed,
                 Err(change) => {
-                    // A discard that crashed may have left the dead letter in its parked sequence.
+                    // An earlier discard may have crashed before it removed the dead letter from its parked sequence.
                     self.finish_discard(id).await?;
                     return Ok(change);
                 }

@@ -1,5 +1,5 @@
 //! Finds the S3 endpoint in the SDK's configuration, and decides whether Amazon runs that endpoint. [`super::bucket`]
-//! chooses the address style of buckets by the answer.
+//! uses this decision to choose the address style of a bucket.
 
 use aws_config::SdkConfig;
 use aws_types::service_config::ServiceConfigKey;
@@ -20,8 +20,8 @@ const AWS_DOMAINS: [&str; 11] = [
 ];
 
 /// The endpoint that an S3 client with this configuration uses, or `None` for the default. The program's own endpoint
-/// takes precedence, then the one for S3 (`AWS_ENDPOINT_URL_S3` or the profile's `services` section), then the one for
-/// all services (`AWS_ENDPOINT_URL`).
+/// takes precedence, then the endpoint for S3 (`AWS_ENDPOINT_URL_S3` or the profile's `services` section), then the
+/// endpoint for all services (`AWS_ENDPOINT_URL`).
 pub(super) fn s3_endpoint(config: &SdkConfig) -> Option<String> {
     let for_all = config.endpoint_url().map(str::to_owned);
     if config.get_origin("endpoint_url").is_client_config() {
@@ -33,7 +33,7 @@ pub(super) fn s3_endpoint(config: &SdkConfig) -> Option<String> {
     for_s3.or(for_all)
 }
 
-/// Whether the URL is an AWS endpoint, VPC endpoints included.
+/// Whether the URL is an AWS endpoint. VPC endpoints count too.
 pub(super) fn is_aws(url: &str) -> bool {
     let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
     let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();

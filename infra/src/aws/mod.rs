@@ -1,15 +1,18 @@
-//! Constructs the AWS adapters and implements the ports that need more than one service. The roles in `orders` use
-//! them.
+//! Constructs the AWS adapters and implements the ports that need more than one service. The commands of `orders` use
+//! the adapters.
 //!
-//! The path of a dead letter: [`SqsDeadLetters`] sends it to the dead-letter queue. [`S3Archive`] consumes that queue and
-//! writes it to the bucket and to the index in the table. Operators list, repair, redrive and discard it through
-//! [`AwsDeadLetterStore`]. After a redrive, [`SqsDeadLetters`] releases it. [`SqsPipeline`] reports the counters.
+//! The path of a dead letter: [`SqsDeadLetters`] sends the dead letter to the dead-letter queue. [`S3Archive`] consumes
+//! that queue, and writes the dead letter to the bucket and to the index in the table. Operators list, repair, redrive
+//! and discard dead letters through [`AwsDeadLetterStore`]. After a redrive, [`SqsDeadLetters`] releases the dead
+//! letter. [`SqsPipeline`] reports the counters.
 
 mod archive;
 mod dead_letter_store;
 mod endpoint;
 mod parking;
 mod pipeline;
+mod webhook_list;
+mod webhook_store;
 
 use api::ports::Health;
 use async_trait::async_trait;
@@ -20,13 +23,17 @@ pub use archive::S3Archive;
 pub use dead_letter_store::AwsDeadLetterStore;
 pub use parking::SqsDeadLetters;
 pub use pipeline::SqsPipeline;
+pub use webhook_store::AwsWebhookStore;
 
 pub use crate::sdk::{SdkConfig, config, config_at};
 
 use crate::dynamodb::Table;
+use crate::eventbridge::EventBus;
+use crate::outbound::OutboundTable;
 use crate::s3::Bucket;
 use crate::sns::Topic;
 use crate::sqs::Queue;
+use crate::streams::TableStream;
 
 /// The queue at `url`.
 pub fn queue(config: &SdkConfig, url: &str) -> Queue {
@@ -36,6 +43,16 @@ pub fn queue(config: &SdkConfig, url: &str) -> Queue {
 /// The table called `name`.
 pub fn table(config: &SdkConfig, name: &str, default_currency: Currency) -> Table {
     Table::new(aws_sdk_dynamodb::Client::new(config), name, default_currency)
+}
+
+/// The outbound table called `name`.
+pub fn outbound(config: &SdkConfig, name: &str) -> OutboundTable {
+    OutboundTable::new(aws_sdk_dynamodb::Client::new(config), name)
+}
+
+/// The change stream with this ARN.
+pub fn stream(config: &SdkConfig, arn: &str) -> TableStream {
+    TableStream::new(aws_sdk_dynamodbstreams::Client::new(config), arn)
 }
 
 /// The bucket called `name`. Amazon gives each bucket its own DNS name. For any other endpoint, the bucket's name is
@@ -51,10 +68,15 @@ pub fn topic(config: &SdkConfig, arn: &str) -> Topic {
     Topic::new(aws_sdk_sns::Client::new(config), arn)
 }
 
+/// The EventBridge bus with this name or ARN, to which events are published with this `source`.
+pub fn event_bus(config: &SdkConfig, bus: &str, source: &str) -> EventBus {
+    EventBus::new(aws_sdk_eventbridge::Client::new(config), bus, source)
+}
+
 /// Checks the queues and the table that a role needs.
 #[derive(Debug, Clone)]
 pub struct AwsHealth {
-    /// The queues. The service can be ready while they are unreachable, but cannot accept events.
+    /// The queues. If they are unreachable, the service can still be ready, but it cannot accept events.
     pub queues: Vec<Queue>,
     /// The table of orders.
     pub table: Table,
@@ -73,8 +95,9 @@ impl Health for AwsHealth {
     }
 }
 
-/// Checks what the archiver of dead letters needs. The check of the bucket or the topic fails only if it does not exist
-/// or its endpoint does not answer, because archiving and alerting need no permission to describe either.
+/// Checks what the archiver of dead letters needs. The archiver needs no permission to describe the bucket or the
+/// topic. So the check of the bucket or the topic fails only if the resource does not exist or its endpoint does not
+/// answer.
 #[derive(Debug, Clone)]
 pub struct ArchiverHealth {
     /// The dead-letter queue and the table.
@@ -98,7 +121,7 @@ impl Health for ArchiverHealth {
     }
 }
 
-/// An error that joins all errors in one sentence, or `Ok` if there are none.
+/// Joins all errors into one sentence. Returns `Ok` if there are none.
 fn combined(checks: impl IntoIterator<Item = Result<(), String>>) -> Result<(), String> {
     let errors: Vec<_> = checks.into_iter().filter_map(Result::err).collect();
     if errors.is_empty() { Ok(()) } else { Err(errors.join("; ")) }

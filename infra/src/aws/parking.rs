@@ -10,7 +10,7 @@ use consumer::ports::{DeadLetters, Inbox, OrderLog, ParkRequest};
 use crate::dynamodb::Table;
 use crate::sqs::Queue;
 
-/// Sends dead letters to the dead-letter queue and marks them in the table.
+/// Parks messages: sends them to the dead-letter queue, and marks them in the table.
 #[derive(Debug, Clone)]
 pub struct SqsDeadLetters {
     /// The dead-letter queue.
@@ -19,7 +19,7 @@ pub struct SqsDeadLetters {
     pub table: Table,
     /// The URL of the queue that the messages were received from.
     pub origin: String,
-    /// The queue to delete parked messages from; `None` if an event source mapping deletes them.
+    /// The queue from which parked messages are deleted. `None` if an event source mapping deletes them.
     pub inbox: Option<Arc<Queue>>,
 }
 
@@ -37,7 +37,7 @@ impl DeadLetters for SqsDeadLetters {
         let acks: Vec<_> =
             parked.iter().map(|place| (messages[*place].message, &Disposition::Archived)).collect();
         for (place, acked) in parked.iter().zip(inbox.ack(&acks).await) {
-            // If the ack fails, the message is delivered again and parked again under the same id.
+            // A failed ack is only logged: the message is delivered again, and parked again under the same id.
             results[*place] =
                 acked.context("the message was parked, but could not be deleted from its queue");
         }

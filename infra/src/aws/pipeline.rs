@@ -12,18 +12,19 @@ use crate::sqs::{MessageCounts, Queue};
 /// SQS does not count accepted messages, and other programs may send messages too. So the number of accepted messages
 /// is derived: `accepted = settled + max(received - settled, queued)`. *Received* counts first receives, without
 /// redrives. *Settled* counts messages with an outcome, and dead letters that are archived or still on their queue. If
-/// a message was received but is neither settled nor queued, the ledger reports it as missing:
+/// a message was received but is neither settled nor queued, the ledger reports the message as missing. The counts
+/// include messages as follows:
 ///
 /// - A message that has not been received yet is only queued.
 /// - A message that is being handled, or will be retried, is received and queued.
 /// - A message that is being replayed is received and queued, and no longer parked.
-/// - A lost message is received, and neither settled nor queued.
+/// - A lost message is received, and neither settled nor queued. The ledger reports it as missing.
 ///
 /// The counters are marked as approximate, for these reasons. SQS reports approximate depths. Consumers count a batch
-/// in a separate call after its ack. A consumer that is killed between the two leaves the batch uncounted, both as
-/// received and as settled, so the equation still holds. A function counts a batch before the event source mapping
-/// deletes it, so a batch that is delivered again is counted twice. An `ADD` is also counted twice if the SDK retries
-/// it after a lost answer.
+/// in a separate call after its ack. If a consumer is killed between the ack and that call, the batch is counted
+/// neither as received nor as settled, so the equation still holds. A function counts a batch before the event source
+/// mapping deletes the batch, so a batch that is delivered again is counted twice. An `ADD` is also counted twice if
+/// the SDK retries it after a lost answer.
 #[derive(Debug, Clone)]
 pub struct SqsPipeline {
     /// The queue of events.

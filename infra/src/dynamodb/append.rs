@@ -1,18 +1,19 @@
-//! Appends events to the log and projects the order: the consumer's [`OrderLog`]. The append is the commit point.
+//! Implements the consumer's [`OrderLog`]: appends events to the log and projects the order. The append is the commit
+//! point.
 
 use anyhow::Context;
 use async_trait::async_trait;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
-use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::{AttributeValue, BatchStatementRequest, ReturnValuesOnConditionCheckFailure};
 use consumer::ports::{Append, AppendError, Appended, LedgerCounts, LoadRequest, LoadedOrder, OrderLog};
 use domain::{Order, Receipt, RecordedEvent};
 
-use crate::sdk::explain;
+use crate::sdk::{condition_met, explain};
 
 use super::Table;
-use super::items::{METADATA, TableItem, event_item, key, pk, projection_attributes, text};
+use super::items::{METADATA, TableItem, key, pk, text};
 use super::write_batcher::{insert, statement};
+use super::written_items::{event_item, projection_attributes};
 
 #[async_trait]
 impl OrderLog for Table {
@@ -32,7 +33,7 @@ impl OrderLog for Table {
 impl Table {
     async fn append_one(&self, append: &Append) -> Result<Appended, AppendError> {
         let reserved = self.reserve_references(append).await?;
-        // The counts are sent with the last write: the projection, or the event if no projection is written.
+        // The ledger's counts are sent with the last write: the projection, or the event if no projection is written.
         let projected = crate::is_projected(&append.order);
         let counts = if projected { LedgerCounts::default() } else { append.counts };
         let mut appended = Appended::Already;
@@ -51,7 +52,7 @@ impl Table {
     }
 
     /// Puts the event at its version unless another event has that version.
-    async fn put_event(
+    pub(super) async fn put_event(
         &self,
         event: &RecordedEvent,
         message: Option<&str>,
@@ -95,22 +96,23 @@ impl Table {
         let same_message =
             existing.get("message").is_none_or(|of| message.is_none_or(|message| *of == text(message)));
         if existing.get("event_id") == event_id.as_ref() && same_message {
-            // An earlier attempt of the same call may have appended the event: the SDK retries when an answer is lost.
+            // An earlier attempt of this call may have appended the event: the SDK retries a call whose answer is lost.
             return Ok(Appended::Already);
         }
         let order_id = event.envelope.order_id.clone();
         Err(AppendError::Conflict { order_id, version: event.version })
     }
 
-    /// Appends the event without its projection, as a crash between the two writes would leave it. Used by the
-    /// conformance suite.
+    /// Appends the event without writing the projection. A crash between the two writes would leave the table in the
+    /// same state. The conformance suite uses this function.
     #[doc(hidden)]
     pub async fn append_without_projecting(&self, event: &RecordedEvent) -> Result<Appended, AppendError> {
         self.put_event(event, None, LedgerCounts::default()).await
     }
 
-    /// The statement that writes the projection in the common case. It expects no projection of an order with at most
-    /// one earlier event, and an older projection of any other order. Otherwise its condition fails.
+    /// The statement that writes the projection in the common cases. If the order had at most one event before this
+    /// append, the statement requires that no projection exists. Otherwise it requires an older projection. In other
+    /// cases the statement fails.
     fn projection_statement(&self, append: &Append) -> anyhow::Result<BatchStatementRequest> {
         let Order { order_id, version, .. } = &append.order;
         let attributes = projection_attributes(&append.order, self.search_index)?;
@@ -128,8 +130,8 @@ impl Table {
         statement(update, attributes.into_iter().map(|(_, value)| value).chain(condition).collect())
     }
 
-    /// Writes the projection, unless the table holds one of the same or a later version.
-    async fn project(&self, append: &Append) -> anyhow::Result<()> {
+    /// Writes the projection, unless the table already holds a projection of the same or a later version.
+    pub(super) async fn project(&self, append: &Append) -> anyhow::Result<()> {
         if self.write_batched(self.projection_statement(append)?, append.counts).await? {
             return Ok(());
         }
@@ -150,14 +152,8 @@ impl Table {
             call = call.expression_attribute_names(format!("#{name}"), name);
             call = call.expression_attribute_values(format!(":{name}"), value);
         }
-        match call.send().await {
-            Ok(_) => Ok(()),
-            Err(error) if is_overtaken(error.as_service_error()) => Ok(()),
-            Err(error) => Err(explain(error)).context("projecting the order"),
-        }
+        // If the condition fails, the table already contains this projection or a later one, so nothing is left to do.
+        condition_met(call.send().await).context("projecting the order")?;
+        Ok(())
     }
-}
-
-fn is_overtaken(error: Option<&UpdateItemError>) -> bool {
-    error.is_some_and(|error| error.is_conditional_check_failed_exception())
 }

@@ -4,7 +4,7 @@ use anyhow::{Context, bail};
 use aws_sdk_dynamodb::client::Waiters;
 use aws_sdk_dynamodb::types::{
     AttributeDefinition, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType, Projection,
-    ProjectionType, ScalarAttributeType, TableDescription, TableStatus,
+    ProjectionType, ScalarAttributeType, StreamSpecification, StreamViewType, TableDescription, TableStatus,
 };
 use std::time::Duration;
 
@@ -18,12 +18,12 @@ use super::search::{SEARCH_INDEX, SEARCH_KEYS, SEARCH_WORDS};
 /// The indexes with their keys, the hash key first.
 const INDEXES: [(&str, [&str; 2]); 2] =
     [(INDEX, ["customer_id", "listed_at"]), (DUE_INDEX, ["due_shard", "due_at"])];
-/// How long a table may take to become usable.
+/// How long to wait until a new table is active.
 const PATIENCE: Duration = Duration::from_secs(300);
 
 impl Table {
-    /// Creates the table, with the search index if the table is to have it, and waits until it is active. `false` if it existed already; an existing table with other keys or
-    /// indexes is an error.
+    /// Creates the table, with the search index if it is configured, and waits until the table is active. Returns
+    /// `false` if the table existed already. It is an error if an existing table has other keys or indexes.
     pub async fn create(&self) -> anyhow::Result<bool> {
         let (name, string) = (&self.name, ScalarAttributeType::S);
         let mut call = self.client.create_table().table_name(name).billing_mode(BillingMode::PayPerRequest);
@@ -43,6 +43,10 @@ impl Table {
         if self.search_index {
             call = call.global_secondary_indexes(search_index()?);
         }
+        if self.stream {
+            let stream = StreamSpecification::builder().stream_enabled(true);
+            call = call.stream_specification(stream.stream_view_type(StreamViewType::NewImage).build()?);
+        }
         let created = match call.send().await {
             Ok(_) => true,
             Err(error)
@@ -58,7 +62,7 @@ impl Table {
         Ok(created)
     }
 
-    /// Checks that the table is active and has the keys and the index that this program needs.
+    /// Checks that the table is active and has the keys and the indexes that this program needs.
     async fn check(&self) -> anyhow::Result<()> {
         let name = &self.name;
         let answer = self.client.describe_table().table_name(name).send().await;
@@ -67,9 +71,23 @@ impl Table {
         if table.table_status() != Some(&TableStatus::Active) {
             bail!("the table {name} is not active");
         }
-        let mismatches = mismatches(&table, self.search_index);
-        if mismatches.is_empty() { Ok(()) } else { bail!("the table {name} {}", mismatches.join(", and ")) }
+        let mut mismatches = mismatches(&table, self.search_index);
+        if self.stream && stream_of(&table).is_none() {
+            mismatches.push("the table has no change stream with new images".to_owned());
+        }
+        if mismatches.is_empty() {
+            return Ok(());
+        }
+        bail!("this program cannot use the table {name}: {}", mismatches.join(", and "))
     }
+}
+
+/// The ARN of the table's change stream, if it has one that contains new images.
+pub(super) fn stream_of(table: &TableDescription) -> Option<&str> {
+    let stream = table.stream_specification().filter(|stream| stream.stream_enabled())?;
+    let has_images =
+        matches!(stream.stream_view_type(), Some(StreamViewType::NewImage | StreamViewType::NewAndOldImages));
+    table.latest_stream_arn().filter(|_| has_images)
 }
 
 fn keys(hash: &str, range: &str) -> anyhow::Result<Vec<KeySchemaElement>> {
@@ -77,12 +95,12 @@ fn keys(hash: &str, range: &str) -> anyhow::Result<Vec<KeySchemaElement>> {
     Ok(vec![element(hash, KeyType::Hash)?, element(range, KeyType::Range)?])
 }
 
-/// The names of keys, the hash key first.
+/// The names of the key attributes, the hash key first.
 pub(super) fn names(schema: &[KeySchemaElement]) -> Vec<String> {
     schema.iter().map(|key| key.attribute_name().to_owned()).collect()
 }
 
-/// The search index, with the words by which readers skip entries.
+/// The search index. It copies the status words of orders, so that readers can skip entries without reading the orders.
 fn search_index() -> anyhow::Result<GlobalSecondaryIndex> {
     let [list, at] = SEARCH_KEYS;
     let projection = Projection::builder().projection_type(ProjectionType::Include);
@@ -92,17 +110,17 @@ fn search_index() -> anyhow::Result<GlobalSecondaryIndex> {
     Ok(index.projection(projection.build()).build()?)
 }
 
-/// How the table differs from what this program needs.
+/// Describes each difference between the table and what this program needs.
 fn mismatches(table: &TableDescription, search_index: bool) -> Vec<String> {
     let mut mismatches = Vec::new();
     if names(table.key_schema()) != ["pk", "sk"] {
-        mismatches.push("does not have the keys pk and sk".to_owned());
+        mismatches.push("the table does not have the keys pk and sk".to_owned());
     }
     let searched = search_index.then_some((SEARCH_INDEX, SEARCH_KEYS));
     for (name, keys) in INDEXES.into_iter().chain(searched) {
         let index = table.global_secondary_indexes().iter().find(|index| index.index_name() == Some(name));
         if index.is_none_or(|index| names(index.key_schema()) != keys) {
-            mismatches.push(format!("has no index {name} with the keys {}", keys.join(" and ")));
+            mismatches.push(format!("the table has no index {name} with the keys {}", keys.join(" and ")));
         }
     }
     mismatches

@@ -1,9 +1,9 @@
 //! The index of dead letters, in the table. It holds everything about a dead letter except its body, which is in the
 //! archive. The archiver, the parking consumer and the operators' store use the index.
 //!
-//! Each write replaces the whole item, on condition that it has not changed since it was read, and updates the ledger
-//! in the same transaction. So a dead letter counts once, however often its message is delivered. A transaction costs
-//! twice as much as a write, but dead letters are rare.
+//! Each write replaces the whole item of a dead letter, on condition that the item has not changed since it was read.
+//! The same transaction changes the ledger. So the ledger counts a dead letter once, however often its message is
+//! delivered. A transaction costs twice as much as a write, but dead letters are rare.
 //!
 //! A released dead letter leaves a marker for some time. A copy of its message may still be on the dead-letter queue,
 //! and the marker prevents that copy from becoming a dead letter again.
@@ -30,7 +30,7 @@ pub(super) const OPEN: &str = "\u{1}dead-letters";
 pub(super) const DISCARDED: &str = "\u{1}discarded-letters";
 /// How long the marker of a released dead letter is kept: longer than the 14 days for which SQS can keep a message.
 const MARKER_SECONDS: i64 = 30 * 24 * 60 * 60;
-/// The maximum length of an indexed detail or origin, in characters. The archive has the full texts.
+/// The maximum length of an indexed detail or origin, in characters. The archive contains the full texts.
 const MAX_TEXT: usize = 1000;
 const RELEASED: &str = "released";
 
@@ -39,7 +39,7 @@ const RELEASED: &str = "released";
 pub(crate) struct IndexedDeadLetter {
     /// The dead letter, without bodies and attributes.
     pub(crate) letter: DeadLetter,
-    /// How often the dead letter was redriven. Unlike [`DeadLetter::replays`], a repair does not reset this number.
+    /// How often the dead letter was redriven. Unlike [`DeadLetter::replays`], this number is not reset by a repair.
     pub(crate) sends: u32,
     /// The archive key of the dead letter as it was parked.
     pub(crate) archived: String,
@@ -52,7 +52,7 @@ pub(crate) struct IndexedDeadLetter {
 #[derive(Debug)]
 pub(crate) enum IndexLookup {
     Absent,
-    /// The marker of a released dead letter, whose event has an outcome.
+    /// The marker that the dead letter was released, because its event has an outcome.
     Released,
     Found(Box<IndexedDeadLetter>),
 }
@@ -72,7 +72,7 @@ impl IndexedDeadLetter {
         format!("{}#{}", listed_time(self.letter.parked_at.micros()), self.letter.id)
     }
 
-    /// The same index entry, with the dead letter in another state.
+    /// This index entry with the current state of its dead letter, and the archive key of the repaired version.
     pub(crate) fn with(&self, letter: &DeadLetter, repaired: Option<String>) -> Self {
         let letter = Self::new(letter, String::new()).letter;
         Self { letter, repaired, ..self.clone() }
@@ -116,7 +116,8 @@ fn lookup(item: &TableItem) -> anyhow::Result<IndexLookup> {
         let value = item.get(name).and_then(|value| value.as_n().ok());
         value.and_then(|value| value.parse::<u64>().ok()).with_context(|| format!("no number {name:?}"))
     };
-    let letter = serde_json::from_str(string(item, "letter")?).context("a dead letter in the index")?;
+    let letter = serde_json::from_str(string(item, "letter")?)
+        .context("the index entry of a dead letter is malformed")?;
     let repaired = string(item, "repaired").ok().map(str::to_owned);
     Ok(IndexLookup::Found(Box::new(IndexedDeadLetter {
         letter,
@@ -128,13 +129,13 @@ fn lookup(item: &TableItem) -> anyhow::Result<IndexLookup> {
 }
 
 impl Table {
-    /// Looks up the dead letter with this id, strongly consistent.
+    /// Looks up the dead letter with this id. The read is strongly consistent.
     pub(crate) async fn look_up_dead_letter(&self, id: &str) -> anyhow::Result<IndexLookup> {
         let found = self.get_all(vec![key(id)]).await?.into_iter().next();
         found.map_or(Ok(IndexLookup::Absent), |item| lookup(&item))
     }
 
-    /// The dead letters with these ids that are in the index, in the order of the ids.
+    /// Looks up dead letters by id, in the order of the ids. Leaves out ids that are not in the index.
     pub(crate) async fn look_up_dead_letters(
         &self,
         ids: &[String],
@@ -159,7 +160,8 @@ impl Table {
         self.put_dead_letter(if_unchanged(self.put(item), indexed.revision), None, deltas).await
     }
 
-    /// Like `write_dead_letter`, for a discarded dead letter. If a `receipt` is given, the same transaction stores it.
+    /// Writes a discarded dead letter, like `write_dead_letter`. If a `receipt` is given, the same transaction stores
+    /// the receipt.
     pub(crate) async fn discard_dead_letter(
         &self,
         indexed: &IndexedDeadLetter,
@@ -171,8 +173,8 @@ impl Table {
         self.put_dead_letter(if_unchanged(self.put(item), indexed.revision), receipt, deltas).await
     }
 
-    /// Replaces a dead letter with the marker of a released one. `read` is the indexed dead letter as it was read
-    /// before, or `None` if there was none.
+    /// Replaces a dead letter in the index with a marker that it was released. `read` is the entry that the caller
+    /// has read, or `None` if there was none. Returns `false` if the entry has changed since then.
     pub(crate) async fn release_dead_letter(
         &self,
         id: &str,
@@ -201,14 +203,14 @@ impl Table {
         }
     }
 
-    /// Like `release`, for a dead letter that was read before. Returns `false` if the index has changed since then.
+    /// Releases a dead letter that the caller has read from the index. Returns `false` if its entry has changed since then.
     pub(crate) async fn release_if_unchanged(
         &self,
         read: &IndexedDeadLetter,
         disposition: &Disposition,
     ) -> anyhow::Result<bool> {
-        // Changes the sequence first. After a crash between the two steps, the index still has the dead letter, so it
-        // can be released again.
+        // The parked sequence is changed before the index. If a crash prevents the second change, the dead letter is
+        // still in the index, so it can be released again.
         if let Some(order_id) = &read.letter.order_id {
             self.remove_from_sequence(order_id, &read.letter.id).await?;
         }
@@ -248,7 +250,7 @@ impl Table {
     }
 }
 
-/// Adds the condition that the item has this revision. Revision 0 means that no item exists.
+/// Adds the condition that the stored item has this revision, or that no item exists if the revision is 0.
 fn if_unchanged(put: PutBuilder, revision: u64) -> PutBuilder {
     if revision == 0 {
         return put.condition_expression("attribute_not_exists(pk)");

@@ -17,7 +17,7 @@ const MAX_READ: usize = 1000;
 /// can handle.
 const COUNTED_PAGES: usize = 50;
 
-/// A page of the list, without bodies.
+/// A page of the list of dead letters, without their bodies.
 #[derive(Debug, Default)]
 pub(crate) struct DeadLetterPage {
     pub(crate) letters: Vec<IndexedDeadLetter>,
@@ -46,8 +46,8 @@ impl Table {
         let list = if filter.state == Some(DeadLetterState::Discarded) { DISCARDED } else { OPEN };
         let (mut listed, mut read) = (DeadLetterPage::default(), 0);
         while first < last {
-            // One more than `limit` shows whether there is another page. A query includes both bounds, so it also
-            // returns the last item of the previous page.
+            // Reads two more sort keys than `limit`. One shows whether there is another page. The other makes up for
+            // the last key of the previous page, which is read again because a query includes both bounds.
             let mut places = self.places(list, &first, &last, limit + 2).await?;
             places.retain(|place| *place != last);
             let page = &places[..places.len().min(limit - listed.letters.len())];
@@ -91,7 +91,7 @@ impl Table {
     }
 }
 
-/// A page of the given dead letters, all of one order.
+/// Makes a page of the dead letters of one order that pass the filter. `letters` is the order's whole parked sequence.
 fn page_of(
     mut letters: Vec<IndexedDeadLetter>,
     filter: &DeadLetterFilter,

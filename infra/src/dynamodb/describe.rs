@@ -1,4 +1,4 @@
-//! Reads how the table is set up.
+//! Reads how the table is set up, for the doctor and for relays in containers.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,7 @@ use anyhow::Context;
 use aws_sdk_dynamodb::types::PointInTimeRecoveryStatus;
 
 use super::Table;
-use super::create::names;
+use super::create::{names, stream_of};
 use crate::sdk::explain;
 
 /// How a table is set up.
@@ -37,6 +37,20 @@ impl Table {
             indexes: indexes.collect(),
             recovery: self.recovery().await,
             deletion_protection: table.deletion_protection_enabled().unwrap_or(false),
+        })
+    }
+
+    /// The ARN of the table's change stream, which must contain new images.
+    pub async fn stream(&self) -> anyhow::Result<String> {
+        let name = &self.name;
+        let answer = self.client.describe_table().table_name(name).send().await;
+        let answer = answer.map_err(explain).with_context(|| format!("describing the table {name}"))?;
+        let stream = answer.table.as_ref().and_then(stream_of).map(str::to_owned);
+        stream.with_context(|| {
+            format!(
+                "the table {name} has no change stream with new images: \
+                 turn the stream on, with the view type NEW_IMAGE"
+            )
         })
     }
 

@@ -1,9 +1,11 @@
-//! The index of orders that may be past their deadline, for the role that proposes to cancel them.
+//! The index of orders that may be past their deadline, for the role of the service that proposes to cancel them.
 //!
-//! The first log entry of an order with a deadline has two more attributes, the keys of a sparse index: `due_shard` and
-//! `due_at`. They are written with the entry, so no order is missing. They are only a reminder to look at the order: a payment
-//! leaves them, and the role moves or removes them when it looks ([`DueOrders::report`]). So orders without a deadline pay
-//! nothing, and the consumer writes nothing more after the first entry. `docs/decisions/deadlines-on-aws.md` has the prices.
+//! The first log entry of an order with a deadline has two more attributes, `due_shard` and `due_at`. They are the keys
+//! of a sparse index. They are written with the entry, so the index contains every such order. An index entry is only a
+//! reminder to check the order. A payment does not change the entry. The role that proposes cancellations moves or
+//! removes the entry after it has checked the order ([`DueOrders::report`]). So orders without a deadline cost nothing,
+//! and the consumer never changes the index after the first log entry. `docs/decisions/deadlines-on-aws.md` lists the
+//! prices.
 
 use anyhow::Context;
 use api::expiry::{DueOrders, DuePage, DuePosition, DueQuery, DueState};
@@ -11,47 +13,45 @@ use async_trait::async_trait;
 use aws_sdk_dynamodb::types::AttributeValue;
 use domain::{Order, OrderId, Timestamp};
 
-use crate::sdk::explain;
+use crate::sdk::{condition_met, explain};
 
 use super::Table;
-use super::items::{Attributes, TableItem, event_sk, key, listed_time, order_of, string, text};
+use super::items::{
+    Attributes, SHARDS, TableItem, event_sk, key, listed_time, order_of, shard_of, string, text,
+};
 
-/// The index, by `due_shard` and `due_at`. It contains only keys.
+/// The name of the index, whose keys are `due_shard` and `due_at`. It contains only keys.
 pub(super) const DUE_INDEX: &str = "due-orders";
-/// How many partition keys the index has. DynamoDB writes at most 1,000 times a second to each
-/// ([partitions](https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/bp-partition-key-design.html)).
-const SHARDS: u32 = 8;
-/// When an order is looked at again: after a proposal, for the case that it is rejected; while a proposal is parked; and while
-/// an authorized order has no deadline.
+/// How soon an order is checked again after a proposal. This check is needed because the proposal may be rejected.
 const AFTER_PROPOSAL_MICROS: i64 = 5 * 60 * 1_000_000;
+/// How soon an order is checked again if an earlier proposal for its version exists.
 const WHILE_WAITING_MICROS: i64 = 15 * 60 * 1_000_000;
+/// How soon an order is checked again if it has no deadline now, but may get one.
 const WHILE_SUSPENDED_MICROS: i64 = 60 * 60 * 1_000_000;
 
-/// The attributes of an order's first log entry that put the order into the index; none if it has no deadline.
+/// The attributes of an order's first log entry that put the order into the index. Empty if the order has no deadline.
 pub(super) fn due_attributes(order: &Order, unpaid_age_micros: Option<i64>) -> Attributes {
     let attributes = |deadline: Timestamp| {
-        [("due_shard", text(shard_of(&order.order_id))), ("due_at", text(listed_time(deadline.micros())))]
+        [
+            ("due_shard", text(shard_name(shard_of(&order.order_id)))),
+            ("due_at", text(listed_time(deadline.micros()))),
+        ]
     };
     order.deadline(unpaid_age_micros).map(attributes).into_iter().flatten().collect()
-}
-
-fn shard_of(order_id: &OrderId) -> String {
-    let hash =
-        order_id.as_str().bytes().fold(0_u32, |hash, byte| hash.wrapping_mul(31).wrapping_add(byte.into()));
-    shard_name(hash % SHARDS)
 }
 
 fn shard_name(shard: u32) -> String {
     format!("due#{shard}")
 }
 
-/// Where a page ended: the shard, and the last item of the page, if the shard has more.
+/// The position at which a page begins: its shard, and the item before the page. `last` is `None` at the beginning of
+/// a shard.
 struct Position {
     shard: u32,
     last: Option<[String; 3]>,
 }
 
-/// The key attributes of the index, besides the shard.
+/// The key attributes that identify an item within a shard of the index.
 const KEYS: [&str; 3] = ["due_at", "pk", "sk"];
 
 impl Position {
@@ -76,7 +76,8 @@ impl Position {
         Some(keys.chain([("due_shard".to_owned(), text(shard_name(self.shard)))]).collect())
     }
 
-    /// The position after a page of this shard; `None` after the last shard.
+    /// The position of the page that follows the current one. `last` is the last item of the current page, if its
+    /// shard has more items. Returns `None` after the last shard.
     fn after(&self, last: Option<&TableItem>) -> anyhow::Result<Option<Self>> {
         let Some(item) = last else {
             let shard = self.shard + 1;
@@ -120,7 +121,8 @@ impl DueOrders for Table {
 }
 
 impl Table {
-    /// Moves or removes an order in the index, if it is there.
+    /// Moves an order to another time in the index, or removes the order from the index. Does nothing if the index
+    /// does not contain the order.
     async fn report_one(&self, order_id: &OrderId, state: DueState, now: Timestamp) -> anyhow::Result<()> {
         let at = match state {
             DueState::Proposed => Some(now.micros().saturating_add(AFTER_PROPOSAL_MICROS)),
@@ -142,17 +144,8 @@ impl Table {
                 .expression_attribute_values(":at", AttributeValue::S(listed_time(at))),
             None => call.update_expression("REMOVE due_shard, due_at"),
         };
-        match Box::pin(call.send()).await {
-            Ok(_) => Ok(()),
-            Err(error)
-                if error
-                    .as_service_error()
-                    .is_some_and(|error| error.is_conditional_check_failed_exception()) =>
-            {
-                Ok(())
-            }
-            Err(error) => Err(explain(error)).context("moving an order in the index of due orders"),
-        }
+        condition_met(Box::pin(call.send()).await).context("moving an order in the index of due orders")?;
+        Ok(())
     }
 }
 

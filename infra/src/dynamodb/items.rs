@@ -8,9 +8,6 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use domain::{Currency, EventId, EventType, Order, OrderId, Outcome, Receipt, RecordedEvent};
 use serde::{Deserialize, Serialize};
 
-use super::due::due_attributes;
-use super::search::{SearchList, search_keys};
-
 pub(super) type TableItem = HashMap<String, AttributeValue>;
 
 pub(super) const METADATA: &str = "METADATA";
@@ -21,10 +18,11 @@ pub(super) fn pk(order_id: &OrderId) -> AttributeValue {
     text(format!("ORDER#{order_id}"))
 }
 
-/// The order an item belongs to.
+/// The order that an item belongs to.
 pub(super) fn order_of(item: &TableItem) -> anyhow::Result<OrderId> {
     let pk = string(item, "pk")?;
-    let order_id = pk.strip_prefix("ORDER#").with_context(|| format!("not an item of an order: {pk:?}"))?;
+    let order_id =
+        pk.strip_prefix("ORDER#").with_context(|| format!("the item belongs to no order: {pk:?}"))?;
     Ok(OrderId::parse(order_id)?)
 }
 
@@ -50,73 +48,35 @@ pub(super) fn listed_at(created_at_micros: i64, order_id: &OrderId) -> String {
 }
 
 /// A sort key that separates orders by their time of creation. It sorts before the keys of all orders created at or
-/// after this time, and after all other keys.
+/// after this time, and after the keys of all earlier orders.
 pub(super) fn listed_time(created_at_micros: i64) -> String {
     let since_min = i128::from(created_at_micros) - i128::from(i64::MIN);
     format!("{since_min:020}")
 }
 
-/// The position that a sort key of [`listed_at`] encodes.
+/// Parses the list position in a sort key that [`listed_at`] made.
 pub(super) fn listed_position(listed_at: &str) -> anyhow::Result<OrderPosition> {
-    let (time, order_id) = listed_at.split_once('#').context("a list key without an order")?;
+    let (time, order_id) = listed_at.split_once('#').context("a list key contains no order")?;
     let at_micros = i64::try_from(time.parse::<i128>()? + i128::from(i64::MIN))?;
     Ok(OrderPosition { at_micros, order_id: OrderId::parse(order_id)? })
+}
+
+/// The number of partition keys over which an index spreads the entries that would otherwise share one key. DynamoDB
+/// allows at most 1,000 writes a second to each key
+/// ([partitions](https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/bp-partition-key-design.html)).
+pub(super) const SHARDS: u32 = 8;
+
+/// The shard of an order: the FNV-1a hash of its id, reduced to a shard number. Stored keys contain the shard, so this
+/// function must never change.
+pub(super) fn shard_of(order_id: &OrderId) -> u32 {
+    let hash = |hash: u32, byte: &u8| (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193);
+    order_id.as_str().as_bytes().iter().fold(0x811c_9dc5, hash) % SHARDS
 }
 
 /// The attributes of an item to write.
 pub(super) type Attributes = Vec<(&'static str, AttributeValue)>;
 
-/// A log entry as an item, with the id of the message that carried it, if known. The item of an order's first entry
-/// also has the keys of the customer's list, those of the due orders if the order has a deadline and, if `is_searchable`,
-/// those of the search index.
-pub(super) fn event_item(
-    event: &RecordedEvent,
-    message: Option<&str>,
-    unpaid_age_micros: Option<i64>,
-    is_searchable: bool,
-) -> anyhow::Result<Attributes> {
-    let envelope = &event.envelope;
-    let mut item = vec![
-        ("pk", pk(&envelope.order_id)),
-        ("sk", event_sk(event.version)),
-        ("event_id", text(envelope.event_id.to_string())),
-        ("type", text(envelope.event.event_type().as_str())),
-        ("entry", text(String::from_utf8(event.encode())?)),
-    ];
-    item.extend(envelope.request_hash.as_ref().map(|hash| ("request_hash", text(hash))));
-    item.extend(message.map(|message| ("message", text(message))));
-    if event.version == 1 {
-        let order = Order::apply(None, event)?;
-        item.push(("customer_id", text(order.customer_id.as_str())));
-        item.push(("listed_at", text(listed_at(order.created_at.micros(), &order.order_id))));
-        item.extend(due_attributes(&order, unpaid_age_micros));
-        if is_searchable {
-            item.extend(search_keys(SearchList::Created, &order.order_id, order.created_at));
-        }
-    }
-    Ok(item)
-}
-
-/// An order's projection as attributes of its METADATA item; if `is_searchable`, with the keys of the search index and the
-/// words that the index shows.
-///
-/// The order is JSON text. Programs of schema version 1 stored and read a map: they cannot read the text, so they leave the
-/// events of an order that a newer program has changed to newer programs.
-pub(super) fn projection_attributes(order: &Order, is_searchable: bool) -> anyhow::Result<Attributes> {
-    let mut attributes = vec![
-        ("order", text(String::from_utf8(order.encode())?)),
-        ("version", AttributeValue::N(order.version.to_string())),
-        ("status", text(order.status.as_str())),
-    ];
-    if is_searchable {
-        attributes.push(("payment_status", text(order.payment_status().as_str())));
-        attributes.push(("fulfilment_status", text(order.fulfilment_status().as_str())));
-        attributes.extend(search_keys(SearchList::Updated, &order.order_id, order.updated_at));
-    }
-    Ok(attributes)
-}
-
-/// An item of an order, by its kind.
+/// An item that belongs to an order, decoded by its kind.
 pub(super) enum StoredItem {
     Event { version: u64, event_id: EventId, item: TableItem },
     Projection(Box<Projection>),
@@ -126,11 +86,11 @@ pub(super) enum StoredItem {
 /// An order's METADATA item.
 #[derive(Debug, Default)]
 pub(super) struct Projection {
-    /// `None` if every event of the order so far is a dead letter, if the order has only one recorded event, or if the
-    /// projection is outdated.
+    /// The projected order. `None` if the projection is outdated, or if the item contains no projection because at
+    /// most one event of the order is recorded.
     pub(super) order: Option<Order>,
-    /// Whether a program of schema version 1 stored the projection, and it lacks the counters. The order must be folded from
-    /// its whole log.
+    /// Whether the projection lacks the counters because a program of schema version 1 stored it. The order must then
+    /// be folded from its whole log.
     pub(super) is_outdated: bool,
     /// The ids of the order's dead letters, in order.
     pub(super) parked: Vec<String>,
@@ -144,7 +104,7 @@ impl Projection {
     }
 }
 
-/// The outcome, if the event was rejected or parked.
+/// The stored outcome of an event that was rejected or parked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct StoredOutcome {
     pub(super) event_id: EventId,
@@ -172,19 +132,20 @@ pub(super) fn parse_item(mut item: TableItem) -> anyhow::Result<StoredItem> {
     if sk.starts_with("RECEIPT#") {
         return Ok(StoredItem::Outcome(serde_dynamo::from_item(item)?));
     }
-    Err(anyhow!("an item of unknown kind {sk:?}"))
+    Err(anyhow!("the item has an unknown kind: {sk:?}"))
 }
 
-/// The order of a projection, and whether the projection is outdated.
+/// Decodes the order in a projection. If the projection is outdated, returns `true` and no order.
 fn projected_order(value: AttributeValue) -> anyhow::Result<(Option<Order>, bool)> {
     if let AttributeValue::S(json) = &value {
         return Ok((Some(serde_json::from_str(json).context("a projection")?), false));
     }
-    let order: Order = serde_dynamo::from_attribute_value(value).context("a projection of version 1")?;
+    let order: Order =
+        serde_dynamo::from_attribute_value(value).context("a projection of schema version 1 is malformed")?;
     Ok(if order.lacks_counters() { (None, true) } else { (Some(order), false) })
 }
 
-/// Removes the ids of the parked sequence from a METADATA item.
+/// Removes the parked sequence from a METADATA item, and returns its ids.
 pub(super) fn take_parked(item: &mut TableItem) -> Vec<String> {
     let Some(AttributeValue::L(parked)) = item.remove("parked") else { return Vec::new() };
     let id = |value| if let AttributeValue::S(id) = value { Some(id) } else { None };
@@ -196,12 +157,12 @@ pub(super) fn message(item: &TableItem) -> Option<String> {
     string(item, "message").ok().map(str::to_owned)
 }
 
-/// The event of a log entry.
+/// Decodes the event in the item of a log entry.
 pub(super) fn event(item: &TableItem, default_currency: Currency) -> anyhow::Result<RecordedEvent> {
     RecordedEvent::decode(string(item, "entry")?.as_bytes(), default_currency).context("a log entry")
 }
 
-/// The receipt that an item implies. Only log entries and outcomes imply one.
+/// The receipt that follows from an item, if the item is a log entry or a stored outcome.
 pub(super) fn receipt(order_id: &OrderId, item: &StoredItem) -> anyhow::Result<Option<Receipt>> {
     let (event_id, event_type, outcome, request_hash, message) = match item {
         StoredItem::Event { version, event_id, item } => {
@@ -229,5 +190,5 @@ pub(super) fn receipt(order_id: &OrderId, item: &StoredItem) -> anyhow::Result<O
 /// A required string attribute.
 pub(super) fn string<'a>(item: &'a TableItem, name: &str) -> anyhow::Result<&'a str> {
     let value = item.get(name).and_then(|value| value.as_s().ok());
-    value.map(String::as_str).with_context(|| format!("an item without the string attribute {name:?}"))
+    value.map(String::as_str).with_context(|| format!("an item lacks the string attribute {name:?}"))
 }

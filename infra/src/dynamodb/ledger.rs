@@ -20,14 +20,14 @@ use super::Table;
 use super::items::{METADATA, TableItem, text};
 use super::write_batcher::statement;
 
-/// How many items consumers spread their additions over.
+/// The number of items over which consumers spread their additions.
 const SHARDS: usize = 8;
 /// The maximum number of attempts for a transaction that conflicts with others or is throttled.
 const ATTEMPTS: u32 = 8;
-/// The maximum pause after the first attempt.
+/// The maximum pause after the first attempt. It doubles with each further attempt.
 const FIRST_PAUSE: Duration = Duration::from_millis(40);
 
-/// A change of the ledger.
+/// The numbers to add to the counters of the ledger. A negative number is subtracted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct LedgerDeltas {
     pub(crate) received: i64,
@@ -39,8 +39,8 @@ pub(crate) struct LedgerDeltas {
 }
 
 impl LedgerDeltas {
-    /// The change that a batch's counts cause, without its parked messages. The dead-letter index counts those, exactly
-    /// once.
+    /// The change that a batch's counts cause. It leaves out parked messages, because the dead-letter index counts each
+    /// of them exactly once.
     pub(super) fn of(counts: LedgerCounts) -> Self {
         let LedgerCounts { received, recorded, rejected, duplicate, parked: _ } = counts;
         let [received, recorded, rejected, duplicate] =
@@ -48,20 +48,23 @@ impl LedgerDeltas {
         Self { received, recorded, rejected, duplicate, ..Self::default() }
     }
 
-    /// A change of the parked count only.
+    /// A change of the parked counter only, by this number.
     pub(crate) fn parked(parked: i64) -> Self {
         Self { parked, ..Self::default() }
     }
 
-    /// The change that a message with this disposition causes. `was_parked` states whether the ledger counted the
-    /// message as parked before.
+    /// The change of the ledger when a message gets this disposition. `was_parked` states whether the ledger counted
+    /// the message as parked before.
     pub(crate) fn of_disposition(disposition: &Disposition, was_parked: bool) -> Self {
         let parked = Self::parked(if was_parked { -1 } else { 0 });
         match disposition {
             Disposition::Recorded(_) => Self { recorded: 1, ..parked },
             Disposition::Rejected(..) => Self { rejected: 1, ..parked },
             Disposition::Duplicate => Self { duplicate: 1, ..parked },
-            Disposition::Archived | Disposition::Parked(..) | Disposition::Retry(_) => parked,
+            Disposition::Archived
+            | Disposition::Completed
+            | Disposition::Parked(..)
+            | Disposition::Retry(_) => parked,
         }
     }
 
@@ -101,11 +104,11 @@ impl Sub for LedgerDeltas {
     }
 }
 
-/// The sums of all counters.
+/// The sum of each counter over all items of the ledger.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct LedgerTotals {
     pub(crate) ledger: Ledger,
-    /// The number of messages that were received for the first time, without replays.
+    /// The number of messages that were received for the first time, not counting redriven messages.
     pub(crate) received: u64,
 }
 
@@ -121,7 +124,7 @@ fn any_shard() -> String {
     fastrand::usize(..SHARDS).to_string()
 }
 
-/// A statement that adds to the received and recorded counters of an item that has both.
+/// A statement that adds `counts` to one item of the ledger. It fails if the item lacks one of the two counters.
 pub(super) fn addition(table: &str, counts: LedgerCounts) -> anyhow::Result<BatchStatementRequest> {
     let update = format!(
         "UPDATE \"{table}\" SET \"received\" = \"received\" + ? SET \"recorded\" = \"recorded\" + ? \
@@ -164,7 +167,7 @@ impl Table {
         let items = self.get_all(keys).await?;
         let sum = |name: &str| {
             let of = |item: &TableItem| item.get(name)?.as_n().ok()?.parse::<i64>().ok();
-            // A sum becomes negative if an addition was lost, but not the matching subtraction.
+            // If an addition was lost but the matching subtraction was not, the sum is negative. It is then reported as 0.
             items.iter().filter_map(of).sum::<i64>().max(0).unsigned_abs()
         };
         let ledger = Ledger {
@@ -178,7 +181,7 @@ impl Table {
         Ok(LedgerTotals { ledger, received: sum("received") })
     }
 
-    /// Makes all of the writes, or none. Returns `false` if a condition does not hold.
+    /// Makes all of the writes in one transaction. If a condition does not hold, makes none of them and returns `false`.
     pub(super) async fn transact(&self, writes: &[TransactWriteItem]) -> anyhow::Result<bool> {
         for attempt in 1..=ATTEMPTS {
             let call = self.client.transact_write_items().set_transact_items(Some(writes.to_vec()));
@@ -198,13 +201,13 @@ impl Table {
             if because("ConditionalCheckFailed") {
                 return Ok(false);
             }
-            // The SDK does not retry these.
+            // The SDK does not retry a transaction that DynamoDB cancelled because of a conflict or throttling.
             let retryable = ["TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"];
             if attempt == ATTEMPTS || !retryable.into_iter().any(because) {
                 return Err(explain(error));
             }
             tokio::time::sleep(full_jitter(attempt, FIRST_PAUSE, Duration::MAX)).await;
         }
-        bail!("the transaction conflicted with others {ATTEMPTS} times")
+        bail!("the transaction conflicted with other transactions {ATTEMPTS} times")
     }
 }

@@ -1,4 +1,4 @@
-//! Lists a customer's orders: the index yields their keys, the current projections are then read by key.
+//! Lists a customer's orders. The index returns their keys. The current projections are then read by key.
 
 use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
@@ -18,7 +18,7 @@ use super::items::{
 };
 
 /// The index of a customer's orders, by `customer_id` and `listed_at` of their first log entries. It contains only the
-/// keys. They never change, so an order costs only one write to the index.
+/// keys. The keys never change, so an order costs only one write to the index.
 pub(super) const INDEX: &str = "customer-orders";
 /// The maximum number of keys of a batch get
 /// ([BatchGetItem](https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html)).
@@ -27,7 +27,7 @@ const MAX_KEYS: usize = 100;
 pub(super) const AFTER_ALL: &str = ":";
 /// The maximum number of attempts to get keys that the table leaves unprocessed.
 const ATTEMPTS: u32 = 6;
-/// The maximum pause after the first attempt.
+/// The maximum pause after the first attempt. It doubles with each further attempt.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 
 impl Table {
@@ -45,8 +45,8 @@ impl Table {
         }
         let (mut list, mut read) = (OrderList::default(), 0);
         while first < last {
-            // One more than `limit` shows whether there is another page. A query includes both bounds, so it also
-            // returns the last item of the previous page.
+            // Reads two more places than `limit`. The query includes both of its bounds, so it reads the last place of the
+            // previous page again. The second additional place shows whether there is another page.
             let mut places = self.places(customer_id.as_str(), &first, &last, limit + 2).await?;
             places.retain(|place| *place != last);
             let page = &places[..places.len().min(limit - list.orders.len())];
@@ -66,7 +66,7 @@ impl Table {
         Ok(list)
     }
 
-    /// Up to `limit` sort keys of a list, from `last` down to `first`.
+    /// Reads up to `limit` sort keys of a list that lie between `first` and `last`, in descending order.
     pub(super) async fn places(
         &self,
         list: &str,
@@ -83,15 +83,16 @@ impl Table {
             .limit(i32::try_from(limit).unwrap_or(i32::MAX))
             .key_condition_expression("customer_id = :customer_id AND listed_at BETWEEN :first AND :last")
             .expression_attribute_values(":customer_id", text(list))
-            // DynamoDB rejects empty keys.
+            // DynamoDB rejects an empty key, so `0` stands for the beginning of the list.
             .expression_attribute_values(":first", text(if first.is_empty() { "0" } else { first }))
             .expression_attribute_values(":last", text(last));
         let items = self.items(query, limit).await?;
         items.iter().map(|item| Ok(string(item, "listed_at")?.to_owned())).collect()
     }
 
-    /// Up to `limit` of a customer's orders, sorted by update time, oldest first. All of the customer's orders that the
-    /// filter admits by creation time are read, so the result is `None` if there are more than [`MAX_ORDERS_SCANNED`].
+    /// Up to `limit` of a customer's orders, sorted by update time, oldest first. This function reads all of the
+    /// customer's orders that were created within the filter's bounds. It returns `None` if there are more than
+    /// [`MAX_ORDERS_SCANNED`].
     pub(super) async fn list_by_update(
         &self,
         customer_id: &CustomerId,
@@ -120,7 +121,7 @@ impl Table {
         Ok(Some(OrderList { orders, next }))
     }
 
-    /// The current orders at these sort keys, which may name an order more than once.
+    /// Reads the current orders that these sort keys name. Several keys may name the same order.
     pub(super) async fn snapshots(&self, places: &[String]) -> anyhow::Result<Vec<Option<OrderSnapshot>>> {
         let ids: Vec<_> =
             places.iter().map(|place| Ok(listed_position(place)?.order_id)).collect::<anyhow::Result<_>>()?;
@@ -139,7 +140,7 @@ impl Table {
         for (id, order) in outdated.iter().zip(self.each(&outdated, |id| self.folded(id)).await) {
             found.entry((**id).clone()).or_default().order = order?;
         }
-        // An order with one recorded event has no projected order; its log entry is read instead.
+        // An order with one recorded event has no projection, so its log entry is read instead.
         let others = distinct.iter().filter(|id| found.get(**id).is_none_or(|found| found.order.is_none()));
         let first_events = others.map(|id| key(id, event_sk(1))).collect();
         for item in self.get_all(first_events).await? {
@@ -158,7 +159,7 @@ impl Table {
         Ok(answers.into_iter().collect::<anyhow::Result<Vec<_>>>()?.concat())
     }
 
-    /// Like `get_all`, for up to [`MAX_KEYS`].
+    /// Like `get_all`, for up to [`MAX_KEYS`] keys.
     async fn get_some(&self, mut keys: Vec<TableItem>) -> anyhow::Result<Vec<TableItem>> {
         let mut found = Vec::with_capacity(keys.len());
         for attempt in 0..ATTEMPTS {
@@ -166,7 +167,7 @@ impl Table {
                 return Ok(found);
             }
             if attempt > 0 {
-                // DynamoDB throttled the call. The page that BATCH_GET links to recommends exponential backoff.
+                // DynamoDB throttled the call. Its documentation of BatchGetItem recommends exponential backoff.
                 tokio::time::sleep(full_jitter(attempt, FIRST_PAUSE, Duration::MAX)).await;
             }
             let request = KeysAndAttributes::builder().set_keys(Some(keys)).consistent_read(true).build()?;

@@ -3,21 +3,21 @@
 //!
 //! | `pk` | `sk` | holds |
 //! |---|---|---|
-//! | `ORDER#{id}` | `EVENT#{version:010}` | a log entry: `event_id`, `type`, and the event as JSON in `entry`; the first one also has `customer_id` and `listed_at`, the keys of the index of customers' orders; that of an order with a deadline also has `due_shard` and `due_at` ([`due`]) |
+//! | `ORDER#{id}` | `EVENT#{version:010}` | a log entry: `event_id`, `type`, and the event as JSON in `entry`. An order's first entry also has the keys of the index of customers' orders, `customer_id` and `listed_at`. If the order has a deadline, its first entry has `due_shard` and `due_at` too ([`due`]) |
 //! | | `METADATA` | the projection, from the second event on: `order` (JSON; in schema version 1 a map), `version`, `status`; the ids of the parked sequence in `parked` |
 //! | | `RECEIPT#{event_id}` | the outcome of a rejected or parked event |
 //! | `REF#{reference}` | `METADATA` | the order that has the reference, or is about to get it ([`references`]) |
-//! | `DEADLETTER#{id}` | `METADATA` | a dead letter without its body ([`dead_letter_index`]); in the index it has a `customer_id` that no customer can have |
+//! | `DEADLETTER#{id}` | `METADATA` | a dead letter without its body ([`dead_letter_index`]); in the index of customers' orders it has a `customer_id` that no customer can have |
 //! | `LEDGER#{shard}` | `METADATA` | counters ([`ledger`]) |
 //!
-//! The append is the commit point ([`append`]): an event is put on condition that its version is free, and the
-//! projection is written after it. After a crash between the two, the projection is completed when the event is
-//! delivered again; until then readers fold the missing events into the projection ([`read`]). Appends use no
-//! transactions, which would double their price. Concurrent writes of different orders share a call
-//! ([`write_batcher`]), and the ledger's counts are sent with them ([`optimistic_count`]).
+//! The append is the commit point ([`append`]). An event is put on condition that its version is free. Then the
+//! projection is written. After a crash between the two writes, the projection is completed when the event is delivered
+//! again. Until then, readers fold the missing events into the projection ([`read`]). Appends use no transactions,
+//! which would double their price. Concurrent writes of different orders share a call ([`write_batcher`]), and the
+//! ledger's counts are sent with them ([`optimistic_count`]).
 //!
-//! With the search index ([`search`]), the first log entry and the projection also have its keys `search_list` and
-//! `search_at`, and the projection has `payment_status` and `fulfilment_status`.
+//! With the search index ([`search`]), the first log entry and the projection also have the index keys `search_list`
+//! and `search_at`, and the projection has `payment_status` and `fulfilment_status`.
 
 mod append;
 mod create;
@@ -25,6 +25,9 @@ pub(crate) mod dead_letter_index;
 mod dead_letter_list;
 mod describe;
 mod due;
+mod entries;
+mod export;
+mod import;
 mod items;
 pub(crate) mod ledger;
 mod list;
@@ -36,6 +39,7 @@ mod reference_lookup;
 mod references;
 mod search;
 mod write_batcher;
+mod written_items;
 
 pub use describe::TableSettings;
 
@@ -54,17 +58,19 @@ const CONCURRENCY: usize = 32;
 pub struct Table {
     client: Client,
     name: String,
-    /// The currency of log entries of v0 producers, which state no currency.
+    /// The currency to assume for log entries of schema version 0, which do not contain one.
     default_currency: Currency,
-    /// The configured age for unpaid orders, in microseconds.
+    /// The configured age at which unpaid orders expire, in microseconds.
     unpaid_age_micros: Option<i64>,
-    /// The limit of concurrency, shared by all callers and concurrent batches.
+    /// Limits the concurrent work of all callers and batches together.
     permits: Arc<Semaphore>,
     write_batcher: Arc<write_batcher::WriteBatcher>,
     /// The counts of unfinished batches, if this table counts optimistically.
     optimistic_count: Option<optimistic_count::OptimisticCount>,
     /// Whether the table has the search index ([`search`]).
     search_index: bool,
+    /// Whether the table is created with a change stream.
+    stream: bool,
 }
 
 impl Table {
@@ -80,25 +86,32 @@ impl Table {
             write_batcher: Arc::default(),
             optimistic_count: None,
             search_index: false,
+            stream: false,
         }
     }
 
-    /// Gives new orders a deadline at this age, if they are unpaid then.
+    /// Sets the age at which new orders expire if they are still unpaid.
     pub fn expiring_unpaid(self, age: Option<Duration>) -> Self {
         let unpaid_age_micros = age.map(|age| i64::try_from(age.as_micros()).unwrap_or(i64::MAX));
         Self { unpaid_age_micros, ..self }
     }
 
-    /// The same table, with or without the search index. With it, writes maintain the index, and orders are found across
-    /// customers.
+    /// Returns the same table, with or without the search index. With the index, writes maintain it, and searches find
+    /// the orders of all customers.
     #[must_use]
     pub fn with_search_index(self, search_index: bool) -> Self {
         Self { search_index, ..self }
     }
 
+    /// Returns the same table. If `stream` is true, the table is created with a change stream.
+    #[must_use]
+    pub fn with_stream(self, stream: bool) -> Self {
+        Self { stream, ..self }
+    }
+
     /// Runs `work` for each of `items` with limited concurrency. The results are in the order of `items`.
     ///
-    /// The future of an AWS call takes kilobytes, so `work` boxes its calls. Most futures make no call and stay small.
+    /// The future of an AWS call occupies kilobytes. So `work` boxes its calls, and items without a call need little memory.
     async fn each<'a, T, R, F>(&'a self, items: &'a [T], work: impl Fn(&'a T) -> F) -> Vec<R>
     where
         F: Future<Output = R>,

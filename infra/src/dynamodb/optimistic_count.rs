@@ -1,17 +1,19 @@
-//! Counts a batch in the ledger before the batch is finished, with a write that is needed anyway.
-//! [`write_batcher`](super::write_batcher) sends the counts, [`ledger`](super::ledger) corrects them.
+//! Adds the expected counts of a batch to the ledger before the batch is finished. The counts travel with a write
+//! that is needed anyway. [`write_batcher`](super::write_batcher) sends the counts, and [`ledger`](super::ledger)
+//! corrects them.
 //!
-//! The counts of a batch are final only when the batch is finished. Writing them then takes a separate call. But the
-//! final counts are nearly always the expected ones. So the expected counts are sent with the last write of each order,
-//! and [`OptimisticCount`] keeps their sum until the batch is finished.
+//! The counts of a batch are final only when the batch is finished. To write only final counts would need a separate
+//! call. But the final counts nearly always equal the expected counts. So the expected counts are sent with the last write of
+//! each order, and [`OptimisticCount`] keeps their sum until the batch is finished.
 //! [`LedgerStore::add`](consumer::ports::LedgerStore::add) then writes the difference, which is usually zero.
 //!
-//! If a function is killed after it has counted a batch and before it has answered, it receives the batch again and
-//! counts it twice. Every function that counts before it answers takes this risk. Counting early makes the risk last
-//! longer: until the rest of the batch is finished.
+//! A Lambda function that is killed after it has counted a batch, but before it has answered, receives the batch again
+//! and counts it twice. Every Lambda function that counts before it answers is exposed to this risk. Early counting
+//! extends the risk until the rest of the batch is finished.
 //!
-//! Use this only in processes that handle one batch at a time, as functions do. Concurrent batches would correct each
-//! other's counts. The sums would stay right, but the corrections would cost more calls than early counting saves.
+//! Count optimistically only in processes that handle one batch at a time, as Lambda functions do. Concurrent batches
+//! would correct each other's counts. The sums would stay right, but the corrections would cost more calls than early
+//! counting saves.
 
 use std::sync::Arc;
 
@@ -24,25 +26,27 @@ use tracing::Instrument;
 use super::Table;
 use super::ledger::addition;
 
-/// The counts of unfinished batches that are in the ledger already. A call holds this lock while it adds to the counts.
+/// The counts that the ledger already contains for unfinished batches. A call that adds counts to the ledger holds
+/// this lock.
 #[derive(Debug, Clone, Default)]
 pub(super) struct OptimisticCount(Arc<Mutex<LedgerCounts>>);
 
 impl OptimisticCount {
-    /// Resets the counts and returns them, after pending calls have ended.
+    /// Waits for calls that are adding counts. Then returns the sum of the counts, and resets the sum to zero.
     pub(super) async fn take(&self) -> LedgerCounts {
         std::mem::take(&mut *self.0.lock().await)
     }
 }
 
 impl Table {
-    /// Returns the same table, which now counts optimistically.
+    /// Returns this table with optimistic counting turned on.
     #[must_use]
     pub fn counting_optimistically(self) -> Self {
         Self { optimistic_count: Some(OptimisticCount::default()), ..self }
     }
 
-    /// Locks the counts. Returns `None` if there is nothing to count, or if another call is counting.
+    /// Locks the optimistic count, so that the caller can add `counts`. Returns `None` if the table does not count
+    /// optimistically, if `counts` are all zero, or if another call holds the lock.
     pub(super) fn lock_optimistic_count(
         &self,
         counts: LedgerCounts,
@@ -52,9 +56,10 @@ impl Table {
         Arc::clone(count).try_lock_owned().ok()
     }
 
-    /// Like [`Table::execute`], but adds the counts to the ledger in the same call.
+    /// Executes the statements like [`Table::execute`], and adds `counts` to the ledger in the same call.
     ///
-    /// Runs as a separate task, because the caller may be dropped at a deadline and the counts must stay exact.
+    /// The call runs in a separate task, which ends even if the caller is dropped at a deadline. So the sum of the
+    /// counts stays exact.
     pub(super) async fn execute_counting(
         &self,
         mut statements: Vec<BatchStatementRequest>,

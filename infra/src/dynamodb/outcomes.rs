@@ -3,7 +3,7 @@
 use anyhow::Context;
 use domain::{Outcome, Receipt};
 
-use crate::sdk::explain;
+use crate::sdk::condition_met;
 
 use super::Table;
 use super::items::{StoredOutcome, TableItem, key, receipt_sk, text};
@@ -18,21 +18,12 @@ impl Table {
                 .expression_attribute_names("#state", "state")
                 .expression_attribute_values(":parked", text("parked"));
         }
-        match Box::pin(call.send()).await {
-            Ok(_) => Ok(()),
-            Err(error)
-                if error
-                    .as_service_error()
-                    .is_some_and(|error| error.is_conditional_check_failed_exception()) =>
-            {
-                Ok(())
-            }
-            Err(error) => Err(explain(error)).context("storing an outcome"),
-        }
+        condition_met(Box::pin(call.send()).await).context("storing an outcome")?;
+        Ok(())
     }
 }
 
-/// The item that stores a receipt. It is an error if the event was recorded or has no outcome.
+/// The item that stores a receipt. Returns an error if the event was recorded or has no outcome.
 pub(super) fn item_of(receipt: &Receipt) -> anyhow::Result<TableItem> {
     let outcome = receipt.outcome.clone().context("a receipt without an outcome is not stored")?;
     if matches!(outcome, Outcome::Recorded { .. }) {

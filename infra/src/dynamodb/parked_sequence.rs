@@ -7,7 +7,7 @@ use anyhow::{Context, bail};
 use aws_sdk_dynamodb::types::AttributeValue;
 use domain::{DeadLetterState, OrderId};
 
-use crate::sdk::explain;
+use crate::sdk::{condition_met, explain};
 
 use super::Table;
 use super::dead_letter_index::IndexLookup;
@@ -29,25 +29,17 @@ impl Table {
             .expression_attribute_values(":none", AttributeValue::L(Vec::new()))
             .expression_attribute_values(":letters", AttributeValue::L(vec![text(letter)]))
             .expression_attribute_values(":letter", text(letter));
-        match call.send().await {
-            Ok(_) => Ok(()),
-            Err(error)
-                if error
-                    .as_service_error()
-                    .is_some_and(|error| error.is_conditional_check_failed_exception()) =>
-            {
-                Ok(())
-            }
-            Err(error) => Err(explain(error)).context("adding to an order's parked sequence"),
-        }
+        condition_met(call.send().await).context("adding to an order's parked sequence")?;
+        Ok(())
     }
 
-    /// Appends a dead letter to its order's sequence, unless it is released or discarded. No later step would remove
-    /// the entry of such a dead letter.
+    /// Appends a dead letter to its order's sequence, unless the index lists it as released (its event has an outcome) or
+    /// discarded. No later step would remove the entry of a released or discarded dead letter.
     pub(crate) async fn add_to_sequence(&self, order_id: &OrderId, letter: &str) -> anyhow::Result<()> {
         self.append_to_sequence(order_id, letter).await?;
-        // Reads the index after the append, so that no discard is missed: a discard changes the state before the
-        // sequence. If a release runs at the same time, the archiver repeats it when it receives a copy of the message.
+        // A discard changes the index before the sequence. If a concurrent discard did not see the new entry of the
+        // sequence, the index already lists the dead letter as discarded, and this read finds that. The read may miss
+        // a concurrent release, but the archiver repeats the release when it receives a copy of the message.
         match self.look_up_dead_letter(letter).await? {
             IndexLookup::Absent => Ok(()),
             IndexLookup::Found(indexed) if indexed.letter.state != DeadLetterState::Discarded => Ok(()),
@@ -71,7 +63,7 @@ impl Table {
         )
     }
 
-    /// Removes the entry at `place`. Returns `false` if the sequence has changed.
+    /// Removes the dead letter at `place` from the sequence. Returns `false` if the sequence has changed since it was read.
     async fn remove_at(
         &self,
         order_id: &OrderId,
@@ -89,17 +81,7 @@ impl Table {
             .condition_expression(format!("parked[{place}] = :letter AND size(parked) = :length"))
             .expression_attribute_values(":letter", text(letter))
             .expression_attribute_values(":length", AttributeValue::N(length.to_string()));
-        match call.send().await {
-            Ok(_) => Ok(true),
-            Err(error)
-                if error
-                    .as_service_error()
-                    .is_some_and(|error| error.is_conditional_check_failed_exception()) =>
-            {
-                Ok(false)
-            }
-            Err(error) => Err(explain(error)).context("removing from an order's parked sequence"),
-        }
+        condition_met(call.send().await).context("removing from an order's parked sequence")
     }
 
     /// The ids of the order's dead letters, in order.

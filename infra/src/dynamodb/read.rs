@@ -1,4 +1,4 @@
-//! Reads orders, logs and receipts, strongly consistent, for the API and the consumer.
+//! Reads orders, logs and receipts for the API and the consumer. All reads of single orders are strongly consistent.
 
 use anyhow::Context;
 use api::ports::{
@@ -9,7 +9,7 @@ use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use consumer::ports::{EventOutcome, LoadRequest, LoadedOrder};
 use domain::{EventId, Order, OrderId, Outcome, Receipt, RecordedEvent, Reference};
 
-use crate::sdk::explain;
+use crate::sdk::{explain, items};
 
 use super::Table;
 use super::items::{
@@ -18,30 +18,19 @@ use super::items::{
 };
 
 impl Table {
-    /// A query of one order, strongly consistent.
+    /// A strongly consistent query of the items of one order.
     fn query(&self, order_id: &OrderId) -> QueryFluentBuilder {
         let query = self.client.query().table_name(&self.name).consistent_read(true);
         query.expression_attribute_values(":pk", pk(order_id))
     }
 
-    /// The first `limit` items of a query. Reads all pages: each ends after 1 MiB, and a filter may leave one empty.
+    /// The first `limit` items of a query.
     pub(super) async fn items(
         &self,
         query: QueryFluentBuilder,
         limit: usize,
     ) -> anyhow::Result<Vec<TableItem>> {
-        let mut items = Vec::new();
-        let mut start = None;
-        loop {
-            let call = query.clone().set_exclusive_start_key(start).send();
-            let page = Box::pin(call).await.map_err(explain).context("reading the table")?;
-            items.extend(page.items.unwrap_or_default());
-            start = page.last_evaluated_key;
-            if start.is_none() || items.len() >= limit {
-                items.truncate(limit);
-                return Ok(items);
-            }
-        }
+        items(query, limit).await.context("reading the table")
     }
 
     /// Reads everything that the consumer needs of an order, in one paged query.
@@ -51,7 +40,7 @@ impl Table {
         for item in self.items(query, usize::MAX).await? {
             match parse_item(item)? {
                 StoredItem::Event { version, event_id, item } => {
-                    // The log takes precedence over a stored outcome.
+                    // An event in the log is recorded, whatever outcome is stored for it.
                     if wanted.event_ids.contains(&event_id) {
                         let outcome = Outcome::Recorded { version };
                         outcomes.push(EventOutcome { event_id, outcome, message: message(&item) });
@@ -86,9 +75,9 @@ impl Table {
         })
     }
 
-    /// The order in one small read: the projection and the newest event, which precedes the projection in the table, or
-    /// the newest two events if there is no projection. The whole order is read only if the projection lacks more
-    /// events, or is outdated.
+    /// Reads the order with one small query for its last two items: the projection and the newest event, or the newest
+    /// two events if there is no projection. Reads the whole log only if these items do not suffice, or if the
+    /// projection is outdated.
     pub(super) async fn snapshot(&self, order_id: &OrderId) -> anyhow::Result<Option<OrderSnapshot>> {
         let newest = self
             .query(order_id)
@@ -113,7 +102,7 @@ impl Table {
         Ok(projection.into_snapshot())
     }
 
-    /// The order, from its projection and its whole log.
+    /// Reads the order from its projection and its whole log.
     pub(super) async fn folded(&self, order_id: &OrderId) -> anyhow::Result<Option<Order>> {
         let whole = LoadRequest { order_id: order_id.clone(), event_ids: Vec::new(), references: Vec::new() };
         Ok(Box::pin(self.load_one(&whole)).await?.order)
@@ -154,7 +143,7 @@ impl OrderReader for Table {
             .key_condition_expression("pk = :pk")
             .filter_expression("event_id = :event_id")
             .expression_attribute_values(":event_id", text(event_id.to_string()));
-        // Log entries sort before outcomes: an event that was parked and then recorded is recorded.
+        // Log entries sort before stored outcomes. So an event that was parked and later recorded shows as recorded.
         let found = self.items(query, 1).await?.into_iter().next();
         found.map_or(Ok(None), |item| receipt(order_id, &parse_item(item)?))
     }
@@ -192,7 +181,8 @@ impl OrderReader for Table {
 #[async_trait]
 impl Health for Table {
     async fn ready(&self) -> Result<(), String> {
-        // Reads an item that never exists, because the functions have permissions on items only.
+        // The Lambda functions may read items, but not describe the table. So this check reads an item that never exists.
+        // A successful answer shows that the table can be used.
         let probe = self.client.get_item().table_name(&self.name);
         let probe = probe.set_key(Some(HEALTH.iter().map(|(k, v)| ((*k).to_owned(), text(*v))).collect()));
         match probe.send().await {
@@ -202,15 +192,15 @@ impl Health for Table {
     }
 }
 
-/// Why only the orders of a customer can be found.
+/// The error text for a search over all customers, if the table has no search index.
 const NO_INDEX: &str =
-    "This service has no index of the orders of all customers: it lists the orders of one customer.";
+    "This service has no index of the orders of all customers, so it lists only the orders of one customer.";
 
-/// Why orders cannot be found by metadata.
+/// The error text for a search by metadata.
 const NO_METADATA: &str = "This service has no index of metadata.";
 
-/// Why a customer's orders cannot be listed by update time.
-const TOO_MANY: &str = "This service has no index by update time, and lists the orders of a customer by it only if there are \
-    at most 1000 of them. Limit the creation time with `created_from` and `created_before`.";
+/// The error text for a list by update time, if the customer has too many orders.
+const TOO_MANY: &str = "This service has no index by update time, and lists the orders of a customer by update time \
+    only if there are at most 1000 of them. Limit the creation time with `created_from` and `created_before`.";
 
 const HEALTH: [(&str, &str); 2] = [("pk", "HEALTH"), ("sk", "HEALTH")];

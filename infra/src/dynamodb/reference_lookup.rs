@@ -11,7 +11,7 @@ use super::Table;
 use super::references::{Claim, Reservation, key};
 
 impl Table {
-    /// Those references of a request that other orders have, each with its order.
+    /// Finds those of the wanted references that other orders have. Returns each reference with the order that has it.
     pub(super) async fn reference_holders(
         &self,
         wanted: &LoadRequest,

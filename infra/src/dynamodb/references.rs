@@ -1,16 +1,17 @@
-//! Reserves and releases the references of orders, each an item that names its order. [`append`](super::append) calls this
-//! file; [`reference_lookup`](super::reference_lookup) looks references up.
+//! Reserves and releases the references of orders. Each reference is an item that names its order.
+//! [`append`](super::append) calls this file; [`reference_lookup`](super::reference_lookup) looks references up.
 //!
-//! An event that gives a reference to its order is appended in three steps, and only the second commits:
+//! An event that gives a reference to its order is appended in three steps. The second step is the commit.
 //!
-//! 1. *Reserve*: put the item on condition that no other order has it. The item names the order and the version that the
-//!    event is to get.
+//! 1. *Reserve*: put the item of the reference, on condition that no other order has the reference. The item contains the
+//!    id of the order and the version that the event is to get.
 //! 2. Append the event.
 //! 3. *Release*: delete the item of the reference that the order had before.
 //!
-//! So an item is only a claim, which readers check against the order that it names. After a crash before step 2, the claim
-//! lasts until the event is delivered again, or for [`RESERVED_FOR`]. After a crash before step 3, the order that the item
-//! names has another reference: the item means nothing, and the next order that wants the reference replaces it.
+//! So an item is only a claim, and readers check it against the order that it names. After a crash before step 2, the
+//! claim lasts until the event is delivered again, or for [`RESERVED_FOR`]. After a crash before step 3, the item names
+//! an order that now has another reference. Such an item has no effect, and the next order that wants the reference
+//! replaces it.
 
 use std::time::{Duration, Instant};
 
@@ -22,47 +23,47 @@ use consumer::ports::{Append, AppendError, LedgerCounts};
 use domain::{OrderId, Reference};
 
 use crate::now;
-use crate::sdk::explain;
+use crate::sdk::{condition_met, explain};
 
 use super::Table;
 use super::items::{Attributes, METADATA, TableItem, string, text};
 use super::write_batcher::insert;
 
-/// How long a reservation counts while its event is not appended.
+/// How long a reservation is valid if its event is not appended.
 const RESERVED_FOR: Duration = Duration::from_secs(120);
-/// How long an append may begin after its reservation. A call to the table takes at most 20 seconds, so the append ends
-/// long before another order may take the reservation over.
+/// The maximum time from the reservation of a reference to the start of the append. A call to the table takes at most 20
+/// seconds, so the append ends long before another order may take over the reservation.
 const APPEND_WITHIN: Duration = Duration::from_secs(30);
-/// How often a reservation is tried while other orders change the item.
+/// The maximum number of attempts to reserve a reference while other orders change its item.
 const ATTEMPTS: usize = 4;
 
-/// The item of a reference.
+/// A reservation: the item that names the order of a reference.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Reservation {
     pub(super) order_id: OrderId,
-    /// The version of the order at which an event gives it the reference.
+    /// The version of the event that gives the order the reference.
     at_version: u64,
-    /// In microseconds since 1970 UTC.
+    /// The time of the reservation, in microseconds since 1970 UTC.
     reserved_at: i64,
 }
 
-/// What a reservation means.
+/// Whether a reservation is valid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Claim {
     /// The order has the reference.
     Held,
-    /// The order may get the reference: its event may be on the way to the log.
+    /// The order may still get the reference, because its event may still be appended.
     Pending,
     /// The order has another reference, or its event was not appended in time.
     Void,
 }
 
-/// The age of the reservations of an append.
+/// The time at which an append began to reserve its references. `None` if the append reserves no reference.
 #[derive(Debug)]
 pub(super) struct ReservedSince(Option<Instant>);
 
 impl ReservedSince {
-    /// An error if the reservations may be taken over before an append that begins now ends.
+    /// Returns an error if the reservations are so old that another order may take them over before the append ends.
     pub(super) fn check_age(&self) -> Result<(), AppendError> {
         match self.0 {
             Some(since) if since.elapsed() > APPEND_WITHIN => Err(AppendError::Unavailable(anyhow!(
@@ -76,8 +77,10 @@ impl ReservedSince {
 impl Reservation {
     pub(super) fn of_item(item: &TableItem) -> anyhow::Result<Self> {
         let number = |name: &str| {
-            let value =
-                item.get(name).and_then(|value| value.as_n().ok()).context("a reference without a number")?;
+            let value = item
+                .get(name)
+                .and_then(|value| value.as_n().ok())
+                .context("the item of a reference lacks a number")?;
             anyhow::Ok(value.parse::<i64>()?)
         };
         Ok(Self {
@@ -107,7 +110,7 @@ pub(super) fn key(reference: &Reference) -> TableItem {
     [("pk".to_owned(), pk(reference)), ("sk".to_owned(), text(METADATA))].into()
 }
 
-/// The references that the events of an append give to the order, each with the version of its event.
+/// The references that the events of an append give to the order, each with the version of the event that gives it.
 fn given(append: &Append) -> impl Iterator<Item = (&Reference, u64)> {
     append.events.iter().filter_map(|event| Some((reference_of(&event.envelope.event)?, event.version)))
 }
@@ -119,12 +122,29 @@ fn before(append: &Append) -> Option<&Reference> {
 impl Table {
     /// Reserves the references that the append gives to the order.
     pub(super) async fn reserve_references(&self, append: &Append) -> Result<ReservedSince, AppendError> {
-        let new: Vec<_> = given(append).filter(|(reference, _)| Some(*reference) != before(append)).collect();
-        if new.is_empty() {
+        let new = given(append).filter(|(reference, _)| Some(*reference) != before(append)).collect();
+        self.reserve_each(append, new).await
+    }
+
+    /// Reserves the reference that the order has after the append. Earlier references of the append may belong to other
+    /// orders by now.
+    pub(super) async fn reserve_last_reference(&self, append: &Append) -> Result<ReservedSince, AppendError> {
+        let last = append.order.reference.as_ref().filter(|last| Some(*last) != before(append));
+        let last = given(append).filter(|(given, _)| Some(*given) == last).last();
+        self.reserve_each(append, last.into_iter().collect()).await
+    }
+
+    /// Reserves references for the order, each with the version of the event that gives it.
+    async fn reserve_each(
+        &self,
+        append: &Append,
+        references: Vec<(&Reference, u64)>,
+    ) -> Result<ReservedSince, AppendError> {
+        if references.is_empty() {
             return Ok(ReservedSince(None));
         }
         let since = Instant::now();
-        for (reference, at_version) in new {
+        for (reference, at_version) in references {
             let order_id = append.order.order_id.clone();
             let wanted = Reservation { order_id, at_version, reserved_at: now().micros() };
             Box::pin(self.reserve(reference, &wanted)).await?;
@@ -143,13 +163,14 @@ impl Table {
             let put = self.put_reservation(reference, wanted, void.as_ref()).await;
             let Some(existing) = put.map_err(AppendError::Unavailable)? else { return Ok(()) };
             if existing.order_id == wanted.order_id && existing.at_version > wanted.at_version {
-                // A later event of the order gives it the same reference, and this append repeats an earlier one.
+                // The order has already reserved the reference for a later event. So this append repeats an earlier
+                // append, and must not replace the reservation.
                 return Ok(());
             }
             let claim = self.claim(reference, &existing).await.map_err(AppendError::Unavailable)?;
             void = match claim {
                 Claim::Void => Some(existing),
-                // The order itself may have reserved it meanwhile.
+                // Another process may have reserved the reference for the same order meanwhile.
                 _ if existing.order_id == wanted.order_id => None,
                 Claim::Held | Claim::Pending => {
                     return Err(AppendError::ReferenceTaken {
@@ -160,12 +181,13 @@ impl Table {
             };
         }
         Err(AppendError::Unavailable(anyhow!(
-            "the reference {reference:?} changed {ATTEMPTS} times meanwhile"
+            "the reference {reference:?} changed {ATTEMPTS} times while an order reserved it"
         )))
     }
 
-    /// Puts a reservation if there is none, if it is the order's own, or if it is still the `void` one. Returns the
-    /// reservation that prevents it.
+    /// Puts the reservation `wanted` if the reference has no reservation, or if the existing reservation may be
+    /// replaced. If `void` is given, only a reservation equal to `void` may be replaced; otherwise any reservation of
+    /// the same order. If nothing was put, returns the existing reservation.
     async fn put_reservation(
         &self,
         reference: &Reference,
@@ -208,7 +230,7 @@ impl Table {
         }
     }
 
-    /// What a reservation means, by the order that it names.
+    /// Checks a reservation against the order that it names.
     pub(super) async fn claim(
         &self,
         reference: &Reference,
@@ -224,8 +246,8 @@ impl Table {
         Ok(if !is_appended && is_recent { Claim::Pending } else { Claim::Void })
     }
 
-    /// Deletes the items of the references that the order had before the append, and does not have after it. An item that
-    /// cannot be deleted means nothing, so a failure is only logged.
+    /// Deletes the items of references that the order no longer has after the append. An item that remains has no
+    /// effect, so a failure is only logged.
     pub(super) async fn release_references(&self, append: &Append) {
         let kept = append.order.reference.as_ref();
         let earlier = before(append).into_iter().chain(given(append).map(|(reference, _)| reference));
@@ -246,24 +268,16 @@ impl Table {
             .delete_item()
             .table_name(&self.name)
             .set_key(Some(key(reference)))
-            // A later event may have given the reference to the order again.
+            // Keeps the item if a later event has given the reference to the order again.
             .condition_expression("order_id = :order_id AND at_version <= :version")
             .expression_attribute_values(":order_id", text(order.order_id.as_str()))
             .expression_attribute_values(":version", AttributeValue::N(order.version.to_string()));
-        match call.send().await {
-            Ok(_) => Ok(()),
-            Err(error)
-                if error
-                    .as_service_error()
-                    .is_some_and(|error| error.is_conditional_check_failed_exception()) =>
-            {
-                Ok(())
-            }
-            Err(error) => Err(explain(error)),
-        }
+        condition_met(call.send().await)?;
+        Ok(())
     }
 
-    /// Reserves like an append that then crashes. `age`: how long ago. For tests.
+    /// Reserves a reference like an append that crashes before it writes the event. `age` is the age of the
+    /// reservation. For tests.
     #[doc(hidden)]
     pub async fn reserve_without_appending(
         &self,

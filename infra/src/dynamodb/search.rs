@@ -1,16 +1,16 @@
-//! The search index: orders of all customers, by creation and by update time. [`read`](super::read) searches it; it exists
-//! only where it is configured, because it costs writes.
+//! The search index, which lists the orders of all customers by creation time and by update time. [`read`](super::read)
+//! searches it. The index costs additional writes, so it exists only where it is configured.
 //!
 //! The index has two lists, each in [`SHARDS`] partitions so that no partition takes all writes:
 //!
 //! | list | entries | sorted by | costs |
 //! |---|---|---|---|
 //! | `created` | each order's first log entry | creation time | one write per order |
-//! | `updated` | each projection, with the order's words | update time | one write for the first projection, two for each later one |
+//! | `updated` | each projection, with the order's status words | update time | one write for the first projection, two for each later one |
 //!
-//! An order with one event has no projection, so it is in the first list only. Its update time is its creation time: a search
-//! by update time reads both lists. An entry only shows where to look. Readers read the order itself, and skip it if it does
-//! not belong to this place any more.
+//! An order with one event has no projection, so it is in the first list only. Its update time is its creation time,
+//! so a search by update time reads both lists. An entry may be out of date. So readers read the order itself, and
+//! skip the entry if the order no longer belongs at its place.
 
 use anyhow::Context;
 use api::ports::{MAX_ORDERS_SCANNED, OrderFilter, OrderList, OrderPosition, OrderSnapshot, OrderSort};
@@ -19,23 +19,24 @@ use domain::{Order, OrderId, Timestamp};
 use crate::sdk::explain;
 
 use super::Table;
-use super::items::{Attributes, TableItem, listed_at, listed_position, listed_time, string, text};
+use super::items::{
+    Attributes, SHARDS, TableItem, listed_at, listed_position, listed_time, shard_of, string, text,
+};
 use super::list::AFTER_ALL;
 
 pub(super) const SEARCH_INDEX: &str = "order-search";
-/// The keys of the index: hash key, range key.
+/// The key attributes of the index, the hash key first.
 pub(super) const SEARCH_KEYS: [&str; 2] = ["search_list", "search_at"];
 /// The attributes that the index copies from projections.
 pub(super) const SEARCH_WORDS: [&str; 3] = ["status", "payment_status", "fulfilment_status"];
 
-/// The partitions of each list. DynamoDB limits a partition to 1,000 writes per second.
-const SHARDS: u32 = 8;
 /// The maximum number of entries that are read for one page.
 const MAX_ENTRIES: usize = 10_000;
-/// How many entries of a partition, and how many orders, are read at a time if few of them may pass the filter.
+/// The limit for searches whose filter few orders may pass. One query reads at most this many entries of a partition,
+/// and at most this many orders are read together.
 const SELECTIVE: usize = 100;
 
-/// A list of the index.
+/// One of the two lists of the index.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum SearchList {
     Created,
@@ -43,7 +44,7 @@ pub(super) enum SearchList {
 }
 
 impl SearchList {
-    /// The partition of an order. Entries are stored under it, so it must never change.
+    /// The hash key of a list's entries in a shard. Stored entries contain this key, so the key must never change.
     fn partition(self, shard: u32) -> String {
         let name = match self {
             Self::Created => "created",
@@ -53,24 +54,18 @@ impl SearchList {
     }
 }
 
-/// The shard of an order: FNV-1a of its id.
-fn shard(order_id: &OrderId) -> u32 {
-    let hash = |hash: u32, byte: &u8| (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193);
-    order_id.as_str().as_bytes().iter().fold(0x811c_9dc5, hash) % SHARDS
-}
-
-/// The keys of an order's entry.
+/// The key attributes that place an order in a list of the index, at the time `at`.
 pub(super) fn search_keys(list: SearchList, order_id: &OrderId, at: Timestamp) -> Attributes {
     let [hash, range] = SEARCH_KEYS;
     let place = listed_at(at.micros(), order_id);
-    vec![(hash, text(list.partition(shard(order_id)))), (range, text(place))]
+    vec![(hash, text(list.partition(shard_of(order_id)))), (range, text(place))]
 }
 
 /// An entry of the index.
 #[derive(Debug)]
 struct Entry {
     place: String,
-    /// The order's words; `None` in the list by creation, whose entries never change.
+    /// The status words of the order. `None` in the list by creation time, whose entries never change.
     words: Option<[String; 3]>,
 }
 
@@ -83,7 +78,8 @@ impl Entry {
         Ok(Self { place: string(item, range)?.to_owned(), words })
     }
 
-    /// Whether the order may pass the filter, as far as the entry shows.
+    /// Whether the order of this index entry may pass the filter. Compares only the status words in the entry,
+    /// without reading the order.
     fn may_pass(&self, filter: &OrderFilter) -> bool {
         let Some(words) = &self.words else { return true };
         let wanted = [
@@ -95,14 +91,14 @@ impl Entry {
     }
 }
 
-/// Entries of one partition.
+/// The entries that one query has read from a partition of the index.
 struct Entries {
     entries: Vec<Entry>,
-    /// Whether the partition has more.
+    /// Whether the partition may have entries after those that the query has read.
     has_more: bool,
 }
 
-/// A search: the lists to read, in which direction, and between which places.
+/// A search: its filter, the order of its results, and the range of places that it still has to read.
 struct Search<'a> {
     filter: &'a OrderFilter,
     sort: OrderSort,
@@ -113,11 +109,8 @@ struct Search<'a> {
 impl<'a> Search<'a> {
     fn new(filter: &'a OrderFilter, after: Option<&OrderPosition>) -> Self {
         let sort = filter.sort();
-        let (from, before) = match sort {
-            OrderSort::NewestFirst => (filter.created_from, filter.created_before),
-            OrderSort::LeastRecentlyUpdatedFirst => (filter.updated_from, filter.updated_before),
-        };
-        // DynamoDB rejects empty keys.
+        let (from, before) = filter.sorted_times();
+        // DynamoDB rejects an empty key, so `0` stands for the beginning of the list.
         let first = from.map_or_else(|| "0".to_owned(), |from| listed_time(from.micros()));
         let last = before.map_or_else(|| AFTER_ALL.to_owned(), |before| listed_time(before.micros()));
         let mut search = Self { filter, sort, first, last };
@@ -139,7 +132,7 @@ impl<'a> Search<'a> {
         self.sort == OrderSort::LeastRecentlyUpdatedFirst
     }
 
-    /// Leaves out this place and those that precede it in the list.
+    /// Moves the beginning of the search to this place, where the previous read ended.
     fn continue_after(&mut self, place: String) {
         if self.is_ascending() {
             self.first = place.max(std::mem::take(&mut self.first));
@@ -148,7 +141,7 @@ impl<'a> Search<'a> {
         }
     }
 
-    /// Whether few of the orders may pass the filter.
+    /// Whether the filter has conditions other than times. Few orders may pass such a filter.
     fn is_selective(&self) -> bool {
         let times = OrderFilter {
             created_from: self.filter.created_from,
@@ -160,8 +153,10 @@ impl<'a> Search<'a> {
         *self.filter != times
     }
 
-    /// The next entries of all partitions in the order of the list, each place once, and whether there are more. Entries
-    /// after the end of what was read of any partition are left out, because others may precede them.
+    /// Merges the entries that were read from all partitions into one list, with one entry for each place. Also
+    /// returns whether the list has more entries. Unread entries of a partition come after the last entry that was
+    /// read from it, but may precede entries of other partitions. So the merged list ends at the first of these last
+    /// entries.
     fn merged(&self, read: Vec<Entries>) -> (Vec<Entry>, bool) {
         let ends = read.iter().filter(|read| read.has_more).filter_map(|read| read.entries.last());
         let ends = ends.map(|entry| entry.place.clone());
@@ -173,7 +168,7 @@ impl<'a> Search<'a> {
             })
         };
         let mut entries: Vec<_> = read.into_iter().flat_map(|read| read.entries).filter(is_known).collect();
-        // Of two entries at one place, the one without words comes first and stays: its order is read.
+        // If two entries have the same place, the entry without status words is kept, because its order is always read.
         entries.sort_by(|a, b| (&a.place, a.words.is_some()).cmp(&(&b.place, b.words.is_some())));
         entries.dedup_by(|b, a| a.place == b.place);
         if !self.is_ascending() {
@@ -182,7 +177,7 @@ impl<'a> Search<'a> {
         (entries, end.is_some())
     }
 
-    /// Whether the order is at this place of the list, and passes the filter.
+    /// Whether the order belongs at this place of the list and passes the filter.
     fn finds(&self, place: &str, order: &Order) -> bool {
         let at = match self.sort {
             OrderSort::NewestFirst => order.created_at,
@@ -224,7 +219,7 @@ impl Table {
                 break;
             }
             if entries_read >= MAX_ENTRIES {
-                let end = entries.last().context("a search that reads nothing")?;
+                let end = entries.last().context("the search has read no entries")?;
                 list.next = Some(listed_position(&end.place)?);
                 break;
             }
@@ -232,8 +227,9 @@ impl Table {
         Ok(list)
     }
 
-    /// Reads the orders of the next entries, as many as the page may need, and adds those that pass. Returns the place of
-    /// the last entry that was used; `None` if none was left.
+    /// Reads the orders of the next entries in `left`, but no more than the page may need. Adds the orders that pass
+    /// the filter to `orders`, and removes the used entries from `left`. Returns the place of the last used entry, or
+    /// `None` if `left` was empty.
     async fn read_some(
         &self,
         search: &Search<'_>,
@@ -255,14 +251,14 @@ impl Table {
                 return Ok(Some(place.clone()));
             }
         }
-        // If there are fewer candidates than were wanted, all entries are used.
+        // If there were fewer than `most` candidates, all entries in `left` are used.
         let used = if places.len() == most { indexes.last().map_or(0, |last| last + 1) } else { left.len() };
         let (these, others) = left.split_at(used);
         *left = others;
         Ok(these.last().map(|entry| entry.place.clone()))
     }
 
-    /// The first entries of a partition, in the direction of the search.
+    /// Reads the first entries of a partition that the search has not used yet, in the direction of the search.
     async fn entries(&self, search: &Search<'_>, partition: &str, limit: usize) -> anyhow::Result<Entries> {
         let [hash, range] = SEARCH_KEYS;
         let query = self
@@ -271,7 +267,7 @@ impl Table {
             .table_name(&self.name)
             .index_name(SEARCH_INDEX)
             .scan_index_forward(search.is_ascending())
-            // A query includes both bounds, so the place where the last one ended is read again.
+            // A query includes both bounds, so it also returns the entry at which the previous query ended.
             .limit(i32::try_from(limit + 1)?)
             .key_condition_expression(format!("{hash} = :list AND {range} BETWEEN :first AND :last"))
             .expression_attribute_values(":list", text(partition))

@@ -1,10 +1,10 @@
-//! Joins conditional writes of concurrent callers into one call. [`append`](super::append) writes through it.
+//! Joins conditional writes of concurrent callers into one call. [`append`](super::append) writes through this module.
 //!
-//! For a function, making a call takes far more CPU time than preparing its content, and the groups of a batch reach
-//! the same step at the same time. So each write yields to the runtime once. All pending writes are then sent as
+//! In a Lambda function, a call takes far more CPU time than the preparation of its content, and the groups of a batch
+//! reach the same step at the same time. So each write yields to the runtime once. All pending writes are then sent as
 //! PartiQL statements of one `BatchExecuteStatement`. The statements are independent of each other, each has its own
-//! condition, and each costs as much as a single write. A statement that fails is repeated as a single write, whose
-//! error shows the cause.
+//! condition, and each costs as much as a single write. A statement that fails is repeated as a single write. The error
+//! of that write shows the cause.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -24,14 +24,14 @@ use super::items::Attributes;
 /// The maximum number of writes in one call. DynamoDB allows one more, which is reserved for the ledger's statement.
 const MAX_BATCH: usize = 24;
 
-/// The writes to send with the next call.
+/// The writes of all callers that wait for the next call to DynamoDB.
 #[derive(Debug, Default)]
 pub(super) struct WriteBatcher(Mutex<Vec<PendingWrite>>);
 
 #[derive(Debug)]
 struct PendingWrite {
     statement: BatchStatementRequest,
-    /// The ledger counts to add with this write.
+    /// The counts that the same call adds to the ledger.
     counts: LedgerCounts,
     /// The channel for the result: whether the write was made, or the error of the whole call.
     made: oneshot::Sender<Result<bool, String>>,
@@ -50,7 +50,7 @@ impl WriteBatcher {
 }
 
 impl Table {
-    /// Makes a write in one call together with the other pending writes.
+    /// Makes a write in one call together with the pending writes of other callers.
     ///
     /// Returns `false` if the write was not made: its condition did not hold, it was throttled, or no other write was
     /// pending. The caller then makes the write itself.
@@ -64,8 +64,8 @@ impl Table {
         let (made, mut answer) = oneshot::channel();
         self.write_batcher.push(PendingWrite { statement, counts, made });
         yield_now().await;
-        // The first caller sends all pending writes. If that caller is dropped before the answer, the others get no
-        // result and write separately.
+        // The first caller sends all pending writes. If that caller is dropped before DynamoDB answers, the other callers
+        // receive no result, and each makes its write separately.
         loop {
             let batch = self.write_batcher.take();
             if batch.is_empty() {
@@ -98,15 +98,15 @@ impl Table {
         }
     }
 
-    /// Returns for each statement whether it was made. If DynamoDB refuses the whole call, returns `false` for every
-    /// statement. A missing answer is an error.
+    /// Returns for each statement whether its write was made. If DynamoDB refuses the whole call, returns an empty
+    /// list, because no write was made. A missing answer is an error.
     pub(super) async fn execute(&self, statements: Vec<BatchStatementRequest>) -> anyhow::Result<Vec<bool>> {
         let call = self.client.batch_execute_statement().set_statements(Some(statements));
         match call.send().await {
             Ok(answer) => Ok(answer.responses().iter().map(|response| is_made(response.error())).collect()),
             Err(error) if error.as_service_error().is_some() => {
                 tracing::warn!(
-                    "DynamoDB refused a batch of writes; each is repeated alone: {:#}",
+                    "DynamoDB refused a batch of writes; each write is repeated alone: {:#}",
                     explain(error)
                 );
                 Ok(Vec::new())
@@ -116,14 +116,15 @@ impl Table {
     }
 }
 
-/// Whether a statement with this error was made. Does not log a failed condition, which is expected.
+/// Whether the write of a statement was made. Logs the error of a failed statement, except for a failed condition,
+/// which is expected.
 fn is_made(error: Option<&BatchStatementError>) -> bool {
     use BatchStatementErrorCodeEnum::{ConditionalCheckFailed, DuplicateItem};
     if let Some(error) = error
         && !matches!(error.code(), Some(ConditionalCheckFailed | DuplicateItem))
     {
         let (code, message) = (error.code().map_or("", |code| code.as_str()), error.message());
-        tracing::warn!(code, message, "cannot write an item in a batch; it is repeated alone");
+        tracing::warn!(code, message, "cannot write an item in a batch; the write is repeated alone");
     }
     error.is_none()
 }
@@ -139,7 +140,7 @@ pub(super) fn insert(table: &str, item: Attributes) -> anyhow::Result<BatchState
     statement(text, item.into_iter().map(|(_, value)| value).collect())
 }
 
-/// A statement with the values of its placeholders.
+/// A PartiQL statement with the values of its placeholders.
 pub(super) fn statement(text: String, values: Vec<AttributeValue>) -> anyhow::Result<BatchStatementRequest> {
     let statement = BatchStatementRequest::builder().statement(text).set_parameters(Some(values)).build();
     statement.map_err(|error| anyhow!("{error}"))

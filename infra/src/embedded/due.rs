@@ -1,6 +1,6 @@
-//! Lists the orders that may be past their deadline, for the role that proposes to cancel them. It reads two indexes, which
-//! [`append`](super::log::append) keeps up to date: `due` contains the orders with an `expires_at`, and `by_status` the unpaid
-//! orders by their age, so that the configured age needs no rows of its own.
+//! Lists the orders that may be past their deadline, for the role of the service that proposes to cancel them. It reads
+//! two indexes, which [`append`](super::log::append) keeps up to date. `due` contains the orders with an `expires_at`.
+//! `by_status` sorts the unpaid orders by age, so the configured age needs no index of its own.
 
 use std::ops::Bound;
 use std::sync::Arc;
@@ -32,15 +32,16 @@ impl DueOrders for Embedded {
     }
 }
 
-/// A range of an index: rows with this prefix whose time is at most `until`.
+/// A part of an index: the rows whose keys begin with `prefix` and whose time is at most `until`.
 struct DueRange<'a> {
     keyspace: &'a NumberedKeyspace,
     prefix: Vec<u8>,
-    /// In microseconds since 1970.
+    /// The latest time in the range, in microseconds since 1970.
     until: i64,
 }
 
-/// The ranges that contain every order which is due. Their number and order depend only on whether an age is configured.
+/// Index ranges that together contain every order that is due. How many ranges there are, and in which order, depends
+/// only on whether an age for unpaid orders is configured.
 fn ranges<'a>(keys: &'a Keyspaces, query: &DueQuery) -> Vec<DueRange<'a>> {
     let now = query.now.micros();
     let mut ranges = vec![DueRange { keyspace: &keys.due, prefix: Vec::new(), until: now }];
@@ -56,8 +57,8 @@ fn ranges<'a>(keys: &'a Keyspaces, query: &DueQuery) -> Vec<DueRange<'a>> {
     ranges
 }
 
-/// A page ends where its range ends, or when it is full. A position is the number of a range, and the key after which the page
-/// begins; empty for the beginning of the range.
+/// Reads a page of orders. The page ends where its range ends, or when it is full. A position consists of the number
+/// of a range and the key after which the page begins. The key is empty at the beginning of a range.
 fn page(
     store: &Store,
     query: &DueQuery,
@@ -69,7 +70,9 @@ fn page(
         None => (&0, [].as_slice()),
     };
     let ranges = ranges(&store.keys, query);
-    let range = ranges.get(usize::from(*number)).context("a position of another configuration")?;
+    let range = ranges
+        .get(usize::from(*number))
+        .context("the position belongs to a service with another configuration")?;
     let start =
         if key.is_empty() { Bound::Included(range.prefix.clone()) } else { Bound::Excluded(key.to_vec()) };
     let end = time_key(&range.prefix, range.until.saturating_add(1));
@@ -78,7 +81,7 @@ fn page(
     if usize::from(next_range) < ranges.len() {
         page.next = Some(DuePosition(vec![next_range]));
     }
-    // The clock may have been set back since the page before.
+    // If the clock was set back since the previous page, the page may begin after the end of its range.
     if key >= end.as_slice() {
         return Ok(page);
     }

@@ -48,8 +48,8 @@ impl Inbox {
             let taken = self.queue.lock().take(max, at);
             let done = !taken.deliveries.is_empty() || at >= deadline;
             if taken.more || (done && taken.next_wake.is_some()) {
-                // This receiver returns with its messages. Another one takes the remaining messages and waits for the
-                // next wake.
+                // This receiver returns now. So it wakes another receiver, which takes the remaining messages or
+                // waits for the next wake.
                 self.queue.arrivals.notify_one();
             }
             self.park_exhausted(&taken.exhausted).await;
@@ -60,7 +60,7 @@ impl Inbox {
                 return Ok(Vec::new());
             }
             let wake = taken.next_wake.map_or(deadline, |wake| wake.min(deadline));
-            // Either a wake arrived or the wait has timed out, so check for messages again.
+            // Either a wake arrived or the wait has timed out. In both cases, the loop checks for messages again.
             let _ = timeout_at(wake.into(), notified).await;
         }
     }
@@ -105,7 +105,8 @@ impl Inbox {
             let received = deliveries.into_iter().zip(firsts);
             let readable = received.filter_map(|(delivery, first)| {
                 let seq = delivery.seq;
-                // The message becomes visible again. It blocks only its own group until an operator acts.
+                // A message that cannot be read is not delivered, and becomes visible again later. Until an operator
+                // acts, it blocks only the other messages of its group.
                 let unreadable = |error| tracing::error!(seq, "cannot read a message: {error:#}");
                 message(&store, delivery, first).map_err(unreadable).ok()
             });
@@ -122,9 +123,13 @@ impl Inbox {
                 Disposition::Recorded(_) => counts.recorded += 1,
                 Disposition::Rejected(..) => counts.rejected += 1,
                 Disposition::Duplicate => counts.duplicate += 1,
-                // Parked messages are counted when they are parked. Messages to retry are not finished. No message of
-                // this engine is archived.
-                Disposition::Archived | Disposition::Parked(..) | Disposition::Retry(_) => {}
+                // Messages with these dispositions are not counted here. Parked messages were counted when they were
+                // parked. Messages that will be retried are not finished. This engine archives no messages, and its queue
+                // has no webhook jobs.
+                Disposition::Archived
+                | Disposition::Completed
+                | Disposition::Parked(..)
+                | Disposition::Retry(_) => {}
             }
         }
         let acked: Vec<_> = current.iter().flatten().cloned().collect();
@@ -135,7 +140,8 @@ impl Inbox {
             ledger.recorded += counts.recorded;
             ledger.rejected += counts.rejected;
             ledger.duplicate += counts.duplicate;
-            // Until the sync, queries show no outcome for the event. So it must look queued until then.
+            // Before the sync, queries do not show the outcome of the event. So the message stays in the index until
+            // then, and the event is shown as queued.
             stage.after_sync(move || queue.remove(&acked));
             Ok(())
         };
@@ -156,7 +162,7 @@ impl Inbox {
     }
 }
 
-/// The delivered message. It is read from the store unless it is held in memory.
+/// The delivered message. The message is read from the store unless it is held in memory.
 fn message(store: &Store, delivery: Delivery, first: Timestamp) -> anyhow::Result<Message> {
     let message = Message {
         id: store.message_id(delivery.seq),
@@ -171,7 +177,7 @@ fn message(store: &Store, delivery: Delivery, first: Timestamp) -> anyhow::Resul
         return Ok(Message { sent_at: Some(enqueued_at), event, attributes, body, ..message });
     }
     let row = store.keys.queue.get(delivery.seq.to_be_bytes())?;
-    let row = row.context("a message of the index is missing in the store")?;
+    let row = row.context("the store does not contain a message that the queue lists")?;
     let StoredMessage { header, body } = StoredMessage::decode(&row)?;
     Ok(Message { sent_at: header.enqueued_at(), attributes: header.attributes, body, ..message })
 }

@@ -10,15 +10,21 @@
 //! | [`log`] | the order log, with the requests that wait for outcomes |
 //! | [`dead_letters`] | the parked sequences, and pending alerts |
 //! | [`reader`] | the queries |
+//! | [`feed`] | the recorded events of all orders, in the order of their positions |
+//! | [`export`] | the export of all log entries |
+//! | [`webhooks`] | the webhook subscriptions and the state of their deliveries |
 //! | [`due`] | the list of orders that may be past their deadline |
 //! | [`inbox`] | the deliveries to the consumer |
 //! | [`publish`] | the acceptance of events, inline or queued |
+//! | [`backup`] | the reading of everything that a backup contains |
 //! | [`maintenance`] | work on a folder that no service is using |
+//! | [`restore`] | the restore of a folder from a backup |
+//! | [`inspect`] | descriptions of a folder, without changing it |
 //!
-//! An event takes one of two paths. [`publish`] judges it, and if nothing of its order is queued, the commit that
-//! accepts it also records it. Otherwise that commit puts it on the [`queue`]. The [`inbox`] delivers it to the
-//! consumer, which appends it to the [`log`] and acknowledges it. On both paths [`store`] commits the work of many
-//! callers in one batch with one sync, and each caller gets its answer after the sync.
+//! An event takes one of two paths. [`publish`] judges the event. If nothing of its order is queued, the commit that
+//! accepts the event also records it. Otherwise that commit puts the event on the [`queue`]. The [`inbox`] delivers it
+//! to the consumer, which appends it to the [`log`] and acknowledges it. On both paths [`store`] commits the work of
+//! many callers in one batch with one sync, and each caller gets its answer after the sync.
 //!
 //! What a crash leaves:
 //!
@@ -35,24 +41,30 @@
 //!   not acknowledged, but the next start may still read it from the operating system's cache. So that start writes the
 //!   data again.
 
+pub mod backup;
 mod dead_letters;
 mod due;
+mod export;
+mod feed;
 mod inbox;
+pub mod inspect;
 mod log;
 pub mod maintenance;
 mod ports;
+pub mod priority;
 mod publish;
 mod queue;
 mod reader;
+pub mod restore;
 mod store;
 #[cfg(test)]
 mod testing;
+pub mod webhooks;
 
 use std::collections::BTreeSet;
-use std::io::Write;
 use std::ops::ControlFlow;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use domain::{Currency, RecordedEvent};
@@ -61,11 +73,13 @@ use tokio::sync::watch;
 pub use dead_letters::alerts;
 pub use dead_letters::import::{Imported, Incoming};
 pub use publish::{NewMessage, SendError};
-pub use store::backfill::BackfillProgress;
+pub use store::backfill::{BackfillProgress, BackfillTask};
 pub use store::open_error::OpenError;
 pub use store::recover;
 
+use backup::continuous::BackupStatus;
 use dead_letters::DeadLetters;
+use feed::FeedReader;
 use inbox::Inbox;
 use log::Log;
 use maintenance::{RebuildOptions, RebuildReport};
@@ -93,13 +107,13 @@ pub struct Options {
     /// The free disk space, in bytes, below which no new event is accepted. Accepted events are still processed: the
     /// space is reserved for them.
     pub min_free_bytes: u64,
-    /// Whether the commit that accepts an event also records it, if nothing of its order is queued. Otherwise every
-    /// event is queued.
+    /// Whether the commit that accepts an event also records it, if nothing of its order is queued. If `false`,
+    /// every event is queued.
     pub inline: bool,
-    /// The number of queued messages from which on no new event is accepted. This bounds the memory of the queue's
-    /// index.
+    /// The maximum number of queued messages. At this number, no new event is accepted. This bounds the memory of the
+    /// queue's index.
     pub max_queue_depth: usize,
-    /// The keys of orders' metadata by which orders can be found. `None`: those that the folder has already.
+    /// The keys of orders' metadata by which orders can be found. `None` keeps the keys that the folder has already.
     pub searchable_metadata: Option<BTreeSet<String>>,
 }
 
@@ -128,10 +142,14 @@ struct Rooms {
     queue: Arc<EmbeddedQueue>,
     dead_letters: Arc<DeadLetters>,
     reader: Arc<Reader>,
+    feed: Arc<FeedReader>,
     inbox: Inbox,
     publisher: Arc<Publisher>,
+    /// How the continuous backup is doing, once there is one.
+    backup: OnceLock<Arc<BackupStatus>>,
     store: Arc<Store>,
-    // Dropped after the modules. Dropping the threads waits for them to end, and they end once all modules are dropped.
+    // Dropped after the modules. Dropping this field waits until the writing threads end, which they do only after
+    // all modules are dropped.
     _threads: WriterThreads,
     // Dropped last, because it holds the folder's lock.
     folder: DataFolder,
@@ -145,10 +163,10 @@ impl Embedded {
         Self::open_showing(path, options, &|_| ControlFlow::Continue(()))
     }
 
-    /// Like [`Embedded::open`]. Calls `progress` while a folder of an earlier format is upgraded, or while keys of the metadata
-    /// become searchable. That takes about half a minute for a million orders. If it is interrupted, or `progress` breaks, the
-    /// next start continues.
-    #[expect(clippy::needless_pass_by_value, reason = "callers make the options for this call")]
+    /// Like [`Embedded::open`]. Calls `progress` while a folder of an earlier format is upgraded, or while keys of the
+    /// metadata become searchable. This work takes about half a minute for a million orders. If the work is
+    /// interrupted, or `progress` returns `Break`, the next start continues it.
+    #[expect(clippy::needless_pass_by_value, reason = "callers build the options only for this call")]
     pub fn open_showing(
         path: &Path,
         options: Options,
@@ -170,8 +188,9 @@ impl Embedded {
         let queue = Arc::new(EmbeddedQueue::new(&store, index, &options));
         let dead_letters = Arc::new(DeadLetters::new(&log, &queue));
         let reader = Reader::new(&log, &queue, &dead_letters);
-        // A delayed event is queued even if nothing else of its order is queued.
+        // If events are delayed, none of them is committed inline: a delayed event must be queued.
         let commits_inline = options.inline && options.delay.is_zero();
+        let feed = FeedReader::new(&log);
         let publisher = Publisher::new(&log, &queue, &dead_letters, commits_inline);
         let inbox = Inbox::new(&queue, &dead_letters);
         Ok(Self(Arc::new(Rooms {
@@ -179,8 +198,10 @@ impl Embedded {
             queue,
             dead_letters,
             reader: Arc::new(reader),
+            feed: Arc::new(feed),
             inbox,
             publisher: Arc::new(publisher),
+            backup: OnceLock::new(),
             store,
             _threads: threads,
             folder,
@@ -212,9 +233,9 @@ impl Embedded {
         self.0.publisher.send(messages).await
     }
 
-    /// Imports dead letters in the order in which they were parked. If a dead letter exists already, is the same one
-    /// and is parked, it gets the imported body as a repair. `progress` gets the number of dead letters processed so
-    /// far.
+    /// Imports dead letters in the order in which they were parked. If the store already has the same dead letter in
+    /// the state parked, the stored dead letter gets the imported body as a repair. `progress` gets the number of dead
+    /// letters processed so far.
     pub async fn import(
         &self,
         letters: Vec<Incoming>,
@@ -228,11 +249,6 @@ impl Embedded {
         self.0.store.keys.log.approximate_len() as u64
     }
 
-    /// Writes every recorded event as a line of JSON, order by order. Returns the number of events.
-    pub fn export(&self, out: &mut dyn Write) -> anyhow::Result<u64> {
-        maintenance::export(&self.0.log, out)
-    }
-
     /// Folds every log again and compares the result with the derived writes and the ledger. Corrects differences,
     /// unless the options ask for a check only. `progress` gets the number of events read so far.
     pub async fn rebuild(
@@ -240,11 +256,24 @@ impl Embedded {
         options: RebuildOptions,
         progress: &(dyn Fn(u64) + Sync),
     ) -> anyhow::Result<RebuildReport> {
+        let progress = |events| {
+            progress(events);
+            ControlFlow::Continue(())
+        };
+        maintenance::rebuild(&self.0.log, options, &progress).await
+    }
+
+    /// Compares like [`Embedded::rebuild`], and corrects nothing. If `progress` returns `Break`, the comparison fails.
+    pub(crate) async fn compare(
+        &self,
+        progress: &(dyn Fn(u64) -> ControlFlow<()> + Sync),
+    ) -> anyhow::Result<RebuildReport> {
+        let options = RebuildOptions { check_only: true, ..RebuildOptions::default() };
         maintenance::rebuild(&self.0.log, options, progress).await
     }
 
-    /// Puts an event into the log without its derived writes. On a backend that writes events and projections
-    /// separately, a crash between the two writes leaves such a log. Used by the conformance suite.
+    /// Puts an event into the log without its derived writes, for the conformance suite. On a backend that writes
+    /// events and projections separately, a crash between the two writes leaves a log in this state.
     #[doc(hidden)]
     pub async fn append_without_projecting(&self, event: RecordedEvent) -> anyhow::Result<()> {
         self.0.log.append_without_projecting(event).await

@@ -3,15 +3,18 @@
 use std::time::Duration;
 
 use api::operations::{
-    DeadLetterChange, DeadLetterFilter, DeadLetterList, DeadLetterPosition, DeadLetterStore, ParkedSequence,
-    Pipeline, PipelineCounters, ReplayError,
+    BackupReport, DeadLetterChange, DeadLetterFilter, DeadLetterList, DeadLetterPosition, DeadLetterStore,
+    ParkedSequence, Pipeline, PipelineCounters, ReplayError,
 };
+use api::ports::export::{ExportFilter, ExportReader, LogExport};
+use api::ports::feed::{EventFeed, FeedCursor, FeedError, FeedFilter, FeedPage, FeedStart};
 use api::ports::{
     Acceptance, EventPublisher, FindError, Health, OrderFilter, OrderList, OrderPosition, OrderReader,
     OrderSnapshot, PublishError,
 };
 use async_trait::async_trait;
 use consumer::Disposition;
+use consumer::import::ImportTarget;
 use consumer::ports::{
     Append, AppendError, Appended, DeadLetters, Inbox, LoadRequest, LoadedOrder, Message, OrderLog,
     ParkRequest,
@@ -24,6 +27,7 @@ use domain::{
 use tokio::time::Instant;
 
 use super::Embedded;
+use super::export::EmbeddedExport;
 use super::reader;
 
 #[async_trait]
@@ -84,6 +88,32 @@ impl OrderReader for Embedded {
 }
 
 #[async_trait]
+impl EventFeed for Embedded {
+    async fn start(&self, from: FeedStart) -> anyhow::Result<FeedCursor> {
+        self.0.feed.start(from).await
+    }
+
+    async fn read(
+        &self,
+        filter: &FeedFilter,
+        after: &FeedCursor,
+        limit: usize,
+    ) -> Result<FeedPage, FeedError> {
+        self.0.feed.page(filter, after, limit).await
+    }
+
+    async fn wait(&self, filter: &FeedFilter, after: &FeedCursor, until: Instant) -> FeedCursor {
+        self.0.feed.wait_for_page(filter, after, until).await
+    }
+}
+
+impl LogExport for Embedded {
+    fn export(&self, filter: ExportFilter) -> Box<dyn ExportReader> {
+        Box::new(EmbeddedExport::new(&self.0.log, filter))
+    }
+}
+
+#[async_trait]
 impl Health for Embedded {
     async fn ready(&self) -> Result<(), String> {
         match self.failed().borrow().as_deref() {
@@ -102,6 +132,10 @@ impl Health for Embedded {
 impl Pipeline for Embedded {
     async fn counters(&self) -> anyhow::Result<PipelineCounters> {
         self.0.queue.pipeline_counters().await
+    }
+
+    fn backup(&self) -> Option<BackupReport> {
+        self.backup_report()
     }
 }
 
@@ -178,5 +212,21 @@ impl DeadLetters for Embedded {
 
     async fn release(&self, letters: &[(&str, &Disposition)]) -> Vec<anyhow::Result<()>> {
         self.0.dead_letters.release(letters).await
+    }
+}
+
+#[async_trait]
+impl ImportTarget for Embedded {
+    async fn entries(
+        &self,
+        order_id: &OrderId,
+        after: u64,
+        limit: usize,
+    ) -> anyhow::Result<Vec<RecordedEvent>> {
+        self.0.reader.events(order_id, after, limit).await
+    }
+
+    async fn import(&self, appends: &[Append]) -> Result<(), AppendError> {
+        self.0.log.import(appends).await
     }
 }

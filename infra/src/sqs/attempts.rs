@@ -20,7 +20,7 @@ pub(super) struct CallAttempts(Arc<AttemptCounts>);
 struct AttemptCounts {
     /// The number of attempts that were sent or were about to be sent.
     sent: AtomicU32,
-    /// The number of attempts with a known result: they were answered, or they had no connection and so changed
+    /// The number of attempts with a known result. SQS answered them, or no connection could be made, so they changed
     /// nothing.
     settled: AtomicU32,
 }

@@ -58,7 +58,7 @@ async fn gather(queue: Queue, mut events: mpsc::Receiver<PendingEvent>) {
 async fn publish(queue: Queue, batch: Vec<PendingEvent>) {
     let events: Vec<_> = batch.iter().map(|pending| (&pending.event, &pending.trace)).collect();
     for (result, pending) in queue.publish_all(&events).await.into_iter().zip(batch) {
-        // The caller may have stopped waiting, but its event is on the queue.
+        // Sending the result fails if the caller has stopped waiting. Then nobody needs the result.
         let _ = pending.answer.send(result);
     }
 }
@@ -72,7 +72,7 @@ impl EventPublisher for CoalescingPublisher {
             PendingEvent { event: event.clone(), trace: trace::current().unwrap_or_default(), answer };
         let stopping = || anyhow!("the publisher is stopping");
         let result = match self.pending.send(pending).await {
-            // The call may have been sent with this event.
+            // If the sending task ends without a result, SQS may have received the event. So the outcome is unknown.
             Ok(()) => answered.await.unwrap_or_else(|_| Err(PublishError::Unknown(stopping()))),
             Err(_) => Err(PublishError::NotAccepted(stopping())),
         };

@@ -1,8 +1,8 @@
 //! Refuses events while the queue is too deep, for operators who prefer refused events to a growing backlog. The API
 //! role wraps its publisher in this module.
 //!
-//! SQS itself holds any number of messages. It limits only messages in flight to 120,000, and a FIFO queue searches for
-//! groups only among its first 120,000 messages.
+//! SQS itself holds any number of messages. It limits only the messages in flight, to 120,000. On a FIFO queue, it also
+//! searches for groups only among the first 120,000 messages.
 
 use std::num::NonZeroU64;
 use std::sync::Arc;
@@ -126,7 +126,10 @@ mod tests {
         let answers = vec![Ok(9), Ok(10), Ok(11), Err("no route".to_owned()), Ok(10), Ok(0), Ok(0)];
         let queue = ScriptedDepth(Mutex::new(answers), Arc::clone(&calls));
         let limited = DepthLimitedPublisher::new(AcceptAll, NonZeroU64::new(10).unwrap(), queue);
-        assert!(limited.publish(&[event()]).await[0].is_ok(), "the depth is unknown yet");
+        assert!(
+            limited.publish(&[event()]).await[0].is_ok(),
+            "events are accepted while the depth is not known yet"
+        );
         let half = POLL_INTERVAL / 2;
         for (number, takes) in [true, false, false, true, false, true].into_iter().enumerate() {
             tokio::time::sleep(half).await;
@@ -139,7 +142,11 @@ mod tests {
                 };
                 assert!(results.iter().all(right), "{number}: {results:?}");
             }
-            assert_eq!(calls.load(Relaxed), number as u64 + 1, "one call an interval, not one a request");
+            assert_eq!(
+                calls.load(Relaxed),
+                number as u64 + 1,
+                "the depth is read once per interval, not once per request"
+            );
             tokio::time::sleep(POLL_INTERVAL - half).await;
         }
     }

@@ -1,4 +1,4 @@
-//! Receives, acknowledges and retries messages: the consumer's [`Inbox`].
+//! Implements the consumer's [`Inbox`]: receives, acknowledges and retries messages.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ use super::{MAX_BATCH, Queue, all_failed, each};
 
 /// The maximum wait time that SQS allows for a receive.
 const MAX_WAIT: Duration = Duration::from_secs(20);
-/// How much longer than its wait time a receive call may take.
+/// The additional time that a receive call may take after its wait time.
 const ANSWER_TIME: Duration = Duration::from_secs(10);
 /// The maximum visibility timeout, 12 hours.
 const MAX_VISIBILITY: u64 = 12 * 60 * 60;
@@ -94,14 +94,14 @@ impl Queue {
         let trace = attributes.get(&MessageSystemAttributeName::AwsTraceHeader);
         let trace = trace.map(|header| (TRACE_HEADER.to_owned(), header.clone()));
         let receives = attributes.get(&MessageSystemAttributeName::ApproximateReceiveCount);
-        // A standard queue may also have message groups (as a fair queue), but it does not keep their order.
+        // Messages of a standard queue may also have a group id (fair queues), but their groups are not ordered.
         let group = attributes.get(&MessageSystemAttributeName::MessageGroupId).filter(|_| self.fifo);
         Message {
             id: message.message_id.unwrap_or_default(),
             handle: message.receipt_handle.unwrap_or_default(),
             group: group.cloned(),
-            // Without a receive count, the message may be a redelivery. So the consumer checks whether a creation is
-            // already recorded.
+            // A message without a readable receive count counts as a redelivery. The consumer then checks whether the
+            // order already exists.
             receive_count: receives.and_then(|count| count.parse().ok()).unwrap_or(2),
             sent_at: time(&MessageSystemAttributeName::SentTimestamp),
             first_received_at: time(&MessageSystemAttributeName::ApproximateFirstReceiveTimestamp),

@@ -1,19 +1,21 @@
-//! An SQS queue, FIFO or standard, for the API's publisher port and the consumer's inbox.
+//! Implements the API's publisher and the consumer's inbox on an SQS queue, FIFO or standard.
 //!
 //! - [`publisher`] sends events; [`attempts`] detects a failed call that may have been carried out. [`coalesce`] lets
 //!   concurrent requests share a call, and [`depth_limit`] refuses events while the queue is too deep.
+//! - [`ordered`] sends webhook jobs, each group in order.
 //! - [`inbox`] receives, acknowledges and retries messages.
 //! - [`park`] sends messages to a dead-letter queue, [`redrive`] sends them back.
 //! - [`describe`] reads the queue's attributes.
 //!
-//! On a FIFO queue the group is the order, and the deduplication id is the event's id. A standard queue keeps no order; the
-//! consumer retries events that arrive early.
+//! On a FIFO queue, the group id of an event is its order id, and the deduplication id is its event id. A standard queue does
+//! not preserve order, so the consumer retries events that arrive early.
 
 mod attempts;
 pub mod coalesce;
 pub mod depth_limit;
 mod describe;
 mod inbox;
+pub(crate) mod ordered;
 pub mod park;
 mod publisher;
 mod redrive;
@@ -29,10 +31,11 @@ use crate::sdk::explain;
 /// The maximum number of messages of a batch call
 /// ([SQS quotas](https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html)).
 const MAX_BATCH: usize = 10;
-/// The maximum size in bytes, both of a message with its attributes and of a batch (same page).
+/// The maximum size of a message with its attributes, in bytes. A whole batch has the same maximum
+/// ([SQS quotas](https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html)).
 const MAX_BYTES: usize = 1 << 20;
 
-/// A queue, by its URL. Cheap to clone.
+/// A client for the queue at `url`. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Queue {
     client: Client,
@@ -77,7 +80,7 @@ impl Queue {
         let Some(policy) = attributes.get(&QueueAttributeName::RedrivePolicy) else { return Ok(None) };
         let policy: serde_json::Value = serde_json::from_str(policy)
             .with_context(|| format!("the redrive policy of the queue {} cannot be read", self.url))?;
-        // SQS writes a number, but accepts a string as well.
+        // `maxReceiveCount` is usually a number, but SQS also accepts a policy in which it is a string.
         let count = &policy["maxReceiveCount"];
         let count = count.as_u64().or_else(|| count.as_str()?.parse().ok());
         Ok(count.and_then(|count| u32::try_from(count).ok()))
@@ -136,7 +139,7 @@ fn all_failed(count: usize, error: &anyhow::Error) -> Vec<anyhow::Result<()>> {
 
 /// Returns the character if SQS accepts it in a body or an attribute, and otherwise U+FFFD
 /// ([SendMessage](https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html)).
-fn printable(character: char) -> char {
+pub(crate) fn printable(character: char) -> char {
     match character {
         '\t' | '\n' | '\r' | ' '..='\u{fffd}' | '\u{10000}'.. => character,
         _ => '\u{fffd}',

@@ -15,8 +15,8 @@ use crate::sdk::explain;
 use super::publisher::{attribute_bytes, text_attribute};
 use super::{MAX_BYTES, Queue, all_failed, each, printable};
 
-/// The maximum length of the error text in the attributes, in characters. The limit leaves most of the size for the
-/// message itself.
+/// The maximum length of the error text in the attributes, in characters. Attributes and body share the maximum message
+/// size, and the limit leaves most of it for the body.
 const MAX_DETAIL: usize = 1000;
 /// The maximum number of attributes of a message
 /// ([Message metadata](https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-message-metadata.html)).
@@ -26,8 +26,8 @@ impl Queue {
     /// Sends copies of messages from the queue at `origin` to this dead-letter queue. The originals stay on their
     /// queue.
     ///
-    /// The attributes are those that [`names`] lists, followed by the message's own. If not all of them fit, the least
-    /// important are left out first. The body is never cut.
+    /// The attributes are those that [`names`] lists, followed by the message's own attributes. If not all of them fit,
+    /// the least important ones are left out first. The body is never cut.
     pub async fn send_dead_letters(
         &self,
         origin: &str,
@@ -71,9 +71,9 @@ impl Queue {
             entry = entry.message_system_attributes(name, value.build()?);
         }
         if self.fifo {
-            // Deduplicated by message id. A message that is parked twice because an ack was lost becomes one dead
-            // letter. A redriven message has a new id, so it becomes a new dead letter even within the 5 minutes of
-            // deduplication.
+            // The message id is the deduplication id. So a message that is parked twice because an ack was lost becomes
+            // one dead letter. A redriven message has a new id, so it becomes a new dead letter even within the
+            // 5 minutes of deduplication.
             let group = message.group.as_deref().unwrap_or(&message.id);
             entry = entry.message_group_id(group).message_deduplication_id(&message.id);
         }
@@ -81,7 +81,7 @@ impl Queue {
     }
 }
 
-/// The attributes, the most important first.
+/// The attributes of a parked message, the most important first.
 fn attributes_of(origin: &str, parking: &ParkRequest<'_>) -> Vec<(String, String)> {
     let message = parking.message;
     let time = |time: Option<Timestamp>| time.map(|time| time.to_string()).unwrap_or_default();

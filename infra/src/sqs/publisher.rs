@@ -1,4 +1,4 @@
-//! Publishes events in as few calls as SQS allows: the API's [`EventPublisher`].
+//! Implements the API's [`EventPublisher`]: publishes events in as few calls as SQS allows.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -12,6 +12,8 @@ use aws_sdk_sqs::types::{
     SendMessageBatchRequestEntry,
 };
 use consumer::backoff::full_jitter;
+use consumer::printable::printable_json;
+use consumer::rounds::batches_of;
 use domain::{Envelope, OrderId};
 use futures_util::StreamExt;
 
@@ -29,7 +31,7 @@ const CONCURRENCY: usize = 8;
 
 /// An event to send.
 struct OutgoingEntry {
-    /// The index of the entry in the events to publish.
+    /// The index of the event among the events to publish.
     place: usize,
     order_id: OrderId,
     entry: SendMessageBatchRequestEntry,
@@ -59,9 +61,10 @@ impl Queue {
                 Err(error) => results[place] = Some(Err(error)),
             }
         }
-        // A FIFO queue keeps the order in which it accepts messages. If a refused entry were sent again, it could
-        // follow a later entry of its order. So a wave has at most one event of an order, and the next wave starts
-        // after the answer to it.
+        // A FIFO queue delivers messages in the sequence in which it accepted them. If SQS refuses an entry and then
+        // accepts it on a retry, a later event of the same order could already be on the queue. So events are sent in
+        // waves. A wave has at most one event of each order, and the next wave starts after SQS has answered the
+        // previous wave.
         let mut failed = HashSet::new();
         while !pending.is_empty() {
             let (wave, later) = self.next_wave(pending);
@@ -75,7 +78,7 @@ impl Queue {
             pending.retain(|outgoing| !failed.contains(&outgoing.order_id));
         }
         let blocked =
-            || Err(not_accepted("it is unknown whether an earlier event of its order was accepted"));
+            || Err(not_accepted("it is unknown whether an earlier event of the same order was accepted"));
         results.into_iter().map(|result| result.unwrap_or_else(blocked)).collect()
     }
 
@@ -85,7 +88,7 @@ impl Queue {
         event: &Envelope,
         trace: &TraceContext,
     ) -> Result<OutgoingEntry, PublishError> {
-        let body = printable(event.encode());
+        let body = printable_json(event.encode());
         let attributes = [
             ("correlation_id", Some(event.correlation_id.as_str())),
             ("traceparent", trace.traceparent.as_deref()),
@@ -116,7 +119,7 @@ impl Queue {
         Ok(OutgoingEntry { place, order_id: event.order_id.clone(), entry, bytes, in_doubt: false })
     }
 
-    /// Splits the events into those to send now and those to send later.
+    /// Splits the events into the next wave and the events of later waves.
     fn next_wave(&self, pending: Vec<OutgoingEntry>) -> (Vec<OutgoingEntry>, Vec<OutgoingEntry>) {
         if !self.fifo {
             return (pending, Vec::new());
@@ -127,7 +130,9 @@ impl Queue {
 
     /// Sends a wave in batches.
     async fn send(&self, wave: Vec<OutgoingEntry>) -> Vec<(OutgoingEntry, PublishResult)> {
-        let calls = batches(wave).into_iter().map(|batch| self.send_batch(batch));
+        let calls = batches_of(wave, |outgoing| outgoing.bytes, MAX_BATCH, MAX_BYTES)
+            .into_iter()
+            .map(|batch| self.send_batch(batch));
         futures_util::stream::iter(calls)
             .buffer_unordered(CONCURRENCY)
             .flat_map(futures_util::stream::iter)
@@ -154,7 +159,8 @@ impl Queue {
                     return done;
                 }
             };
-            // The answer to the last attempt may refuse an entry that an earlier attempt has sent.
+            // If the SDK retried the call, the last answer may refuse an entry that an earlier attempt put on the
+            // queue.
             left.iter_mut().for_each(|outgoing| outgoing.in_doubt |= attempts.lost_an_answer());
             let sent: HashSet<_> = answer.successful().iter().map(|entry| entry.id()).collect();
             let mut again = Vec::new();
@@ -192,40 +198,10 @@ impl Queue {
 }
 
 impl OutgoingEntry {
-    /// The error for an event, which depends on whether the event may be on the queue.
+    /// The error for an event that was not published. It shows whether the event may be on the queue.
     fn failed(&self, error: anyhow::Error) -> PublishError {
         if self.in_doubt { PublishError::Unknown(error) } else { PublishError::NotAccepted(error) }
     }
-}
-
-/// Splits a wave into batches that respect the limits of SQS.
-fn batches(wave: Vec<OutgoingEntry>) -> Vec<Vec<OutgoingEntry>> {
-    let mut batches: Vec<Vec<OutgoingEntry>> = Vec::new();
-    let mut room = 0;
-    for outgoing in wave {
-        match batches.last_mut() {
-            Some(batch) if batch.len() < MAX_BATCH && outgoing.bytes <= room => {
-                room -= outgoing.bytes;
-                batch.push(outgoing);
-            }
-            _ => {
-                room = MAX_BYTES - outgoing.bytes;
-                batches.push(vec![outgoing]);
-            }
-        }
-    }
-    batches
-}
-
-/// The body in characters that SQS accepts: all of Unicode except U+FFFE, U+FFFF and control characters
-/// ([SendMessage](https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html)). JSON
-/// escapes control characters anyway. The other two occur only in JSON strings, where an escape has the same meaning.
-fn printable(json: Vec<u8>) -> String {
-    let text = String::from_utf8(json).expect("JSON is UTF-8");
-    if !text.contains(['\u{fffe}', '\u{ffff}']) {
-        return text;
-    }
-    text.replace('\u{fffe}', "\\ufffe").replace('\u{ffff}', "\\uffff")
 }
 
 /// A string as a message attribute.

@@ -11,8 +11,9 @@ use super::publisher::text_attribute;
 use super::{Queue, printable};
 
 impl Queue {
-    /// Sends a dead letter back, with its id and its number of replays as attributes. `sends` numbers the redrives of
-    /// the dead letter. A FIFO queue drops a second message with the same number within 5 minutes.
+    /// Sends a dead letter back, with its id and its number of redrives as attributes. Each redrive of a dead letter
+    /// needs a different number in `sends`, which becomes part of the deduplication id. Otherwise a FIFO queue drops
+    /// the second of two redrives within 5 minutes.
     pub(crate) async fn redrive(&self, letter: &DeadLetter, sends: u32) -> anyhow::Result<()> {
         let mut call = self
             .client
@@ -49,13 +50,15 @@ fn repair_record(letter: &DeadLetter) -> anyhow::Result<Option<String>> {
     Ok(Some(text))
 }
 
-/// The body as text, or the reason why SQS does not accept it.
+/// Returns the body as text, or the reason why SQS would not accept the body.
 fn sendable(body: &[u8]) -> anyhow::Result<&str> {
     let text = match std::str::from_utf8(body) {
-        Ok("") => bail!("its body is empty, and the queue accepts only text; repair it first"),
+        Ok("") => {
+            bail!("the body of the dead letter is empty, and the queue accepts only text; repair it first")
+        }
         Ok(text) => text,
         Err(error) => bail!(
-            "its body is not UTF-8 (byte {} is wrong), and the queue accepts only text; repair it first",
+            "the body of the dead letter is not UTF-8 (byte {} is wrong), and the queue accepts only text; repair it first",
             error.valid_up_to()
         ),
     };
@@ -64,7 +67,7 @@ fn sendable(body: &[u8]) -> anyhow::Result<&str> {
     {
         let code = u32::from(character);
         bail!(
-            "its body has the character U+{code:04X} at byte {at}, which the queue does not accept; repair it first"
+            "the body of the dead letter has the character U+{code:04X} at byte {at}, which the queue does not accept; repair it first"
         );
     }
     Ok(text)

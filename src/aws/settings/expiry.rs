@@ -15,9 +15,9 @@ pub(crate) struct ExpirySettings {
     pub(crate) common: CommonSettings,
     /// The age at which unpaid orders expire.
     pub(crate) unpaid_age: Option<Duration>,
-    /// Nothing is proposed while at least this many messages are queued; `None`: no limit.
+    /// The role proposes no cancellations while at least this many messages are queued. `None` means no limit.
     pub(crate) max_queue_depth: Option<NonZeroU64>,
-    /// The address that serves metrics; `None`: no metrics.
+    /// The address that serves metrics, or `None` to serve none.
     pub(crate) metrics: Option<SocketAddr>,
 }
 

@@ -84,13 +84,15 @@ impl HclEvaluator {
         made.collect()
     }
 
-    /// The policy that `data.aws_iam_policy_document` builds from its blocks, as a map.
+    /// Builds the policy of a data source `aws_iam_policy_document` from its blocks, as a map.
     pub(super) fn policy_document(&self, placed: &PlacedResource) -> TerraformValue {
         let mut statements = Vec::new();
         for sources in ["source_policy_documents", "override_policy_documents"] {
             let Some(expression) = attribute(&placed.body, sources) else { continue };
             let TerraformValue::List(documents) = self.evaluate(expression, &placed.scope) else {
-                return TerraformValue::unknown(format!("its {sources} are not known"));
+                return TerraformValue::unknown(format!(
+                    "the {sources} of the policy document are not known"
+                ));
             };
             for document in documents {
                 match document.into_document() {

@@ -5,7 +5,7 @@ use hcl::expr::ObjectKey;
 
 use crate::doctor::value::TerraformValue;
 
-/// The value, in which each absent attribute has its default.
+/// Returns the value with the default of each absent attribute filled in.
 pub(super) fn complete(
     value: TerraformValue,
     kind: &Expression,

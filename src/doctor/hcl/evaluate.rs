@@ -1,5 +1,5 @@
-//! Evaluates expressions as far as their values are known before apply. All other expressions are unknown, and so is
-//! every expression that depends on an unknown one. Values are never guessed.
+//! Evaluates expressions whose values are known before apply. All other expressions are unknown, and so is every
+//! expression that depends on an unknown expression. Values are never guessed.
 
 use std::collections::BTreeMap;
 
@@ -68,10 +68,11 @@ impl HclEvaluator {
         for (key, value) in entries {
             let key = match key {
                 ObjectKey::Identifier(name) => Ok(name.to_string()),
-                // A name without parentheses is the key itself, and not a variable.
+                // In `{ name = 1 }`, the key is the text `name`. To use a variable as a key, a configuration puts it in
+                // parentheses.
                 ObjectKey::Expression(Expression::Variable(name)) => Ok(name.to_string()),
                 ObjectKey::Expression(expression) => self.evaluate(expression, scope).to_text(),
-                _ => return TerraformValue::unknown("an object has a key of an unknown kind"),
+                _ => return TerraformValue::unknown("the kind of a key in an object is not supported"),
             };
             match key {
                 Ok(key) => map.insert(key, self.evaluate(value, scope)),
@@ -202,7 +203,7 @@ impl HclEvaluator {
         functions::call(call.name.name.as_str(), arguments)
     }
 
-    /// Follows attributes and indexes.
+    /// Evaluates the attributes and indexes after an expression, as in `a.b[0]`.
     pub(super) fn traverse(
         &self,
         start: TerraformValue,

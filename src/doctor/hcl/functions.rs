@@ -7,20 +7,20 @@ use crate::doctor::value::TerraformValue;
 
 pub(super) fn call(name: &str, arguments: Vec<TerraformValue>) -> TerraformValue {
     match name {
-        // A failing expression is unknown here, and so is a value that is known only after apply. Only a failing
-        // expression makes `try` evaluate the next one.
+        // An argument is unknown if its evaluation fails, or if its value is known only after apply. `try` skips only
+        // arguments that fail.
         "try" => attempt(arguments),
         "can" => match arguments.first() {
             Some(TerraformValue::Unknown(unknown)) => TerraformValue::Unknown(unknown.clone()),
             _ => TerraformValue::Bool(true),
         },
         "coalesce" => coalesce(arguments),
-        // Structures are not encoded as text, because the rules read structures and would have to parse the text again.
+        // `jsonencode` returns the structure itself and not its text, because the rules read structures.
         "jsonencode" | "tolist" | "toset" | "tomap" | "sensitive" | "nonsensitive" => only(arguments)
             .map_or_else(|| wrong(name), |value| if name == "toset" { set(value) } else { value }),
         "merge" => merge(arguments),
         "concat" => concat(arguments),
-        // The file may be missing, because the rules do not look at hashes.
+        // The hashed file need not exist: no rule uses the hash, so the hash is not computed.
         "filebase64sha256" => match arguments.first().map(TerraformValue::to_text) {
             Some(Ok(file)) => TerraformValue::Text(format!("${{filebase64sha256({file})}}")),
             _ => wrong(name),
@@ -116,7 +116,7 @@ fn known(name: &str, arguments: &[TerraformValue]) -> Option<TerraformValue> {
         "lower" | "upper" | "trimspace" => change(name, texts()?.first()?),
         "trimprefix" | "trimsuffix" | "startswith" | "endswith" => affix(name, &texts()?),
         "replace" => match texts()?.as_slice() {
-            // A pattern between slashes is a regular expression, which is not evaluated.
+            // `replace` treats a pattern between slashes as a regular expression, which this program does not evaluate.
             [text, from, to] if !(from.len() > 1 && from.starts_with('/') && from.ends_with('/')) => {
                 Some(TerraformValue::Text(text.replace(from.as_str(), to)))
             }
@@ -175,7 +175,8 @@ fn affix(name: &str, texts: &[String]) -> Option<TerraformValue> {
     })
 }
 
-/// The matches of a regular expression. Each is a text, or a list of groups if the expression has groups.
+/// The result of `regexall`: all matches of a regular expression. Each match is a text, or a list of groups if the
+/// expression has groups.
 fn regex_all(texts: &[String]) -> Option<TerraformValue> {
     let [pattern, text] = texts else { return None };
     let pattern = regex::Regex::new(pattern).ok().filter(|_| !text.contains("${"))?;

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-/// The folders of all installed modules, by key. A key joins the names of the calls that lead to the module, with dots.
-/// The map is empty if nothing is installed.
+/// The folders of all installed modules, by key. The key of a module consists of the names of the nested `module`
+/// blocks that lead to it, joined by dots. The map is empty if nothing is installed.
 pub(super) fn modules(root: &Path) -> BTreeMap<String, PathBuf> {
     let text = std::fs::read(root.join(".terraform/modules/modules.json")).unwrap_or_default();
     let json: Value = serde_json::from_slice(&text).unwrap_or_default();

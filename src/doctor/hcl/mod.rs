@@ -1,5 +1,5 @@
-//! Reads the resources of a folder of Terraform configuration, as far as they are known before apply. `doctor::read`
-//! calls it.
+//! Reads the resources of a folder of Terraform configuration. A value that is known only after apply is marked as
+//! unknown. `doctor::read` calls it.
 
 mod blocks;
 mod defaults;
@@ -31,8 +31,8 @@ pub(super) fn read(folder: &Path) -> anyhow::Result<TerraformResources> {
         let values = evaluator.block_values(&placed.body, &placed.scope);
         configuration.resources.push(TerraformResource { address, kind: placed.kind, values });
     }
-    // Terraform itself could not read such a module, so this is an error in the configuration and not a gap in the
-    // check.
+    // The error is about a local module. Terraform could not read that module either, so this is
+    // an error and not a gap in the check.
     if let Some(error) = evaluator.failed.borrow_mut().take() {
         return Err(error);
     }

@@ -27,7 +27,7 @@ pub(super) struct TerraformModule {
 pub(super) struct VariableDeclaration {
     pub(super) default: Option<Expression>,
     pub(super) kind: Option<Expression>,
-    /// The condition and the error message of each validation.
+    /// The condition and the error message of each `validation` block.
     pub(super) validations: Vec<(Expression, Expression)>,
 }
 
@@ -106,7 +106,7 @@ fn validation(block: &Block) -> Option<(Expression, Expression)> {
     (block.identifier.as_str() == "validation").then(|| part("condition").zip(part("error_message")))?
 }
 
-/// The attribute of this name.
+/// The value of the attribute with this name.
 pub(super) fn attribute<'a>(body: &'a Body, name: &str) -> Option<&'a Expression> {
     body.attributes().find(|attribute| attribute.key.as_str() == name).map(|attribute| &attribute.expr)
 }

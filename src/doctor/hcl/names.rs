@@ -24,7 +24,7 @@ impl HclEvaluator {
         Ok(EvaluationScope::of(&Rc::new(instance)))
     }
 
-    /// The value of a name. Consumes the operators that belong to the name.
+    /// Evaluates a name. Also consumes the operators that belong to the name, such as attributes and indexes.
     pub(super) fn name(
         &self,
         name: &str,
@@ -179,7 +179,7 @@ impl HclEvaluator {
         }
         let source = match attribute(body, "source") {
             Some(Expression::String(source)) => source.clone(),
-            _ => return Err("its source is not a constant".to_owned()),
+            _ => return Err("the source of the module is not a constant".to_owned()),
         };
         if !(source.starts_with("./") || source.starts_with("../")) {
             return self.installed(&source, key);
@@ -202,8 +202,8 @@ impl HclEvaluator {
     fn installed(&self, source: &str, key: &str) -> Result<Rc<TerraformModule>, String> {
         let Some(folder) = self.installed.borrow().get(key).cloned() else {
             return Err(format!(
-                "its source {source:?} is not in this folder: run `terraform init` first, which installs it, or check the \
-                 JSON of a plan instead"
+                "the module's source {source:?} is not in this folder: run `terraform init` first, which installs it, or check \
+                 the JSON of a plan instead"
             ));
         };
         if let Some(module) = self.folders.borrow().get(&folder) {
@@ -249,7 +249,8 @@ impl HclEvaluator {
                             entry("index", TerraformValue::Number(f64::from(i))),
                         )
                     };
-                    // A larger count is a mistake in the configuration, and would exhaust the memory.
+                    // The count is limited, because a larger count is a mistake in the configuration and would exhaust
+                    // the memory.
                     TerraformValue::List((0..count.clamp(0.0, 1000.0) as u32).map(at).collect())
                 }
                 other => self.unseen_because(address, "its count", other),
@@ -290,7 +291,8 @@ impl HclEvaluator {
         })
     }
 
-    /// An attribute of a resource. An attribute that exists only after apply becomes a text with the attribute's name.
+    /// An attribute of a resource. The value of an attribute that exists only after apply is a text that contains the
+    /// attribute's address.
     pub(super) fn resource_attribute(&self, address: &str, name: &str) -> TerraformValue {
         let symbol = || TerraformValue::Text(format!("${{{address}.{name}}}"));
         let Some(placed) = self.resources.borrow().get(address).cloned() else { return symbol() };

@@ -4,8 +4,8 @@ use hcl::expr::BinaryOperator;
 
 use crate::doctor::value::TerraformValue;
 
-/// The unknown value that replaces a value of the wrong type. `what` names the place where the value was used. A value
-/// that is already unknown is returned unchanged.
+/// Replaces a value of the wrong type with an unknown value. `what` describes where the value was used. A value that is
+/// already unknown is returned unchanged.
 pub(super) fn unexpected(what: &str, value: TerraformValue) -> TerraformValue {
     match value {
         TerraformValue::Unknown(unknown) => TerraformValue::Unknown(unknown),
@@ -32,7 +32,7 @@ pub(super) fn equal(left: &TerraformValue, right: &TerraformValue) -> TerraformV
         (unknown @ TerraformValue::Unknown(_), _) | (_, unknown @ TerraformValue::Unknown(_)) => {
             unknown.clone()
         }
-        // An attribute that exists only after apply has an unknown value, but that value is never null.
+        // An attribute that exists only after apply is never null, although its value is unknown.
         (symbol, TerraformValue::Null) | (TerraformValue::Null, symbol) if symbol.is_symbolic() => {
             TerraformValue::Bool(false)
         }

@@ -14,7 +14,7 @@ use crate::doctor::value::TerraformValue;
 /// The names that an expression can use besides those of its module: `each`, `count` and the names that `for` binds.
 pub(super) type NameBindings = BTreeMap<String, TerraformValue>;
 
-/// What the names in an expression refer to.
+/// What the names in an expression refer to: the declarations of a module instance, and the bindings.
 #[derive(Debug, Clone)]
 pub(super) struct EvaluationScope {
     pub(super) instance: Rc<ModuleInstance>,
@@ -40,10 +40,11 @@ pub(super) struct ModuleInstance {
     pub(super) module: Rc<TerraformModule>,
     /// The prefix of the addresses of this module's resources, such as `module.orders.`. Empty for the root.
     pub(super) prefix: String,
-    /// The key of this module in `terraform init`'s list: the names of the calls to the module, joined by dots. Empty
-    /// for the root.
+    /// The key of this module in the list that `terraform init` writes: the names of the nested `module` blocks that
+    /// lead to it, joined by dots. Empty for the root.
     pub(super) key: String,
-    /// The scope of the call, and the call's body with the inputs. `None` for the root.
+    /// The scope and the body of the `module` block that uses this module. The body contains the inputs. `None` for the
+    /// root.
     pub(super) caller: Option<(EvaluationScope, Rc<Body>)>,
 }
 
@@ -58,8 +59,8 @@ pub(super) struct PlacedResource {
 /// Evaluates expressions, and remembers the results.
 #[derive(Debug, Default)]
 pub(super) struct HclEvaluator {
-    /// The values of names, by address. `None` marks a name that is being evaluated. If that name is used again
-    /// meanwhile, its definition is a cycle.
+    /// The values of evaluated names, by address. `None` marks a name whose evaluation has not ended. If that
+    /// evaluation uses the name again, the definition of the name is a cycle.
     pub(super) found: RefCell<HashMap<String, Option<TerraformValue>>>,
     pub(super) resources: RefCell<BTreeMap<String, PlacedResource>>,
     pub(super) modules: RefCell<BTreeMap<String, Rc<ModuleInstance>>>,
@@ -67,7 +68,7 @@ pub(super) struct HclEvaluator {
     pub(super) installed: RefCell<BTreeMap<String, PathBuf>>,
     /// The modules that were read so far.
     pub(super) folders: RefCell<HashMap<PathBuf, Rc<TerraformModule>>>,
-    /// The parts of the configuration that cannot be seen, each with its place and the reason.
+    /// The parts of the configuration that cannot be examined, each with its place and the reason.
     pub(super) unseen: RefCell<Vec<(String, String)>>,
     /// The first module folder that could not be read.
     pub(super) failed: RefCell<Option<anyhow::Error>>,

@@ -74,7 +74,7 @@ pub(super) const RULES: &[Rule] = &[
 ];
 
 impl AlarmMetric {
-    /// Whether this is the metric `name` of the resource. `None` if that is not known.
+    /// Whether an alarm's metric is the metric `name` of the resource `of`. `None` if that is unknown.
     fn is(&self, name: &str, dimension: &str, of: &ResourceIdentity) -> Option<bool> {
         let namespace = if dimension == "QueueName" { "AWS/SQS" } else { "AWS/Lambda" };
         for (ours, theirs) in [(&self.name, name), (&self.namespace, namespace)] {
@@ -96,8 +96,8 @@ impl AlarmMetric {
     }
 }
 
-/// The alarms on a metric of a resource. Also returns whether further alarms may exist among those that are not fully
-/// known.
+/// The alarms that watch a metric of a resource. The returned flag is set if an alarm with unknown attributes may also
+/// watch the metric.
 fn alarms_on<'a>(
     deployment: &'a Deployment,
     name: &str,
@@ -116,7 +116,8 @@ fn alarms_on<'a>(
     (sure, maybe)
 }
 
-fn require(
+/// Requires an alarm on a metric of a resource.
+pub(super) fn require(
     deployment: &Deployment,
     results: &mut CheckResults,
     name: &str,
@@ -125,13 +126,13 @@ fn require(
 ) {
     match alarms_on(deployment, name, dimension, of) {
         (alarms, maybe) if alarms.is_empty() && !maybe => {
-            results.found(of.shown(), "", format!("no alarm on {name}"));
+            results.found(of.shown(), "", format!("no alarm watches the metric {name}"));
         }
         (alarms, _) if alarms.is_empty() => {
             results.leave_unchecked(
                 of.shown(),
                 "",
-                format!("it is not known which alarms are on its {name}"),
+                format!("it is not known which alarms watch the metric {name}"),
             );
         }
         _ => {}
@@ -140,7 +141,7 @@ fn require(
 
 const VISIBLE: &str = "ApproximateNumberOfMessagesVisible";
 
-/// The queues that invoke functions. If no mapping exists, all queues.
+/// The queues that invoke functions, or all queues if there are no event source mappings.
 fn in_use(deployment: &Deployment) -> impl Iterator<Item = &SqsQueue> {
     let any = deployment.mappings.is_empty();
     deployment.work_queues().filter(move |queue| any || deployment.mappings_of(queue).next().is_some())
@@ -173,7 +174,7 @@ fn dead_letters_deaf(deployment: &Deployment, results: &mut CheckResults) {
                 alarm.metrics.iter().filter(|metric| metric.name.known().is_some_and(|name| name == VISIBLE))
             {
                 let statistic = results.value_or(at, "statistic", &metric.statistic, "Average".to_owned());
-                // With a single message, neither the number of samples nor the minimum crosses the threshold.
+                // A single message does not raise the statistics SampleCount and Minimum above the threshold.
                 if let Some(statistic) = statistic.filter(|s| matches!(s.as_str(), "SampleCount" | "Minimum"))
                 {
                     results.found(at, "statistic", statistic);

@@ -1,4 +1,4 @@
-//! Rules about the function that proposes to cancel unpaid orders.
+//! Rules about the Lambda function that proposes to cancel unpaid orders.
 
 use super::{CheckResults, Rule, Severity};
 use crate::doctor::model::{Area, Attribute, Deployment, LambdaFunction};
@@ -21,7 +21,7 @@ pub(super) const RULES: &[Rule] = &[
         id: "expiry-index",
         severity: Severity::Error,
         needs: &[Area::Functions, Area::Tables],
-        rule: "With an expiry function, the table has an index due-orders with the keys due_shard and due_at.",
+        rule: "If there is an expiry function, the table has an index due-orders with the keys due_shard and due_at.",
         harm: "The expiry function fails, and nothing cancels orders that are unpaid at their deadline.",
         remedy: "Add the global secondary index due-orders, with hash key due_shard, range key due_at and the keys projected.",
         check: without_index,
@@ -32,7 +32,7 @@ pub(super) const RULES: &[Rule] = &[
         needs: &[Area::Functions],
         rule: "If the consumer has ORDERS_EXPIRE_UNPAID, there is an expiry function with the same value.",
         harm: "The consumer writes deadlines that nothing reads, or orders expire later than configured.",
-        remedy: "Give both functions the same ORDERS_EXPIRE_UNPAID.",
+        remedy: "Set ORDERS_EXPIRE_UNPAID to the same value for the consumer and the expiry function.",
         check: other_age,
     },
 ];
@@ -45,11 +45,11 @@ fn not_scheduled(deployment: &Deployment, results: &mut CheckResults) {
     for function in functions(deployment, FunctionJob::Expiry) {
         let invokes = |target: &Attribute<_>| match deployment.function(target) {
             Some(invoked) => invoked.identity.address == function.identity.address,
-            // A target that is not known can be this function.
+            // An unknown target may be this function, so the rule reports nothing.
             None => matches!(target, Attribute::Unknown(_)),
         };
         if !deployment.schedule_targets.iter().any(invokes) {
-            results.found(function.identity.shown(), "", "no schedule invokes it");
+            results.found(function.identity.shown(), "", "no schedule invokes the function");
         }
     }
 }

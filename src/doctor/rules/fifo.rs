@@ -102,14 +102,15 @@ fn standard_queue(deployment: &Deployment, results: &mut CheckResults) {
     if !deployment.is_ours_to_judge() {
         return;
     }
-    for queue in deployment.work_queues() {
+    // For the queue of webhook deliveries, `webhook-queue-standard` is stricter.
+    for queue in deployment.event_queues() {
         match queue.is_fifo() {
             Some(false) => results.found(queue.identity.shown(), "fifo_queue", "a standard queue"),
             Some(true) => {}
             None => results.leave_unchecked(
                 queue.identity.shown(),
                 "fifo_queue",
-                "it is not known whether it is a FIFO queue",
+                "it is not known whether the queue is FIFO",
             ),
         }
     }

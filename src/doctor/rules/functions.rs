@@ -21,7 +21,7 @@ pub(super) const RULES: &[Rule] = &[
         id: "environment-missing",
         severity: Severity::Error,
         needs: NEEDS,
-        rule: "A function has the variables that its role reads: QUEUE_URL, DLQ_URL, TABLE_NAME, DLQ_BUCKET, ALERTS_TOPIC, and for the API the variables for access control.",
+        rule: "A function has the variables that its role reads: QUEUE_URL, DLQ_URL, TABLE_NAME, DLQ_BUCKET, ALERTS_TOPIC, OUTBOUND_TABLE, ORDERS_FEED, WEBHOOK_QUEUE_URL, and for the API the variables for access control.",
         harm: "The function does not start: every invocation fails, and messages become dead letters.",
         remedy: "Set the variable in environment.variables.",
         check: environment_missing,
@@ -74,7 +74,7 @@ fn dead_letters_on_function(deployment: &Deployment, results: &mut CheckResults)
     }
 }
 
-/// Variables of which a role needs at least one.
+/// A list of alternative variables. A function needs at least one of them.
 type AnyVariableOf = &'static [&'static str];
 
 const AUTH: AnyVariableOf =
@@ -88,6 +88,14 @@ fn needs(job: FunctionJob) -> &'static [AnyVariableOf] {
             &[&["QUEUE_URL"], &["DLQ_URL"], &["TABLE_NAME"], &["DLQ_BUCKET"], &["ALERTS_TOPIC"]]
         }
         FunctionJob::Expiry => &[&["QUEUE_URL"], &["TABLE_NAME"]],
+        FunctionJob::Relay => &[
+            &["TABLE_NAME"],
+            &["OUTBOUND_TABLE"],
+            &["ORDERS_FEED", "WEBHOOK_QUEUE_URL", "EVENT_BUS", "EVENTS_TOPIC"],
+        ],
+        FunctionJob::WebhookSender => {
+            &[&["TABLE_NAME"], &["OUTBOUND_TABLE"], &["WEBHOOK_QUEUE_URL"], &["ALERTS_TOPIC"]]
+        }
         FunctionJob::Other => &[],
     }
 }
@@ -123,7 +131,7 @@ fn environment_elsewhere(deployment: &Deployment, results: &mut CheckResults) {
         let job = deployment.job(function);
         let one = |all: &[ResourceIdentity]| if let [single] = all { Some(single.clone()) } else { None };
         let tables: Vec<_> = deployment.tables.iter().map(|table| table.identity.clone()).collect();
-        let work: Vec<_> = deployment.work_queues().map(|queue| queue.identity.clone()).collect();
+        let work: Vec<_> = deployment.event_queues().map(|queue| queue.identity.clone()).collect();
         let queue = match job {
             FunctionJob::Consumer => source.map(|queue| queue.identity.clone()),
             FunctionJob::Api | FunctionJob::Expiry => one(&work),
@@ -151,7 +159,7 @@ fn names(results: &mut CheckResults, function: &LambdaFunction, name: &str, want
         None => results.leave_unchecked(
             at,
             &attribute,
-            format!("it is not known whether {link} is {}", wanted.shown()),
+            format!("it is not known whether {link} refers to {}", wanted.shown()),
         ),
     }
 }

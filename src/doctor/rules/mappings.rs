@@ -19,7 +19,7 @@ pub(super) const RULES: &[Rule] = &[
         id: "partial-responses-off",
         severity: Severity::Error,
         needs: NEEDS,
-        rule: "Mappings have ReportBatchItemFailures on.",
+        rule: "Event source mappings have ReportBatchItemFailures on.",
         harm: "Lambda ignores the function's report of failed messages and deletes the whole batch: failed events are lost.",
         remedy: "Set function_response_types to [\"ReportBatchItemFailures\"].",
         check: partial_responses_off,
@@ -28,7 +28,7 @@ pub(super) const RULES: &[Rule] = &[
         id: "filter-deletes",
         severity: Severity::Error,
         needs: NEEDS,
-        rule: "Mappings of order queues have no filter.",
+        rule: "Event source mappings of order queues have no filter.",
         harm: "Lambda deletes messages that do not match, and bodies that are not JSON, without a dead letter: events of other types are lost without a trace.",
         remedy: "Remove filter_criteria: the consumer parks unknown events, with the reason.",
         check: filter_deletes,
@@ -47,7 +47,7 @@ pub(super) const RULES: &[Rule] = &[
         severity: Severity::Error,
         needs: NEEDS,
         rule: "maximum_concurrency is at most the function's reserved concurrency.",
-        harm: "Lambda receives more messages than the function may handle. Throttled messages count as received, until good ones are dead letters.",
+        harm: "Lambda receives more messages than the function may handle. Throttled receives count towards maxReceiveCount, so good messages become dead letters.",
         remedy: "Lower maximum_concurrency, or raise reserved_concurrent_executions.",
         check: concurrency_over_reserved,
     },
@@ -55,8 +55,8 @@ pub(super) const RULES: &[Rule] = &[
         id: "concurrency-unbounded",
         severity: Severity::Warning,
         needs: NEEDS,
-        rule: "A mapping of a function with reserved concurrency has a maximum_concurrency.",
-        harm: "Lambda scales up to 1000 receivers, regardless of the reserved concurrency. Throttled messages count as received, until good ones are dead letters.",
+        rule: "An event source mapping of a function with reserved concurrency has a maximum_concurrency.",
+        harm: "Lambda scales up to 1000 receivers, regardless of the reserved concurrency. Throttled receives count towards maxReceiveCount, so good messages become dead letters.",
         remedy: "Set scaling_config.maximum_concurrency to at most reserved_concurrent_executions.",
         check: concurrency_unbounded,
     },
@@ -91,7 +91,7 @@ pub(super) const RULES: &[Rule] = &[
         id: "dead-letters-unattended",
         severity: Severity::Warning,
         needs: NEEDS,
-        rule: "A function receives from every dead-letter queue.",
+        rule: "A function receives from every dead-letter queue of orders.",
         harm: "Dead letters are not archived, their receipts are not updated, and nobody is notified. When their retention ends, they are lost.",
         remedy: "Run the role dead-letters: a function with the handler dead-letters and a mapping from the dead-letter queue.",
         check: dead_letters_unattended,
@@ -105,7 +105,7 @@ fn visibility_too_short(deployment: &Deployment, results: &mut CheckResults) {
             results.leave_unchecked(
                 &mapping.address,
                 missing,
-                "it refers to a resource that is not part of the configuration",
+                "the mapping refers to a resource that is not part of the configuration",
             );
             continue;
         };
@@ -115,7 +115,7 @@ fn visibility_too_short(deployment: &Deployment, results: &mut CheckResults) {
         let (Some(visibility), Some(timeout)) = (visibility, timeout) else { continue };
         if visibility < 6.0 * timeout {
             let found = format!(
-                "{}, with a timeout of {timeout} s of {theirs}: {} s are needed",
+                "{}, but {theirs} has a timeout of {timeout} s, so {} s are needed",
                 shown(&queue.visibility, 30.0, " s"),
                 6.0 * timeout
             );
@@ -174,7 +174,7 @@ fn reserved(
 fn concurrency_over_reserved(deployment: &Deployment, results: &mut CheckResults) {
     reserved(deployment, results, |results, at, maximum, reserved| {
         if let Some(maximum) = maximum.filter(|maximum| *maximum > reserved) {
-            results.found(at, MAXIMUM, format!("{maximum}, with {reserved} reserved for the function"));
+            results.found(at, MAXIMUM, format!("{maximum}, with a reserved concurrency of {reserved}"));
         }
     });
 }
@@ -182,12 +182,13 @@ fn concurrency_over_reserved(deployment: &Deployment, results: &mut CheckResults
 fn concurrency_unbounded(deployment: &Deployment, results: &mut CheckResults) {
     reserved(deployment, results, |results, at, maximum, reserved| {
         if maximum.is_none() {
-            results.found(at, MAXIMUM, format!("not set, with {reserved} reserved for the function"));
+            results.found(at, MAXIMUM, format!("not set, with a reserved concurrency of {reserved}"));
         }
     });
 }
 
-/// Calls `judge` with the address, the batch size and the window of each mapping from a queue of this kind.
+/// Calls `judge` with the address, the batch size and the batching window of each mapping of a FIFO queue if `fifo` is
+/// set, or of each mapping of a standard queue if it is not set.
 fn batches(
     deployment: &Deployment,
     results: &mut CheckResults,
@@ -232,14 +233,15 @@ fn large_batch_without_window(deployment: &Deployment, results: &mut CheckResult
 }
 
 fn dead_letters_unattended(deployment: &Deployment, results: &mut CheckResults) {
-    // A mapping with an unknown source may belong to this queue.
+    // If the source of a mapping is unknown, the mapping may belong to this queue.
     let unsure = deployment.mappings.iter().any(|mapping| matches!(mapping.source, Attribute::Unknown(_)));
-    for queue in deployment.dead_letter_queues() {
+    // An operator sends webhook jobs that could not be handled back to their queue.
+    for queue in deployment.dead_letter_queues().filter(|queue| !deployment.is_for_webhooks(queue)) {
         let at = queue.identity.shown();
         match deployment.mappings_of(queue).next() {
             Some(_) => {}
             None if unsure => results.leave_unchecked(at, "", "the source of a mapping is not known"),
-            None => results.found(at, "", "no event source mapping receives from it"),
+            None => results.found(at, "", "no event source mapping receives from the queue"),
         }
     }
 }

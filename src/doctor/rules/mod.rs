@@ -1,9 +1,10 @@
-//! The rules, as tables. Each entry has the requirement, the harm when it is violated, the remedy, and the check
+//! The rules, as tables. Each entry has the requirement, the harm that a violation causes, the remedy, and the check
 //! itself. The doctor runs the tables, `docs/doctor.md` is printed from them, and a test requires an example of each
 //! rule.
 
 mod alarms;
 mod expiry;
+mod feed;
 mod fifo;
 mod functions;
 mod mappings;
@@ -11,6 +12,7 @@ mod permissions;
 mod queues;
 mod service;
 mod tables;
+mod webhooks;
 
 pub(super) use service::{OPEN, RECEIVES, WRONG};
 
@@ -24,7 +26,7 @@ pub(super) enum Severity {
     Error,
     /// A violation does no harm until something else fails.
     Warning,
-    /// A violation is only worth knowing.
+    /// A violation does no harm, but the operator should know about it.
     Notice,
 }
 
@@ -104,8 +106,8 @@ impl CheckResults {
         }
     }
 
-    /// The value of an attribute, or its default. `None` if the value is unknown, which leaves the rule unchecked for
-    /// this resource.
+    /// The value of an attribute, or its default. If the value is unknown, returns `None` and leaves the rule unchecked
+    /// for this resource.
     fn value_or<T: Clone>(
         &mut self,
         at: &str,
@@ -116,8 +118,8 @@ impl CheckResults {
         self.stated(at, attribute, value).map(|stated| stated.unwrap_or(default))
     }
 
-    /// The value of an attribute, or `Some(None)` if the attribute is absent. `None` if the value is unknown, which
-    /// leaves the rule unchecked for this resource.
+    /// The value of an attribute, or `Some(None)` if the attribute is absent. If the value is unknown, returns `None`
+    /// and leaves the rule unchecked for this resource.
     fn stated<T: Clone>(&mut self, at: &str, attribute: &str, value: &Attribute<T>) -> Option<Option<T>> {
         match value {
             Attribute::Known(value) => Some(Some(value.clone())),
@@ -139,6 +141,8 @@ pub(super) fn all() -> impl Iterator<Item = &'static Rule> {
         permissions::RULES,
         tables::RULES,
         expiry::RULES,
+        feed::RULES,
+        webhooks::RULES,
         alarms::RULES,
         service::RULES,
     ];

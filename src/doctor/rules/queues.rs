@@ -5,7 +5,7 @@ use crate::doctor::model::{Area, Attribute, Deployment, SqsQueue};
 
 const NEEDS: &[Area] = &[Area::Queues];
 const DAY: f64 = 86_400.0;
-/// The maximum time that SQS keeps a message.
+/// The longest retention that SQS allows, in seconds.
 const LONGEST: f64 = 14.0 * DAY;
 const DEFAULT_RETENTION: f64 = 4.0 * DAY;
 const LARGEST: f64 = 1_048_576.0;
@@ -16,7 +16,7 @@ pub(super) const RULES: &[Rule] = &[
         severity: Severity::Error,
         needs: NEEDS,
         rule: "A queue has a redrive policy with a dead-letter queue.",
-        harm: "A message that always fails is retried until its retention ends, and is then deleted: the event is lost. On a FIFO queue it blocks its group until then.",
+        harm: "A message that always fails is retried until its retention ends, and is then deleted: the event is lost. On a FIFO queue, the message blocks its group during that time.",
         remedy: "Set redrive_policy with deadLetterTargetArn and maxReceiveCount on the queue itself.",
         check: no_dead_letter_queue,
     },
@@ -26,7 +26,7 @@ pub(super) const RULES: &[Rule] = &[
         needs: NEEDS,
         rule: "The dead-letter queue of a FIFO queue is a FIFO queue, and that of a standard queue is a standard queue.",
         harm: "SQS refuses the redrive policy, so failing messages are never dead-lettered.",
-        remedy: "Create both queues of the same kind: fifo_queue, and a name that ends with .fifo, on both or on neither.",
+        remedy: "Create both queues as FIFO queues, with fifo_queue and a name that ends with .fifo, or both as standard queues.",
         check: dead_letter_queue_kind,
     },
     Rule {
@@ -52,7 +52,7 @@ pub(super) const RULES: &[Rule] = &[
         severity: Severity::Warning,
         needs: NEEDS,
         rule: "A dead-letter queue names the queues that may use it.",
-        harm: "Any queue of the account can send its dead letters here, where they count as dead letters of orders.",
+        harm: "Any queue of the account can send its dead letters to this queue. They count as dead letters of orders.",
         remedy: "Set redrive_allow_policy with redrivePermission byQueue and the source queue's ARN (aws_sqs_queue_redrive_allow_policy avoids a cycle).",
         check: redrive_open,
     },
@@ -78,8 +78,8 @@ pub(super) const RULES: &[Rule] = &[
         id: "message-size-small",
         severity: Severity::Warning,
         needs: NEEDS,
-        rule: "Queues take messages of 1 MiB.",
-        harm: "Terraform's default is a quarter of the maximum of SQS. SQS refuses larger events when they are published, and a dead-letter queue with a lower limit than its source cannot receive its large messages.",
+        rule: "Queues accept messages of up to 1 MiB.",
+        harm: "Terraform's default is a quarter of the maximum of SQS. SQS refuses larger events when they are published, and a dead-letter queue with a lower limit than its source cannot receive the large messages of the source.",
         remedy: "Set max_message_size to 1048576.",
         check: message_size_small,
     },
@@ -87,7 +87,7 @@ pub(super) const RULES: &[Rule] = &[
         id: "short-polling",
         severity: Severity::Notice,
         needs: NEEDS,
-        rule: "Queues wait 20 seconds for messages.",
+        rule: "A receive from a queue waits up to 20 seconds for messages.",
         harm: "A receive without a wait time, as in scripts and consoles, asks only some of SQS's servers: it returns many empty answers, which cost money, and misses messages.",
         remedy: "Set receive_wait_time_seconds to 20.",
         check: short_polling,
@@ -127,7 +127,7 @@ fn dead_letter_queue_kind(deployment: &Deployment, results: &mut CheckResults) {
                 );
             }
             (Some(_), Some(_)) => {}
-            _ => results.leave_unchecked(at, "fifo_queue", "it is not known whether it is a FIFO queue"),
+            _ => results.leave_unchecked(at, "fifo_queue", "it is not known whether the queue is FIFO"),
         }
     }
 }
@@ -163,14 +163,14 @@ fn redrive_not_allowed(deployment: &Deployment, results: &mut CheckResults) {
             "denyAll" => results.found(
                 at,
                 "redrive_allow_policy",
-                format!("denyAll, though {source} sends its dead letters here"),
+                format!("denyAll, though {source} sends its dead letters to this queue"),
             ),
             "byQueue" if named.contains(&Some(true)) => {}
             "byQueue" if named.contains(&None) => {
                 results.leave_unchecked(
                     at,
                     "redrive_allow_policy",
-                    format!("it is not known whether {source} is among its sources"),
+                    format!("it is not known whether sourceQueueArns contains {source}"),
                 );
             }
             "byQueue" => results.found(at, "redrive_allow_policy", format!("byQueue without {source}")),
@@ -192,8 +192,8 @@ fn redrive_open(deployment: &Deployment, results: &mut CheckResults) {
     }
 }
 
-/// Queues whose dead-letter queue has a shorter retention. Each entry has the queue, its dead-letter queue, and its own
-/// retention.
+/// The queues whose dead-letter queue has a shorter retention. Each entry has the queue, its dead-letter queue, and the
+/// retention of the queue.
 fn expiring_first(deployment: &Deployment) -> impl Iterator<Item = (&SqsQueue, &SqsQueue, f64)> {
     let retention = |queue: &SqsQueue| match &queue.retention {
         Attribute::Known(seconds) => Some(*seconds),
@@ -233,7 +233,8 @@ fn retention_short(deployment: &Deployment, results: &mut CheckResults) {
 }
 
 fn message_size_small(deployment: &Deployment, results: &mut CheckResults) {
-    for queue in &deployment.queues {
+    // A webhook job is small: it names an event and does not contain it.
+    for queue in deployment.queues.iter().filter(|queue| !deployment.is_for_webhooks(queue)) {
         let at = queue.identity.shown();
         let bytes = results.value_or(at, "max_message_size", &queue.max_size, 262_144.0);
         if bytes.is_some_and(|bytes| bytes < LARGEST) {
@@ -258,7 +259,7 @@ fn not_encrypted(deployment: &Deployment, results: &mut CheckResults) {
         // SQS encrypts by default if the setting is absent.
         let managed = results.value_or(at, "sqs_managed_sse_enabled", &queue.managed_encryption, true);
         if managed == Some(false) && queue.key == Attribute::Absent {
-            results.found(at, "sqs_managed_sse_enabled", "false, and no kms_master_key_id");
+            results.found(at, "sqs_managed_sse_enabled", "false, and kms_master_key_id is not set");
         }
     }
 }

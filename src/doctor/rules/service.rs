@@ -6,11 +6,11 @@ use crate::doctor::model::{Area, Deployment, RunningService};
 const SERVICE: &[Area] = &[Area::Service];
 const ENVIRONMENT: &[Area] = &[Area::Environment];
 
-/// A variable is invalid or missing, so the role does not start.
+/// The name of the rule that a role's variables are valid and complete, so that the role starts.
 pub(in crate::doctor) const WRONG: &str = "environment-wrong";
-/// A process that other machines can reach accepts unauthenticated requests.
+/// The name of the rule that a process which other machines can reach does not accept unauthenticated requests.
 pub(in crate::doctor) const OPEN: &str = "environment-open";
-/// The embedded queue parks messages after too few receives.
+/// The name of the rule that the embedded queue does not park messages after too few receives.
 pub(in crate::doctor) const RECEIVES: &str = "environment-receives-low";
 
 pub(super) const RULES: &[Rule] = &[
@@ -20,7 +20,7 @@ pub(super) const RULES: &[Rule] = &[
         needs: SERVICE,
         rule: "The service is ready.",
         harm: "The service refuses orders: clients get 503, or no answer.",
-        remedy: "See the answer of /readyz, and the service's log.",
+        remedy: "See the service's answer to GET /readyz, and its log.",
         check: not_ready,
     },
     Rule {
@@ -28,8 +28,8 @@ pub(super) const RULES: &[Rule] = &[
         severity: Severity::Error,
         needs: SERVICE,
         rule: "A service that other machines can reach requires a token.",
-        harm: "Everybody who can reach it can read and change all orders.",
-        remedy: "Set ORDERS_JWKS_URL with issuer and audience, or put a JWT authorizer in front and set ORDERS_AUTH=gateway.",
+        harm: "Everybody who can reach the service can read and change all orders.",
+        remedy: "Set ORDERS_JWKS_URL with issuer and audience, or put a JWT authorizer in front of the service and set ORDERS_AUTH=gateway.",
         check: open,
     },
     Rule {
@@ -47,7 +47,7 @@ pub(super) const RULES: &[Rule] = &[
         needs: SERVICE,
         rule: "Other machines reach the service by https.",
         harm: "Tokens and orders can be read and changed in transit.",
-        remedy: "Put TLS in front: a load balancer, a proxy or API Gateway.",
+        remedy: "Put a load balancer, a proxy or API Gateway with TLS in front of the service.",
         check: in_the_clear,
     },
     Rule {
@@ -64,7 +64,7 @@ pub(super) const RULES: &[Rule] = &[
         severity: Severity::Error,
         needs: ENVIRONMENT,
         rule: "A service that other machines can reach authenticates requests.",
-        harm: "Everybody who can reach it can read and change all orders.",
+        harm: "Everybody who can reach the service can read and change all orders.",
         remedy: "Remove ORDERS_INSECURE_NO_AUTH, and set ORDERS_JWKS_URL with issuer and audience.",
         check: |deployment, results| environment(deployment, results, OPEN),
     },
@@ -90,7 +90,8 @@ fn not_ready(deployment: &Deployment, results: &mut CheckResults) {
 fn open(deployment: &Deployment, results: &mut CheckResults) {
     of_service(deployment, |service| {
         let status = results.stated(&service.url, "/v1/orders", &service.without_token);
-        // A 400 or 422 is about the content of the request, so the request passed access control.
+        // The API checks the content of a request only after access control. So a 400 or 422 shows that the request
+        // passed access control.
         match status {
             Some(Some(401 | 403)) => {}
             // Open access is the default on a loopback address, which other machines cannot reach.
@@ -122,7 +123,7 @@ fn metrics_public(deployment: &Deployment, results: &mut CheckResults) {
 fn in_the_clear(deployment: &Deployment, results: &mut CheckResults) {
     of_service(deployment, |service| {
         if service.in_the_clear {
-            results.found(&service.url, "", "http, on another machine");
+            results.found(&service.url, "", "plain http to another machine");
         }
     });
 }

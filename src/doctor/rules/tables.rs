@@ -52,8 +52,8 @@ pub(super) const RULES: &[Rule] = &[
         severity: Severity::Error,
         needs: &[Area::Functions],
         rule: "ORDERS_SEARCH_INDEX is on for both the API and the consumer, or for neither.",
-        harm: "If only the API has it, the index is empty and no order is found. If only the consumer has it, every change pays for an index that nobody reads.",
-        remedy: "Set ORDERS_SEARCH_INDEX to the same value for both functions.",
+        harm: "If ORDERS_SEARCH_INDEX is on only for the API, the index is empty and no order is found. If it is on only for the consumer, every change adds to the cost of an index that nobody reads.",
+        remedy: "Set ORDERS_SEARCH_INDEX to the same value for the API and the consumer.",
         check: search_index_by_one_role,
     },
     Rule {
@@ -93,13 +93,13 @@ fn table_missing(deployment: &Deployment, results: &mut CheckResults) {
     }
 }
 
-/// The tables that this program can use.
+/// The tables that functions of this program may use. All tables, if the deployment has no functions.
 fn in_use(deployment: &Deployment) -> impl Iterator<Item = &DynamoTable> {
     let ours: Vec<_> = deployment.functions.iter().filter(|function| Deployment::is_ours(function)).collect();
     deployment.tables.iter().filter(move |table| {
         let names = |function: &&LambdaFunction| {
             let named = function.environment.known().and_then(|variables| variables.get("TABLE_NAME"));
-            // An unknown name can be the name of this table.
+            // An unknown table name may be the name of this table.
             named.is_none_or(|named| {
                 named.known().is_none_or(|named| named.means(&table.identity) != Some(false))
             })

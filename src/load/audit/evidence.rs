@@ -9,6 +9,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::expiry;
+use super::logged_event::LoggedEvent;
 use crate::load::LoadRun;
 use crate::load::client::{LoadClient, LoadRequest, LoadResponse};
 use crate::load::counts::CallCounts;
@@ -28,11 +29,11 @@ const EXPIRY_PAUSE: Duration = Duration::from_millis(500);
 /// Everything the service returned about an order.
 #[derive(Debug)]
 pub(super) struct OrderEvidence {
-    /// The result for each accepted event, in the same order.
+    /// The result of reading the receipt of each accepted event, in the sequence in which the events were accepted.
     pub(super) receipts: Vec<ReceiptEvidence>,
-    /// The log, or why it could not be read.
+    /// The order's log, or the reason why it could not be read.
     pub(super) log: Result<Vec<LoggedEvent>, String>,
-    /// The projection, `None` if the order does not exist, or why it could not be read.
+    /// The order's projection, or the reason why it could not be read. `None` if the order does not exist.
     pub(super) order: Result<Option<Value>, String>,
 }
 
@@ -41,20 +42,13 @@ pub(super) struct OrderEvidence {
 pub(super) enum ReceiptEvidence {
     /// The event has an outcome.
     Settled(ServiceReceipt),
-    /// The event has no outcome, and the run no longer waits: no other event gets an outcome any more either.
+    /// The event has no outcome. The run has stopped waiting, because no other event has reached an outcome for a long
+    /// time either.
     Unsettled,
-    /// The service answered, but not with the receipt.
+    /// The service answered, but the answer was not the receipt.
     Missing(String),
-    /// There was no answer, for this reason.
+    /// The service did not answer. The text is the reason.
     Unreadable(String),
-}
-
-/// An event in an order log.
-#[derive(Debug)]
-pub(super) struct LoggedEvent {
-    pub(super) event: RecordedEvent,
-    /// The data as the service returned it.
-    pub(super) data: Value,
 }
 
 #[derive(Deserialize)]
@@ -123,15 +117,16 @@ impl<'a> EvidenceReader<'a> {
                 return ReceiptEvidence::Unsettled;
             }
             if sent.elapsed() < PAUSE {
-                // The first read does not wait, and a service may ignore `Prefer: wait` in later ones.
+                // The answer came early, so pause before the next request. The first request does not ask the service
+                // to wait, and the service may ignore the `Prefer: wait` of later requests.
                 tokio::time::sleep(PAUSE).await;
             }
             request = LoadRequest::wait(&path);
         }
     }
 
-    /// Reads the log of an order after its deadline, and waits until the order is paid or cancelled. Gives up when the deadline
-    /// has passed for longer than the patience for outcomes.
+    /// Reads the log of an order after its deadline, and waits until the order is paid or cancelled. Gives up when the
+    /// time since the deadline exceeds the patience for outcomes.
     async fn log_after(
         &mut self,
         order_id: &OrderId,

@@ -4,9 +4,9 @@
 use domain::expiry::{ACTOR, REASON};
 use domain::{Event, Order, Timestamp};
 
-use super::evidence::LoggedEvent;
+use super::logged_event::LoggedEvent;
 
-/// Whether this is a cancellation by the service, at the deadline or later.
+/// Whether this log entry is a cancellation that the service itself proposed, at the order's deadline or later.
 pub(super) fn is_expiry(entry: &LoggedEvent, deadline: Timestamp) -> bool {
     let envelope = &entry.event.envelope;
     let Event::Cancelled(cancelled) = &envelope.event else { return false };
@@ -16,7 +16,8 @@ pub(super) fn is_expiry(entry: &LoggedEvent, deadline: Timestamp) -> bool {
         && envelope.timestamp >= deadline
 }
 
-/// Whether the order of this log must still be cancelled by the service: it is unpaid, and something is left to ship.
+/// Whether the order with these log entries is unpaid and has something left to ship, so that the service must still
+/// cancel it.
 pub(super) fn is_unpaid(entries: &[LoggedEvent]) -> bool {
     let folded = Order::fold(entries.iter().map(|entry| &entry.event));
     folded.ok().flatten().is_some_and(|order| order.deadline(None).is_some())

@@ -3,7 +3,8 @@
 use super::OutcomeCounts;
 use crate::load::pipeline::ServiceLedger;
 
-/// The differences, as texts. With `shared`, the ledger may have grown more, because of other clients.
+/// Describes each difference between the growth of the ledger and the outcomes. If `shared` is set, other clients may
+/// have added to the ledger, so it may have grown by more than this run's events.
 pub(super) fn differences(
     before: &ServiceLedger,
     after: &ServiceLedger,
@@ -15,10 +16,11 @@ pub(super) fn differences(
     if !after.balanced {
         differences.push(format!("the service reports that its ledger is not balanced: {after:?}"));
     }
-    // Events that were in flight before this run are part of the growth.
+    // The ledger may grow by more than this run's events, if other events were in flight before the run.
     let at_least = shared || before.in_flight > 0;
     let duplicates = grown(|ledger| ledger.duplicate);
-    // The service's own proposals to cancel orders count too. One is rejected if the order is paid before it.
+    // The ledger also counts the service's own proposals to cancel orders. A proposal is rejected if the order is paid
+    // first.
     let proposed = ours.expired;
     let may_be_rejected = ours.with_deadline;
     for (name, count, more, growth) in [
@@ -80,7 +82,10 @@ mod tests {
         assert!(missing[1].contains("still in flight"), "{missing:?}");
         let more = (ledger(0, 0, 0, 0), ledger(9, 7, 2, 0));
         assert_eq!(differences(&more.0, &more.1, &outcomes(5, 2), false).len(), 2);
-        assert!(differences(&more.0, &more.1, &outcomes(5, 2), true).is_empty(), "others may have sent them");
+        assert!(
+            differences(&more.0, &more.1, &outcomes(5, 2), true).is_empty(),
+            "other clients may have sent the additional events"
+        );
         let unbalanced = ServiceLedger { balanced: false, ..ledger(7, 5, 2, 0) };
         assert_eq!(differences(&ledger(0, 0, 0, 0), &unbalanced, &outcomes(5, 2), true).len(), 1);
     }

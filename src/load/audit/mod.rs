@@ -1,12 +1,13 @@
 //! The audit after the load: checks every accepted event and returns findings for the report.
 //!
-//! [`evidence`] reads an order's receipts, its log and its projection. [`order`] checks these against the accepted events, with
-//! [`projection`] for the order as a whole and [`expiry`] for its deadline. [`ledger`] compares the service's ledger with the
+//! [`evidence`] reads an order's receipts, its log and its projection. [`order`] compares this evidence with the accepted events;
+//! [`projection`] checks the order as a whole, and [`expiry`] its deadline. [`ledger`] compares the service's ledger with the
 //! outcomes.
 
 mod evidence;
 mod expiry;
 mod ledger;
+mod logged_event;
 mod order;
 mod projection;
 
@@ -25,7 +26,7 @@ use super::findings::{AuditFindings, FindingKind};
 use super::known_orders::KnownOrder;
 use super::pipeline::{self, ServiceLedger, ServicePipeline};
 use super::progress::ProgressDisplay;
-use evidence::EvidenceReader;
+use evidence::{EvidenceReader, OrderEvidence};
 
 /// How many orders are audited at the same time.
 const MAX_PARALLEL: usize = 64;
@@ -43,12 +44,12 @@ pub(super) struct OutcomeCounts {
     pub(super) parked: u64,
     /// Events without an outcome or without a receipt.
     pub(super) lost: u64,
-    /// Cancellations that the service itself proposed, because the order was unpaid at its deadline. They are not part of
-    /// `accepted`.
+    /// Cancellations of orders that were unpaid at their deadline. The service itself proposed them, so they are not
+    /// part of `accepted`.
     pub(super) expired: u64,
     /// Orders with a deadline during the run. The service may propose to cancel each of them.
     pub(super) with_deadline: u64,
-    /// Orders with a request that got no answer.
+    /// Orders for which at least one request got no answer.
     pub(super) uncertain_orders: u64,
 }
 
@@ -109,16 +110,23 @@ pub(super) async fn audit(
     let start = Instant::now();
     run.last_outcome.mark();
     let drained = match before {
-        // Other clients always have events in flight. The audit then waits for each receipt instead.
+        // If other clients use the service, its pipeline may never be empty. So the audit does not wait for an empty
+        // pipeline, and waits for each receipt instead.
         Some(_) if !run.args.shared => drain(run).await,
         _ => None,
     };
     let drained_after =
         drained.as_ref().filter(|now| now.ledger.in_flight == 0).map(|_| start.elapsed().as_secs_f64());
 
+    if let Some(webhooks) = &run.webhooks {
+        webhooks.begin_to_wait();
+    }
     let orders = Arc::new(std::mem::take(&mut *run.orders()).into_orders());
     let mut result = audit_orders(run, &orders).await?;
     result.findings.merge(std::mem::take(&mut *run.findings()));
+    if let Some(webhooks) = &run.webhooks {
+        result.findings.merge(webhooks.findings());
+    }
     let outcomes = result.outcomes;
     if outcomes.orders == 0 && run.measure().calls == CallCounts::default() {
         result.findings.add(FindingKind::NothingAudited, "the load was too short or the rate too low");
@@ -144,7 +152,7 @@ pub(super) async fn audit(
     })
 }
 
-/// Waits until the service's ledger has nothing in flight. Gives up when there is no progress.
+/// Waits until the service's ledger counts no events in flight. Gives up when there is no progress.
 async fn drain(run: &LoadRun) -> Option<ServicePipeline> {
     let (client, mut latest) = (run.client(), None::<ServicePipeline>);
     let progress = ProgressDisplay::of_unknown_length("waiting for the pipeline to drain");
@@ -177,6 +185,7 @@ async fn audit_orders(run: &Arc<LoadRun>, orders: &Arc<Vec<KnownOrder>>) -> anyh
             let mut part = PartialAudit::default();
             while let Some(known) = orders.get(next.fetch_add(1, Ordering::Relaxed)) {
                 let evidence = reader.read(known).await;
+                check_webhooks(&run, known, &evidence, &mut part.findings).await;
                 let (requests, unordered) = (&run.requests, run.args.unordered);
                 order::audit(requests, unordered, known, evidence, &mut part.outcomes, &mut part.findings);
                 progress.step();
@@ -193,6 +202,19 @@ async fn audit_orders(run: &Arc<LoadRun>, orders: &Arc<Vec<KnownOrder>>) -> anyh
         all.calls.add(&part.calls);
     }
     Ok(all)
+}
+
+/// Waits until the events of the order have arrived at the run's webhook receiver, and compares them with the log.
+async fn check_webhooks(
+    run: &LoadRun,
+    known: &KnownOrder,
+    evidence: &OrderEvidence,
+    findings: &mut AuditFindings,
+) {
+    let (Some(webhooks), Ok(log)) = (&run.webhooks, &evidence.log) else { return };
+    let log: Vec<_> = log.iter().map(|entry| entry.event.envelope.event_id).collect();
+    webhooks.wait_for(&known.id, log.len(), run.args.outcome_patience()).await;
+    webhooks.compare(&known.id, &log, findings);
 }
 
 /// Reads the service's ledger until it agrees with the outcomes, or makes no progress. Differences become findings.

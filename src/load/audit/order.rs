@@ -6,8 +6,9 @@ use domain::{EventId, Order, ReceiptState, Timestamp};
 use serde_json::Value;
 
 use super::OutcomeCounts;
-use super::evidence::{LoggedEvent, OrderEvidence, ReceiptEvidence};
+use super::evidence::{OrderEvidence, ReceiptEvidence};
 use super::expiry;
+use super::logged_event::LoggedEvent;
 use super::projection::{self, contains};
 use crate::load::findings::{AuditFindings, FindingKind};
 use crate::load::known_orders::{AcceptedEvent, ExpectedOutcome, KnownOrder};
@@ -53,7 +54,7 @@ fn has_state(found: &ReceiptEvidence, state: ReceiptState) -> bool {
 struct OrderAudit<'a> {
     known: &'a KnownOrder,
     unordered: bool,
-    /// When the service cancels the order during the run, if it is not paid.
+    /// The order's deadline, if it is during the run. The service then cancels the order if it is not paid.
     deadline: Option<Timestamp>,
     findings: &'a mut AuditFindings,
 }
@@ -115,7 +116,8 @@ impl OrderAudit<'_> {
                     let reason = receipt.reason.as_deref().unwrap_or("no reason");
                     let event = format_args!("{} {}", accepted.event_type(), accepted.event_id);
                     let what = format!("{event} is {state:?} ({reason}) and should be {expected:?}");
-                    // Further wrong outcomes may only be consequences of this one.
+                    // Only the first wrong outcome is a finding, because further wrong outcomes may be its
+                    // consequences.
                     return self.find(FindingKind::WrongOutcome, what);
                 }
             }
@@ -134,7 +136,7 @@ impl OrderAudit<'_> {
                         if receipt.state == ReceiptState::Recorded { receipt.version } else { None };
                     by_receipt.insert(accepted.event_id, version);
                 }
-                // Whether the log contains this event does not matter: its receipt is a finding already.
+                // The log is not checked for this event, because its receipt is already a finding.
                 ReceiptEvidence::Unsettled | ReceiptEvidence::Missing(_) | ReceiptEvidence::Unreadable(_) => {
                 }
             }
@@ -146,13 +148,13 @@ impl OrderAudit<'_> {
                 Some(Some(at)) => self.find(
                     FindingKind::LogAndReceiptDiffer,
                     format_args!(
-                        "event {id} is version {version} in the log, but version {at} by its receipt"
+                        "event {id} is version {version} in the log, but version {at} according to its receipt"
                     ),
                 ),
                 Some(None) => self.find(
                     FindingKind::LogAndReceiptDiffer,
                     format_args!(
-                        "event {id} is version {version} in the log, but not recorded by its receipt"
+                        "event {id} is version {version} in the log, but its receipt does not show it as recorded"
                     ),
                 ),
                 None => {}
@@ -160,7 +162,9 @@ impl OrderAudit<'_> {
         }
         for (id, version) in by_receipt {
             if let Some(version) = version {
-                let what = format_args!("event {id} is version {version} by its receipt, but not in the log");
+                let what = format_args!(
+                    "event {id} is version {version} according to its receipt, but not in the log"
+                );
                 self.find(FindingKind::LogAndReceiptDiffer, what);
             }
         }
@@ -177,11 +181,13 @@ impl OrderAudit<'_> {
             let event = &entry.event;
             let (id, version) = (event.envelope.event_id, event.version);
             if version != expected {
-                let what = format_args!("version {version} is in the place of version {expected}");
+                let what = format_args!("the log has version {version} where version {expected} must be");
                 self.find(FindingKind::VersionsNotConsecutive, what);
             }
             if let Some(before) = seen.insert(id, version) {
-                let what = format_args!("event {id} is version {before} and version {version}");
+                let what = format_args!(
+                    "event {id} is in the log twice, as version {before} and as version {version}"
+                );
                 self.find(FindingKind::RecordedTwice, what);
                 continue;
             }
@@ -226,16 +232,20 @@ impl OrderAudit<'_> {
         self.deadline.is_some_and(|deadline| expiry::is_expiry(entry, deadline))
     }
 
-    /// The service must have cancelled the order if it was unpaid at its deadline. Its evidence was read after the deadline.
+    /// Checks that the service has cancelled the order if it was unpaid at its deadline. The evidence was read after
+    /// the deadline.
     fn check_expiry(&mut self, entries: &[LoggedEvent]) {
         if let Some(deadline) = self.deadline
             && expiry::is_unpaid(entries)
         {
-            self.find(FindingKind::NotExpired, format_args!("it was to be paid by {deadline}"));
+            self.find(
+                FindingKind::NotExpired,
+                format_args!("the order is unpaid after its deadline, {deadline}"),
+            );
         }
     }
 
-    /// The projection must equal the fold of the events that were sent, as far as the log contains them.
+    /// The projection must equal the fold of the logged events, with the data that this run sent.
     fn check_projection(
         &mut self,
         requests: &RequestBodies,
@@ -265,9 +275,15 @@ impl OrderAudit<'_> {
                     self.find(FindingKind::OrderDiffersFromLog, what);
                 }
             }
-            (Some(_), None) => self.find(FindingKind::OrderDiffersFromLog, "it has a log but does not exist"),
+            (Some(_), None) => self.find(
+                FindingKind::OrderDiffersFromLog,
+                "the order has a log, but the service returns no order",
+            ),
             (None, Some(order)) => {
-                self.find(FindingKind::OrderDiffersFromLog, format_args!("it has no log but is {order}"));
+                self.find(
+                    FindingKind::OrderDiffersFromLog,
+                    format_args!("the order has no log, but the service returns {order}"),
+                );
             }
         }
     }
@@ -278,7 +294,7 @@ fn is_about(receipt: &ServiceReceipt, known: &KnownOrder, accepted: &AcceptedEve
         == (&known.id, accepted.event_id, accepted.event_type())
 }
 
-/// The data of an event as this run sent it.
+/// The data of an accepted event, as this run sent it.
 fn sent_data(requests: &RequestBodies, known: &KnownOrder, accepted: &AcceptedEvent) -> Value {
     let data = requests.data(accepted.step, accepted.number, known.creation);
     serde_json::from_str(&data).unwrap_or_default()

@@ -4,22 +4,23 @@ use domain::order::Money;
 use domain::{Order, RecordedEvent};
 use serde_json::{Value, json};
 
-use super::evidence::LoggedEvent;
+use super::logged_event::LoggedEvent;
 use crate::load::known_orders::KnownOrder;
 use crate::load::requests::RequestBodies;
 
 /// Members of stored orders that the service does not show.
 const NOT_SHOWN: [&str; 3] = ["settled_by_payment", "settled_by_refund", "recorded_at"];
-/// Members that stored orders omit, and the service shows, if nothing happened.
+/// Members that stored orders omit while they are empty or false. The service always shows them.
 const LISTS: [&str; 6] = ["adjustments", "payments", "refunds", "shipments", "returns", "holds"];
 const FLAGS: [&str; 2] = ["confirmed", "ship_unpaid"];
-/// The same of lines, payments and refunds.
+/// Members of lines, payments and refunds that stored orders omit while they are 0 or false. The service always shows
+/// them.
 const COUNTERS: [(&str, &[&str]); 2] =
     [("items", &["cancelled", "shipped", "delivered", "returned"]), ("payments", &["captured", "refunded"])];
 const FLAGS_OF_LISTS: [(&str, &str); 2] = [("payments", "voided"), ("refunds", "goodwill")];
 
-/// What the service must show of the order: the fold of the log, in which the events of this run have the data that was sent.
-/// `None` if the log is empty.
+/// The order that the service must show: the fold of the log, in which the events of this run have the data that was
+/// sent. `None` if the log is empty.
 pub(super) fn expected(
     requests: &RequestBodies,
     known: &KnownOrder,
@@ -38,7 +39,7 @@ pub(super) fn expected(
     Ok(order.map(|order| shown(&order)))
 }
 
-/// The order as the service shows it, apart from what does not follow from its events.
+/// The order as the service shows it, without the members that do not follow from its events.
 pub(super) fn shown(order: &Order) -> Value {
     let mut shown = serde_json::to_value(order).unwrap_or_default();
     if let Value::Object(members) = &mut shown {
@@ -68,7 +69,8 @@ fn fill(object: &mut Value, member: &str, value: Value) {
     }
 }
 
-/// Whether `shown` has all of `expected`: the members of objects, the elements of arrays, with the same values.
+/// Whether `shown` contains everything in `expected`: every member of an object, and every element of an array, with
+/// the same value.
 pub(super) fn contains(shown: &Value, expected: &Value) -> bool {
     match (shown, expected) {
         (Value::Object(_), Value::Object(members)) => {

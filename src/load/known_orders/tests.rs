@@ -21,14 +21,14 @@ fn one_order(requests: &RequestBodies, number: u32) -> KnownOrders {
     orders
 }
 
-/// The order after the events that must be recorded.
+/// The order after all events that the service must record.
 fn folded(requests: &RequestBodies, orders: &mut KnownOrders) -> Order {
     let known = &orders.orders[0];
     let recorded = known.events.iter().filter(|event| event.expected == ExpectedOutcome::Recorded);
     known.sent(requests).fold(recorded.map(AcceptedEvent::sent)).unwrap().unwrap()
 }
 
-/// Adds the planned event as an accepted one. The events of an order have different numbers.
+/// Adds the planned event to the order as an accepted event, with a number that no other event of the order has.
 fn accept(orders: &mut KnownOrders, planned: &PlannedEvent) {
     let number = 1_000_000 + orders.accepted_count() as u32;
     orders.add_event(planned.place, planned.rest, accepted(number, planned.step, planned.expected));
@@ -41,7 +41,7 @@ fn live(orders: &mut KnownOrders, rng: &mut Rng) {
     }
 }
 
-/// The order at the end of its life. Fails if a step is illegal.
+/// The order at the end of its life. Fails if a step of its life is illegal.
 fn end(lives: Lives, number: u32) -> Order {
     let (requests, mut rng) = (requests(lives), Rng::with_seed(1));
     let mut orders = one_order(&requests, number);
@@ -49,10 +49,10 @@ fn end(lives: Lives, number: u32) -> Order {
     folded(&requests, &mut orders)
 }
 
-/// A run may create millions of orders.
+/// The size matters, because a run may create millions of orders.
 #[test]
 fn an_order_of_five_events_takes_about_500_bytes() {
-    // A list of five has room for eight, and the id is a text of 36 characters with two counters.
+    // A `Vec` of five events has capacity for eight. The id takes 52 bytes: 36 characters and two reference counts.
     let bytes = size_of::<KnownOrder>() + 8 * size_of::<AcceptedEvent>() + 52;
     assert!(bytes <= 520, "{bytes}");
 }

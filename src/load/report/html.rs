@@ -7,7 +7,7 @@ const PAGE: &str = include_str!("report.html");
 const PLACEHOLDER: &str = "\"REPORT\"";
 
 pub(super) fn page(report: &LoadReport) -> anyhow::Result<String> {
-    // Answers in the figures must not be able to end the script element.
+    // Escapes `<`, so that text from the service's answers cannot end the script element.
     let json = serde_json::to_string(report)?.replace('<', "\\u003c");
     Ok(PAGE.replacen(PLACEHOLDER, &json, 1))
 }

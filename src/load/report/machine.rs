@@ -32,7 +32,7 @@ impl ClientMachine {
     }
 }
 
-/// The value of the first line `name: value`.
+/// Returns the value of the first line that has the form `name: value`.
 fn field(text: &str, name: &str) -> Option<String> {
     let mut fields = text.lines().filter_map(|line| line.split_once(':'));
     fields.find(|(found, _)| found.trim() == name).map(|(_, value)| value.trim().to_owned())

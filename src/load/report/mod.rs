@@ -17,7 +17,7 @@ use super::options::LoopMode;
 use crate::base_url::BaseUrl;
 use machine::ClientMachine;
 
-/// The number of bins of a distribution per power of ten.
+/// The number of bins in a latency histogram for each power of ten.
 const BINS_PER_DECADE: f64 = 20.0;
 
 /// The report, as it is serialised. Latencies are in microseconds.
@@ -33,6 +33,9 @@ pub(super) struct LoadReport {
     errors: FailedAttempts,
     calls: CallCounts,
     audit: AuditResult,
+    /// What arrived at the run's webhook receiver. Absent without `--webhooks`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    webhooks: Option<WebhookFigures>,
     cost: CostEstimate,
     timeline: Vec<TimelinePoint>,
 }
@@ -45,7 +48,7 @@ struct LoadConfiguration {
     loop_mode: LoopMode,
     connections: usize,
     threads: usize,
-    /// In seconds, like `warm_up`.
+    /// The duration of the measured load, in seconds. `warm_up` is in seconds, too.
     duration: f64,
     warm_up: f64,
     mix: RequestMix,
@@ -76,11 +79,29 @@ struct LoadFigures {
     recovered: u64,
 }
 
+/// The deliveries to the run's webhook receiver.
+#[derive(Debug, Serialize)]
+struct WebhookFigures {
+    /// Events that arrived for the first time.
+    events: u64,
+    /// Deliveries of events that had arrived before.
+    repeated: u64,
+    /// Latencies from the recording of an event to its first arrival.
+    latency: LatencyQuantiles,
+}
+
+impl WebhookFigures {
+    fn of(run: &LoadRun) -> Option<Self> {
+        let (events, repeated, latencies) = run.webhooks.as_ref()?.figures();
+        Some(Self { events, repeated, latency: LatencyQuantiles::of(&latencies) })
+    }
+}
+
 #[derive(Debug, Serialize)]
 struct LatencyReport {
-    /// From the send time to the `202`.
+    /// Latencies from the send time to the `202`.
     accept: LatencyDistribution,
-    /// From the `202` to the answer that the event is recorded.
+    /// Latencies from the `202` to the answer that the event is recorded.
     recorded: LatencyDistribution,
     /// The latency of each kind of request.
     kinds: Vec<KindLatency>,
@@ -111,7 +132,7 @@ struct LatencyQuantiles {
     max: u64,
 }
 
-/// How many latencies are at least `from` and below `to`.
+/// A bin of a histogram: the number of latencies that are at least `from` and below `to`.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 struct HistogramBin {
     from: f64,
@@ -156,6 +177,8 @@ impl LoadReport {
         let (args, measure) = (&run.args, run.measure());
         let seconds = measure.ended.saturating_duration_since(measure.measured_from).as_secs_f64();
         let per_second = |count: u64| if seconds > 0.0 { count as f64 / seconds } else { 0.0 };
+        let webhooks = WebhookFigures::of(run);
+        let deliveries = webhooks.as_ref().map(|webhooks| webhooks.events + webhooks.repeated);
         let of_kind = |(kind, latencies)| KindLatency { kind, quantiles: LatencyQuantiles::of(latencies) };
         Self {
             version: env!("CARGO_PKG_VERSION"),
@@ -193,8 +216,9 @@ impl LoadReport {
             },
             errors: measure.errors,
             calls: measure.calls,
-            cost: cost::estimate(&measure.calls, &audit.calls, &audit.outcomes, !args.unordered),
+            cost: cost::estimate(&measure.calls, &audit.calls, &audit.outcomes, !args.unordered, deliveries),
             audit,
+            webhooks,
             timeline: measure.points.clone(),
         }
     }

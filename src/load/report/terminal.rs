@@ -30,7 +30,7 @@ fn write_all(report: &LoadReport, out: &mut String) -> std::fmt::Result {
     if figures.unsent > 0 {
         writeln!(
             out,
-            "{} requests came due and were not sent by the end: the service did not keep up",
+            "{} requests were due but not sent by the end: the service did not keep up",
             figures.unsent
         )?;
     }
@@ -40,7 +40,7 @@ fn write_all(report: &LoadReport, out: &mut String) -> std::fmt::Result {
     if figures.recovered > 0 {
         writeln!(
             out,
-            "{} writes had lost their answer and were answered as replays when sent again",
+            "{} writes got no answer at first, and were answered as replays when they were sent again",
             figures.recovered
         )?;
     }
@@ -63,12 +63,15 @@ fn latencies(report: &LoadReport, out: &mut String) -> std::fmt::Result {
     };
     line("accepted", &report.latency.accept.quantiles)?;
     line("accepted → recorded", &report.latency.recorded.quantiles)?;
+    if let Some(webhooks) = &report.webhooks {
+        line("recorded → webhook", &webhooks.latency)?;
+    }
     for of in report.latency.kinds.iter().filter(|of| of.quantiles.count > 0) {
         line(&format!("  {}", of.kind.as_str()), &of.quantiles)?;
     }
     writeln!(
         out,
-        "accepted: from the send time to the 202; recorded: from the 202 to the answer that the event is recorded"
+        "accepted: from the send time to the 202; recorded: from the 202 until the service reports the event as recorded"
     )
 }
 
@@ -123,18 +126,22 @@ fn audit(report: &LoadReport, out: &mut String) -> std::fmt::Result {
         }
         None => writeln!(out, "  the service has no ledger to compare with (GET /v1/pipeline)")?,
     }
+    if let Some(webhooks) = &report.webhooks {
+        let (events, repeated) = (webhooks.events, webhooks.repeated);
+        writeln!(out, "  webhooks: {events} events arrived, {repeated} deliveries were repeats")?;
+    }
     audit.findings.lines().iter().try_for_each(|line| writeln!(out, "  {line}"))
 }
 
 fn cost(report: &LoadReport, out: &mut String) -> std::fmt::Result {
     let cost = &report.cost;
     let orders = cost.per_million_orders.map_or_else(String::new, |per_million| {
-        format!(", ${per_million:.2} per million orders with all further requests of this mix")
+        format!(", ${per_million:.2} per million orders, including the other requests of the mix")
     });
     write!(
         out,
         "\non AWS: ${:.4}{orders} ({}, {}); ",
         cost.bill.total, cost.prices.region, cost.prices.date
     )?;
-    write!(out, "the audit costs another ${:.4}", cost.audit)
+    write!(out, "the audit costs another ${:.4}, and a feed of the events ${:.4}", cost.audit, cost.feed)
 }

@@ -3,10 +3,10 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 
 use super::*;
 
-/// A time limit that none of these tests reaches unless it fails.
+/// A time limit that only a failing test reaches.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A writer whose writes finish only when the test allows.
+/// A writer that finishes a write only when the test allows it.
 struct GatedWriter {
     allowed: Receiver<io::Result<()>>,
     seen: Sender<Vec<u8>>,
@@ -23,7 +23,8 @@ impl Write for GatedWriter {
     }
 }
 
-/// A queue with a gated writer. Also returns the sender that lets writes finish, and the receiver of the written bytes.
+/// A queue whose writer waits until the test allows a write. Also returns the sender that lets writes finish, and the
+/// receiver of the written bytes.
 fn gated() -> (LogQueue, Sender<io::Result<()>>, Receiver<Vec<u8>>) {
     let ((open, allowed), (seen, written)) = (channel(), channel());
     let report = |lines: &LogQueue, dropped: u64| {
@@ -40,7 +41,7 @@ fn text(written: &Receiver<Vec<u8>>) -> String {
 fn a_stopped_reader_blocks_nobody_and_the_reserve_keeps_errors() {
     let (lines, open, written) = gated();
     lines.push(b"first\n", false);
-    assert_eq!(text(&written), "first\n", "the writer is blocked on this one");
+    assert_eq!(text(&written), "first\n", "the writer has taken the first line, and its write is blocked");
 
     let line = [b"x".repeat(1023), b"\n".to_vec()].concat();
     let room = MAX_BYTES / line.len();
@@ -49,10 +50,10 @@ fn a_stopped_reader_blocks_nobody_and_the_reserve_keeps_errors() {
     assert_eq!(lines.dropped(), 7);
     (0..2 * RESERVED_BYTES / line.len()).for_each(|_| lines.push(&line, true));
     let dropped = lines.dropped();
-    assert!(dropped > 7, "the reserve is limited as well");
+    assert!(dropped > 7, "the reserve for errors is limited as well");
     lines.flush(Duration::from_millis(1));
 
-    // The reader reads again.
+    // From now on, writes succeed again.
     open.send(Ok(())).unwrap();
     let all = text(&written);
     assert!(all.contains("\nan error\n"));

@@ -1,4 +1,4 @@
-//! Tests batch calls to SQS: their limits, and batches of which SQS accepts only a part. The emulator always accepts
+//! Tests batch calls to SQS: their limits, and batches that SQS accepts only in part. The emulator always accepts
 //! whole batches, so these tests use a fake SQS.
 
 use std::sync::{Arc, Mutex};
@@ -11,30 +11,27 @@ use consumer::ports::{Inbox, ParkRequest};
 use domain::{Envelope, ParkReason};
 use infra::sqs::Queue;
 use serde_json::{Value, json};
-use tokio::net::TcpListener;
 
 use crate::conformance::aws::{AwsBackend, dead_letters};
 use crate::conformance::{Backend, QueueOptions};
 use crate::support::events::{confirmed, created, new_order_id, paid};
 use crate::support::eventually::PATIENCE;
+use crate::support::http::serve;
 
-/// How a fake SQS answers an entry. `None` accepts the entry, and `Some` refuses it with this `SenderFault`.
+/// Decides how a fake SQS answers an entry. `None` accepts the entry, and `Some` refuses it with this `SenderFault`.
 type Refuse = fn(calls: usize, deduplication_id: &str) -> Option<bool>;
 
 #[derive(Clone)]
 struct Picky {
     refuse: Refuse,
-    /// The deduplication ids of each call.
+    /// For each call, the deduplication ids of its entries.
     calls: Arc<Mutex<Vec<Vec<String>>>>,
 }
 
 /// A fake SQS that accepts a part of each batch.
 async fn picky(refuse: Refuse) -> (Queue, Picky) {
     let picky = Picky { refuse, calls: Arc::default() };
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let endpoint = format!("http://{}", listener.local_addr().unwrap());
-    let router = Router::new().fallback(send_message_batch).with_state(picky.clone());
-    tokio::spawn(async move { axum::serve(listener, router).await });
+    let endpoint = serve(Router::new().fallback(send_message_batch).with_state(picky.clone())).await;
     let sdk = infra::aws::config_at(&endpoint).await;
     (infra::aws::queue(&sdk, &format!("{endpoint}/1/orders.fifo")), picky)
 }
@@ -107,7 +104,8 @@ async fn after_a_refused_event_no_later_event_of_its_order_is_sent() {
     assert!(results.iter().all(|result| matches!(result, Err(PublishError::NotAccepted(_)))), "{results:?}");
     assert_eq!(*picky.calls.lock().unwrap(), [ids(&[&events[0]])]);
 
-    // Even if no entry is refused, the events of one order are sent in two calls.
+    // Events of one order are always sent in separate calls. Otherwise, an event that SQS refuses could be sent again
+    // after a later event of its order.
     let events = [created(&b), confirmed(&b)];
     assert!(queue.publish(&events).await.into_iter().all(|result| result.is_ok()));
     assert_eq!(picky.calls.lock().unwrap()[1..], [ids(&[&events[0]]), ids(&[&events[1]])]);
@@ -118,7 +116,7 @@ async fn batches_stay_within_the_size_limit_of_sqs() {
     let backend = AwsBackend::open(true, QueueOptions::default()).await;
     let large = |_| Envelope { actor: Some("ä".repeat(150_000)), ..created(&new_order_id()) };
     let mut events: Vec<_> = (0..12).map(large).collect();
-    // SQS accepts these characters only as escapes.
+    // SQS accepts these characters only in escaped form.
     events[0].actor = Some("\u{fffe}\u{ffff}\u{1}".to_owned());
     for result in backend.queue.publish(&events).await {
         result.unwrap();
@@ -167,11 +165,11 @@ async fn an_order_shows_how_many_of_its_events_are_parked() {
         let snapshot = backend.table.order(&id).await.unwrap().unwrap();
         eventually_lists(&backend, &orders_of_customer, std::slice::from_ref(&id)).await;
         let listed = backend.table.find_orders(&orders_of_customer, None, 1).await.unwrap().orders;
-        assert_eq!(listed, std::slice::from_ref(&snapshot), "the list shows the same");
+        assert_eq!(listed, std::slice::from_ref(&snapshot), "the list contains the same order");
         snapshot.parked
     };
     backend.log().append(&[append(0, 1)]).await.remove(0).unwrap();
-    assert_eq!(parked().await, 0, "one event, and no projection");
+    assert_eq!(parked().await, 0, "the order has one event, and no projection");
     let confirmation = &log[1].envelope;
     backend.send("group", "1", &String::from_utf8(confirmation.encode()).unwrap()).await;
     let message = backend.queue.receive(1, PATIENCE).await.unwrap().remove(0);
@@ -188,5 +186,5 @@ async fn an_order_shows_how_many_of_its_events_are_parked() {
     assert_eq!((parked().await, state().await), (1, domain::ReceiptState::Parked));
     backend.log().append(&[append(1, 2)]).await.remove(0).unwrap();
     assert_eq!(state().await, domain::ReceiptState::Recorded);
-    assert_eq!(parked().await, 1, "it stays in the sequence until it is released");
+    assert_eq!(parked().await, 1, "the dead letter stays in the sequence until it is released");
 }

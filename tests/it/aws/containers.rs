@@ -1,4 +1,5 @@
-//! Tests the roles as containers: `orders api`, `orders consumer`, `orders dead-letters` and `orders table create`.
+//! Tests the service's roles as containers: `orders api`, `orders consumer`, `orders dead-letters` and `orders table
+//! create`.
 
 use std::process::Output;
 
@@ -71,7 +72,7 @@ async fn messages_carry_the_ids_and_the_trace_of_the_request_that_caused_them() 
         (json!("request-7"), json!(traceparent))
     );
     let system = &message["Attributes"];
-    // The emulator drops the system attributes of a batch, so this test reads them from the call.
+    // The emulator drops the system attributes of messages in a batch, so this test reads them from the call.
     let sent = &proxy.take().latest["SendMessageBatch"]["Entries"][0];
     assert_eq!(sent["MessageSystemAttributes"]["AWSTraceHeader"]["StringValue"], xray);
     assert_eq!(
@@ -103,7 +104,7 @@ async fn a_v0_producer_and_the_api_share_a_queue() {
         (&view["status"], &view["version"], &view["total"]),
         (&json!("confirmed"), &json!(2), &json!(4250))
     );
-    // An amount that is not an integer is parked with a reason.
+    // A message with an amount that is not an integer is parked with a reason.
     let letters = dead_letters(&backend.queues.dead_letters_url).await;
     let attribute = |name: &str| letters[0]["MessageAttributes"][name]["StringValue"].clone();
     assert_eq!((letters.len(), attribute("reason")), (1, json!("invalid")));

@@ -1,13 +1,14 @@
 //! Tests how many AWS calls an order costs, counted at the HTTP layer.
 
 use api::ports::{EventPublisher, OrderReader};
+use consumer::Disposition;
 use consumer::ports::{Appended, Inbox, LoadRequest, OrderLog, ParkRequest};
-use consumer::{Consumer, Disposition};
 use domain::{ParkReason, RecordedEvent};
 use infra::aws::{self, SqsDeadLetters};
 
 use crate::conformance::aws::AwsBackend;
 use crate::conformance::{Backend, QueueOptions};
+use crate::support::consumers::consumer_of;
 use crate::support::counting::CountingProxy;
 use crate::support::emulator::Emulator;
 use crate::support::events::{append_of, confirmed, created, eur, new_order_id, recorded};
@@ -20,19 +21,15 @@ async fn an_order_is_created_by_one_write_and_changed_by_two() {
     let sdk = aws::config_at(&proxy.endpoint).await;
     let queue = aws::queue(&sdk, &backend.queues.url);
     let table = aws::table(&sdk, &backend.table_name, eur());
-    let consumer = Consumer {
-        log: std::sync::Arc::new(table.clone()),
-        dead_letters: std::sync::Arc::new(SqsDeadLetters {
+    let consumer = consumer_of(
+        std::sync::Arc::new(table.clone()),
+        std::sync::Arc::new(SqsDeadLetters {
             queue: queue.clone(),
             table: table.clone(),
             origin: backend.queues.url.clone(),
             inbox: None,
         }),
-        clock: infra::now,
-        default_currency: eur(),
-        max_receives: None,
-        ledger: None,
-    };
+    );
     let order = new_order_id();
     for (event, projections) in [(created(&order), 0), (confirmed(&order), 1)] {
         queue.publish(&[event]).await.remove(0).unwrap();
@@ -46,7 +43,7 @@ async fn an_order_is_created_by_one_write_and_changed_by_two() {
             ("SendMessageBatch", 1),
             ("PutItem", 1),
             ("UpdateItem", projections),
-            // The consumer reads the order for its verdict.
+            // The consumer reads an order before it judges an event of the order.
             ("Query", projections),
             ("DeleteMessageBatch", 1),
         ];
@@ -67,7 +64,7 @@ async fn concurrent_writes_share_a_call_and_keep_their_own_conditions() {
     let orders: Vec<_> = (0..10).map(|_| new_order_id()).collect();
     let logs: Vec<_> = orders.iter().map(|id| recorded(1, &[created(id), confirmed(id)])).collect();
     let append = |log: &[RecordedEvent], version: usize| append_of(&log[..version], 1);
-    // Order 5 has another first event, and order 3 has a dead letter.
+    // Order 5 already has a different first event, and order 3 has a dead letter.
     let taken = recorded(1, &[created(&orders[5]), confirmed(&orders[5])]);
     backend.table.append(&[append(&taken, 1)]).await.remove(0).unwrap();
     let parked = &logs[3][1].envelope;
@@ -88,7 +85,7 @@ async fn concurrent_writes_share_a_call_and_keep_their_own_conditions() {
     }
     let counts = proxy.take();
     assert_eq!((counts.calls_of("BatchExecuteStatement"), counts.statements), (1, 10), "{counts:?}");
-    // The failed statement is repeated as a put, which finds the other event.
+    // The statement for order 5 fails. It is repeated as a put, which finds the order's other first event.
     assert_eq!((counts.calls_of("PutItem"), counts.calls_of("UpdateItem")), (1, 0), "{counts:?}");
 
     let mut changes: Vec<_> = logs.iter().map(|log| append(log, 2)).collect();
@@ -98,13 +95,18 @@ async fn concurrent_writes_share_a_call_and_keep_their_own_conditions() {
     }
     let counts = proxy.take();
     assert_eq!((counts.calls_of("BatchExecuteStatement"), counts.statements), (2, 10 + 10), "{counts:?}");
-    // For the order with a dead letter, the projection fails as a statement and is repeated as an update.
+    // Order 3 has a dead letter, so the statement that projects the order fails. The statement is repeated as an
+    // update.
     assert_eq!((counts.calls_of("PutItem"), counts.calls_of("UpdateItem")), (0, 1), "{counts:?}");
     for (i, (id, log)) in orders.iter().zip(&logs).enumerate() {
         let expected = if i == 5 { &taken } else { log };
         assert_eq!(&backend.history(id).await, expected, "{i}");
         let wanted = LoadRequest { order_id: id.clone(), event_ids: Vec::new(), references: Vec::new() };
         let sequence = table.load(&[wanted]).await.remove(0).unwrap().parked;
-        assert_eq!(sequence.len(), usize::from(i == 3), "{i}: it stays in the sequence until it is released");
+        assert_eq!(
+            sequence.len(),
+            usize::from(i == 3),
+            "{i}: the dead letter stays in the sequence until it is released"
+        );
     }
 }

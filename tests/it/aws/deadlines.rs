@@ -1,5 +1,5 @@
-//! Unpaid orders expire on SQS and DynamoDB: the index of due orders, the role as a container, and the function's handler. The
-//! tests invoke the handler themselves, because the emulator's schedules are late.
+//! Tests that unpaid orders expire on SQS and DynamoDB: the index of due orders, the role as a container, and the
+//! handler of the Lambda function. The tests invoke the handler themselves, because the emulator runs schedules late.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering::SeqCst};
@@ -7,7 +7,6 @@ use std::time::{Duration, SystemTime};
 
 use api::expiry::{DueOrders, DueQuery, ExpiryRole, lambda};
 use api::ports::{EventPublisher, OrderReader};
-use consumer::Consumer;
 use consumer::ports::Inbox;
 use domain::{Envelope, Order, OrderId, OrderStatus, Outcome, PaymentStatus, Timestamp};
 use infra::aws::{self, SqsDeadLetters};
@@ -16,6 +15,7 @@ use uuid::Uuid;
 
 use crate::conformance::aws::AwsBackend;
 use crate::conformance::{Backend, QueueOptions};
+use crate::support::consumers::consumer_of;
 use crate::support::counting::CountingProxy;
 use crate::support::emulator::Emulator;
 use crate::support::events::{created, eur, new_order_id};
@@ -71,16 +71,9 @@ async fn publish(backend: &AwsBackend, events: &[Envelope]) {
     });
 }
 
-/// Handles `count` messages.
+/// Lets a consumer handle `count` messages.
 async fn consume(backend: &AwsBackend, count: usize) {
-    let consumer = Consumer {
-        log: backend.table.clone(),
-        dead_letters: backend.dead_letters(),
-        clock: infra::now,
-        default_currency: eur(),
-        max_receives: None,
-        ledger: None,
-    };
+    let consumer = consumer_of(backend.table.clone(), backend.dead_letters());
     let mut left = count;
     while left > 0 {
         let messages = backend.queue.receive(left.min(10), Duration::from_secs(20)).await.unwrap();
@@ -96,7 +89,7 @@ async fn order(backend: &AwsBackend, order_id: &OrderId) -> Order {
     Order::clone(&backend.table.order(order_id).await.unwrap().unwrap().order)
 }
 
-/// The orders in the index, whenever they are due.
+/// All orders in the index of due orders, including orders whose deadline is in the future.
 async fn listed(backend: &AwsBackend) -> Vec<OrderId> {
     let query = DueQuery { now: time(NOON * 2), unpaid_age_micros: None };
     let (mut orders, mut after) = (Vec::new(), None);
@@ -120,10 +113,18 @@ async fn an_unpaid_order_is_cancelled_once_and_leaves_the_index() {
     let (due, plain) = (new_order_id(), new_order_id());
     publish(&backend, &[expiring(&due, time(NOON)), created(&plain)]).await;
     consume(&backend, 2).await;
-    assert_eq!(listed(&backend).await, std::slice::from_ref(&due), "only the order with a deadline");
+    assert_eq!(
+        listed(&backend).await,
+        std::slice::from_ref(&due),
+        "only the order with a deadline is in the index"
+    );
     assert_eq!(proposed(&role).await, 0);
     CLOCK.store(NOON, SeqCst);
-    assert_eq!((proposed(&role).await, proposed(&role).await), (1, 0), "once, though nothing was consumed");
+    assert_eq!(
+        (proposed(&role).await, proposed(&role).await),
+        (1, 0),
+        "the event is proposed only once, although the proposal was not consumed yet"
+    );
     consume(&backend, 1).await;
     assert_eq!(order(&backend, &due).await.status, OrderStatus::Cancelled);
     CLOCK.store(NOON + 6 * MINUTE, SeqCst);
@@ -156,7 +157,7 @@ async fn an_authorized_order_is_looked_at_again_and_expires_when_it_is_voided() 
         .await;
     consume(&backend, 2).await;
     assert_eq!(proposed(&role(&backend, || time(NOON))).await, 0);
-    assert_eq!(listed(&backend).await, std::slice::from_ref(&order_id), "it may become due");
+    assert_eq!(listed(&backend).await, std::slice::from_ref(&order_id), "the order may become due later");
     publish(&backend, &[payment(&order_id, "order_payment_voided")]).await;
     consume(&backend, 1).await;
     assert_eq!(proposed(&role(&backend, || time(NOON + 30 * MINUTE))).await, 0);
@@ -215,19 +216,15 @@ async fn a_deadline_adds_no_call_to_the_consumer() {
     let proxy = CountingProxy::start(&Emulator::shared().endpoint).await;
     let sdk = aws::config_at(&proxy.endpoint).await;
     let table = aws::table(&sdk, &backend.table_name, eur());
-    let consumer = Consumer {
-        log: Arc::new(table.clone()),
-        dead_letters: Arc::new(SqsDeadLetters {
+    let consumer = consumer_of(
+        Arc::new(table.clone()),
+        Arc::new(SqsDeadLetters {
             queue: aws::queue(&sdk, &backend.queues.dead_letters_url),
             table,
             origin: backend.queues.url.clone(),
             inbox: None,
         }),
-        clock: infra::now,
-        default_currency: eur(),
-        max_receives: None,
-        ledger: None,
-    };
+    );
     let order_id = new_order_id();
     let mut calls = Vec::new();
     for event in [expiring(&order_id, time(NOON)), payment(&order_id, "order_paid")] {
@@ -239,5 +236,5 @@ async fn a_deadline_adds_no_call_to_the_consumer() {
         let counts = proxy.take();
         calls.push(["PutItem", "UpdateItem", "Query"].map(|operation| counts.calls_of(operation)));
     }
-    assert_eq!(calls, [[1, 0, 0], [1, 1, 1]], "as for an order without a deadline");
+    assert_eq!(calls, [[1, 0, 0], [1, 1, 1]], "the calls are the same as for an order without a deadline");
 }

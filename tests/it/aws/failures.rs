@@ -13,8 +13,8 @@ use crate::support::events::{confirmed, created, new_order_id, paid};
 
 const ORDERS: usize = 40;
 const KILLS: usize = 4;
-/// The time limit is five minutes, because messages of a killed consumer and messages delayed by throttling are
-/// received again late.
+/// The time limit is five minutes, because messages of killed consumers and throttled messages are received again
+/// only after a delay.
 const PATIENCE: Duration = Duration::from_secs(300);
 
 #[tokio::test(flavor = "multi_thread")]
@@ -56,7 +56,7 @@ async fn kills_duplicates_and_throttling_do_not_change_the_result() {
         let history = backend.history(id).await;
         let expected: Vec<_> = events.iter().filter(|event| event.order_id == *id).collect();
         let found: Vec<_> = history.iter().map(|event| &event.envelope).collect();
-        assert_eq!(found, expected, "each once, in order");
+        assert_eq!(found, expected, "the log contains each event once, in order");
     }
     assert_eq!(dead_letters(&backend.queues.dead_letters_url).await, Vec::<Value>::new());
     assert!(!proxy.faults().await.is_empty(), "nothing was throttled");
@@ -72,7 +72,8 @@ async fn consumers_that_share_a_queue_without_order_agree() {
     };
     let backend = AwsBackend::open(false, options).await;
     let orders: Vec<_> = (0..8).map(|_| new_order_id()).collect();
-    // Sends the events in reverse, each twice, and interleaved. So most events are early, and many arrive together.
+    // Sends the events in reverse order, each twice, and interleaved. So most events are early, and many arrive at
+    // the same time.
     let mut events: Vec<_> = orders.iter().flat_map(|id| [paid(id), confirmed(id), created(id)]).collect();
     events.sort_by_key(|event| event.event.event_type().as_str().len());
     let twice: Vec<_> = events.iter().chain(&events).cloned().collect();
@@ -90,7 +91,7 @@ async fn consumers_that_share_a_queue_without_order_agree() {
             .iter()
             .map(|event| event.envelope.event.event_type().as_str())
             .collect();
-        // A payment may come before the confirmation.
+        // The payment and the confirmation may be recorded in either order.
         kinds[1..].sort_unstable();
         assert_eq!(kinds, ["order_created", "order_confirmed", "order_paid"]);
     }

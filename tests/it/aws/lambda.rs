@@ -48,14 +48,14 @@ async fn an_order_goes_from_created_to_delivered_and_only_poison_is_parked() {
     let order_id = from_created_to_delivered(&Api::at(&http.default_stage), "functions").await;
     backend.drained(PATIENCE).await;
     assert_eq!(backend.history(&order_id.parse().unwrap()).await.len(), 5);
-    assert_eq!(backend.history(&poisoned).await.len(), 2, "the rest of its group is recorded");
+    assert_eq!(backend.history(&poisoned).await.len(), 2, "the other events of the group are recorded");
     let letters = dead_letters(&backend.queues.dead_letters_url).await;
     assert_eq!(letters.len(), 1, "{letters:?}");
     assert_eq!(letters[0]["Body"], "{ not an event");
     assert_eq!(letters[0]["MessageAttributes"]["reason"]["StringValue"], "malformed");
 
-    // AWS puts the stage's name into the path, but the emulator does not. So this event contains the path that AWS
-    // sends.
+    // AWS puts the stage's name into the path, but the emulator does not. So this invocation contains the path that
+    // AWS sends.
     let event = include_str!("../../../api/tests/fixtures/apigw/http-v2-prod-post-base64.json");
     let answer = api.invoke(&serde_json::from_str(event).unwrap()).await;
     assert_eq!((&answer["statusCode"], &answer["isBase64Encoded"]), (&json!(202), &json!(false)), "{answer}");
@@ -119,7 +119,8 @@ async fn a_standard_queue_brings_every_order_to_its_final_state() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_event_whose_predecessor_never_arrives_is_the_only_dead_letter() {
-    // The queue allows two receives, so that healthy events survive an invocation that fails on a busy machine.
+    // The queue delivers each message up to two times. So a healthy event is not parked if one invocation fails on a
+    // busy machine.
     let backend = AwsBackend::open(false, QueueOptions { max_receives: 2, ..QueueOptions::default() }).await;
     let (orphan, healthy) = (new_order_id(), new_order_id());
     let events = [confirmed(&orphan), created(&healthy), confirmed(&healthy)];

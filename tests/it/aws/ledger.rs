@@ -1,5 +1,5 @@
-//! Tests the ledger with optimistic counting, as functions use it. A batch is then counted in a call that is made
-//! anyway.
+//! Tests the ledger with optimistic counting, which Lambda functions use: the counts of a batch are sent in a call
+//! that is made anyway, such as the append of an event.
 
 use std::future::poll_fn;
 use std::pin::pin;
@@ -46,7 +46,7 @@ impl Setting {
         self.table.append(&[append]).await.remove(0).unwrap();
     }
 
-    /// Handles enough batches with the expected counts to create all counters.
+    /// Handles enough batches to create all counters of the ledger. The optimistic count of each batch is correct.
     async fn batches(&self) {
         for _ in 0..BATCHES {
             self.append(ONE).await;
@@ -67,7 +67,7 @@ async fn a_batch_counts_once_with_its_events_or_in_a_call_of_its_own() {
     let setting = Setting::new().await;
     setting.batches().await;
     let calls = setting.proxy.take();
-    // Some calls create the counters.
+    // Some of the calls create the counters of the ledger.
     let own = calls.calls_of("UpdateItem") as u64;
     assert!((1..BATCHES).contains(&own), "{calls:?}");
     assert_eq!(
@@ -85,8 +85,7 @@ async fn a_projected_order_counts_with_its_projection() {
     setting.append_all(&[created(&id), confirmed(&id)], two).await;
     setting.table.add(two).await.unwrap();
     let calls = setting.proxy.take();
-    // Each event is a separate put, because nothing else is written. The projection is written together with the
-    // ledger.
+    // Each event is written by a separate put. The projection and the ledger are written in one batch.
     let found = (calls.calls_of("PutItem"), calls.calls_of("BatchExecuteStatement"), calls.statements);
     assert_eq!(found, (2, 1, 2), "{calls:?}");
     assert_eq!(setting.recorded().await, BATCHES + 2);
@@ -97,7 +96,8 @@ async fn an_optimistic_count_that_was_wrong_is_corrected() {
     let setting = Setting::new().await;
     setting.batches().await;
     setting.append(ONE).await;
-    // The event's group was not finished at the deadline.
+    // The append counted the event optimistically. But the event's group was not finished at the deadline of the batch,
+    // so the batch does not count the event.
     setting.table.add(LedgerCounts { recorded: 0, ..ONE }).await.unwrap();
     // The event is delivered again.
     setting.append(LedgerCounts { received: 0, ..ONE }).await;
@@ -110,7 +110,7 @@ async fn counts_stay_exact_when_the_caller_is_dropped() {
     let setting = Setting::new().await;
     let mut finished = 0;
     for batch in 0..BATCHES {
-        // The appends are polled once to four times in turn, so that some finish and some are dropped.
+        // Polls each append at most 1, 2, 3 or 4 times, and then drops it. So some appends finish, and others do not.
         let counts = match polled(1 + batch % 4, setting.append(ONE)).await {
             Some(()) => ONE,
             None => LedgerCounts { recorded: 0, ..ONE },

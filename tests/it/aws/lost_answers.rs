@@ -24,7 +24,7 @@ use crate::support::eventually::{check, eventually};
 use crate::support::http;
 use crate::support::service::order;
 
-/// How a fake SQS answers an attempt.
+/// The answer of a fake SQS to one attempt.
 #[derive(Debug, Clone, Copy)]
 enum Reply {
     /// Accepts every entry.
@@ -77,10 +77,7 @@ async fn published(replies: &'static [Reply]) -> Result<Acceptance, PublishError
         let attempt = attempts.fetch_add(1, Ordering::SeqCst).min(replies.len() - 1);
         replies[attempt].response(call["Entries"].as_array().unwrap())
     };
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let endpoint = format!("http://{}", listener.local_addr().unwrap());
-    tokio::spawn(async move { axum::serve(listener, Router::new().fallback(answer)).await });
-    publish_at(&endpoint).await
+    publish_at(&http::serve(Router::new().fallback(answer)).await).await
 }
 
 async fn publish_at(endpoint: &str) -> Result<Acceptance, PublishError> {
@@ -125,10 +122,7 @@ async fn lossy() -> (Arc<Lossy>, String) {
     let upstream = Emulator::shared().endpoint.clone();
     let lossy = Lossy { upstream, loses: AtomicBool::new(true), client: http::client() };
     let lossy = Arc::new(lossy);
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let endpoint = format!("http://{}", listener.local_addr().unwrap());
-    let router = Router::new().fallback(pass_on).with_state(lossy.clone());
-    tokio::spawn(async move { axum::serve(listener, router).await });
+    let endpoint = http::serve(Router::new().fallback(pass_on).with_state(lossy.clone())).await;
     (lossy, endpoint)
 }
 
@@ -156,7 +150,7 @@ async fn a_lost_answer_is_an_unknown_outcome_with_a_link_to_the_receipt() {
 
     let bare = api.ask(Method::POST, "/v1/orders", &[], Some(&order("lost"))).await;
     bare.is_problem(503, "outcome-unknown");
-    assert_eq!(bare.header("retry-after"), "", "a blind retry would order twice");
+    assert_eq!(bare.header("retry-after"), "", "a retry without a key would create a second order");
     let bare_receipt = bare.body["links"]["receipt"].as_str().unwrap();
     api.ask(Method::GET, bare_receipt, &[], None).await.is_problem(404, "event-not-found");
 
@@ -179,7 +173,7 @@ async fn a_lost_answer_is_an_unknown_outcome_with_a_link_to_the_receipt() {
         let receipt = problem["links"]["receipt"].as_str().unwrap();
         eventually("the receipt is found", async || check(api.get(receipt).await.0 == 200, problem)).await;
         let history = backend.history(&problem["order_id"].as_str().unwrap().parse().unwrap()).await;
-        assert_eq!(history.len(), 1, "recorded once, however often it was sent");
+        assert_eq!(history.len(), 1, "the event is recorded once, although it was sent more than once");
     }
 }
 

@@ -1,5 +1,5 @@
-//! Tests the roles on SQS and DynamoDB, on the emulator. The roles run as their users run them, in containers and as
-//! Lambda functions.
+//! Tests the service's roles, such as the API and the consumer, on SQS and DynamoDB with the emulator. The roles run in
+//! the same way as in a deployment: in containers and as Lambda functions.
 
 mod batches;
 mod containers;
@@ -8,14 +8,17 @@ mod dead_letters;
 mod deadlines;
 mod endpoints;
 mod failures;
+pub mod feed;
 mod lambda;
 mod ledger;
 mod lost_answers;
 mod metrics;
+mod outputs;
 mod references;
 mod search;
 mod unacked;
 mod version_1;
+mod webhooks;
 
 use std::process::Command;
 use std::time::Duration;
@@ -31,7 +34,7 @@ use crate::support::eventually::{check, eventually_within};
 use crate::support::service::{Service, orders};
 
 impl AwsBackend {
-    /// The environment of the roles.
+    /// The environment variables of the service's roles.
     pub fn variables(&self) -> [(&str, &str); 3] {
         [
             ("QUEUE_URL", &self.queues.url),
@@ -40,7 +43,7 @@ impl AwsBackend {
         ]
     }
 
-    /// A role as it runs in a container, with AWS at `endpoint`.
+    /// A command that runs a role of the service as in a container, with AWS at `endpoint`.
     pub fn role(&self, role: &str, endpoint: &str) -> Command {
         let mut command = at(endpoint, &[role]);
         command.envs(self.variables());

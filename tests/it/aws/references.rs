@@ -1,4 +1,4 @@
-//! References on DynamoDB: reservations that crashes leave behind, and what a reference costs.
+//! Tests references on DynamoDB: reservations that remain after a crash, and the AWS calls that a reference costs.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use crate::support::emulator::Emulator;
 use crate::support::events::{append_of, created, envelope, eur, new_order_id, recorded};
 
 const NOW: Duration = Duration::ZERO;
-/// Longer than a reservation counts.
+/// An age at which a reservation is no longer valid.
 const LONG_AGO: Duration = Duration::from_secs(180);
 
 fn reference(text: &str) -> Reference {
@@ -49,7 +49,7 @@ async fn holder(backend: &AwsBackend, text: &str) -> Option<OrderId> {
     found.map(|snapshot| snapshot.order.order_id.clone())
 }
 
-/// The order that the item of a reference names.
+/// The order id in the item of this reference.
 async fn named(backend: &AwsBackend, text: &str) -> Value {
     let get = json!({ "TableName": backend.table_name, "ConsistentRead": true,
                       "Key": { "pk": { "S": format!("REF#{text}") }, "sk": { "S": "METADATA" } } });
@@ -65,11 +65,11 @@ async fn a_reservation_without_an_order_counts_for_two_minutes() {
     let backend = open().await;
     let (crashed, other) = (new_order_id(), new_order_id());
     backend.table.reserve_without_appending(&reference("PO"), &crashed, 1, NOW).await.unwrap();
-    assert_eq!(holder(&backend, "PO").await, None, "no order has it yet");
+    assert_eq!(holder(&backend, "PO").await, None, "no order has the reference yet");
     let log = [with_reference(&other, "PO")];
     assert!(is_taken(append(&backend, &log).await, &crashed));
     assert_eq!(backend.table.order(&other).await.unwrap(), None, "nothing was appended");
-    // The event of the first order is delivered again.
+    // The event whose append crashed is delivered again.
     append(&backend, &[with_reference(&crashed, "PO")]).await.unwrap();
     assert_eq!(holder(&backend, "PO").await, Some(crashed.clone()));
     assert!(is_taken(append(&backend, &log).await, &crashed));
@@ -82,7 +82,7 @@ async fn an_old_reservation_without_an_order_is_taken_over() {
     backend.table.reserve_without_appending(&reference("PO"), &crashed, 1, LONG_AGO).await.unwrap();
     append(&backend, &[with_reference(&other, "PO")]).await.unwrap();
     assert_eq!(holder(&backend, "PO").await, Some(other.clone()));
-    // The event of the first order is delivered again, too late.
+    // The event that the crashed append did not write is delivered again, after another order took the reference.
     assert!(is_taken(append(&backend, &[with_reference(&crashed, "PO")]).await, &other));
 }
 
@@ -92,7 +92,7 @@ async fn a_crash_before_the_release_leaves_an_item_that_means_nothing() {
     let (one, other) = (new_order_id(), new_order_id());
     let log = [with_reference(&one, "A"), renamed(&one, "B")];
     append(&backend, &log[..1]).await.unwrap();
-    // Everything but the release, as after a crash.
+    // Simulates a crash during the second append: only the release of the old reference is missing.
     backend.table.reserve_without_appending(&reference("B"), &one, 2, NOW).await.unwrap();
     let events = recorded(1, &log);
     backend.table.append_without_projecting(&events[1]).await.unwrap();
@@ -100,7 +100,8 @@ async fn a_crash_before_the_release_leaves_an_item_that_means_nothing() {
     assert_eq!((holder(&backend, "A").await, holder(&backend, "B").await), (None, Some(one.clone())));
     append(&backend, &[with_reference(&other, "A")]).await.unwrap();
     assert_eq!(holder(&backend, "A").await, Some(other.clone()));
-    // The event of the first order is delivered again: it must not release what it no longer has.
+    // The event of the first order is delivered again. The order no longer has the old reference, so the delivery
+    // must not release it.
     append(&backend, &log).await.unwrap();
     assert_eq!((holder(&backend, "A").await, holder(&backend, "B").await), (Some(other), Some(one)));
 }
@@ -115,7 +116,7 @@ async fn an_order_gets_its_earlier_reference_back_unless_it_is_taken() {
     }
     assert_eq!((holder(&backend, "A").await, holder(&backend, "B").await), (Some(one.clone()), None));
     assert_eq!((named(&backend, "A").await, named(&backend, "B").await), (json!(one.as_str()), Value::Null));
-    // Late repetitions of the earlier events change nothing.
+    // If the earlier events are delivered again later, nothing changes.
     append(&backend, &log[..1]).await.unwrap();
     append(&backend, &log[..2]).await.unwrap();
     assert_eq!((holder(&backend, "A").await, holder(&backend, "B").await), (Some(one.clone()), None));

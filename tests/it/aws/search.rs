@@ -1,4 +1,5 @@
-//! The search index on DynamoDB: without it, what it costs, and lists that are longer than what is read at a time.
+//! Tests the search index on DynamoDB: a table without the index, the AWS calls that the index costs, and lists that
+//! are longer than one read.
 
 use api::ports::{FindError, OrderFilter, OrderReader};
 use consumer::ports::OrderLog;
@@ -93,7 +94,7 @@ async fn a_list_of_all_orders_is_merged_from_all_partitions() {
                     break;
                 }
             }
-            assert_eq!(found, expected, "{filter:?}, {limit} at a time");
+            assert_eq!(found, expected, "{filter:?} with {limit} orders per page");
         }
     }
 }
@@ -121,8 +122,8 @@ async fn the_index_adds_no_write_to_the_table() {
     let item = Emulator::shared().dynamodb("GetItem", &get).await["Item"].take();
     let words = ["status", "payment_status", "fulfilment_status"].map(|name| item[name]["S"].clone());
     assert_eq!(words, ["paid", "paid", "unfulfilled"]);
-    // What an entry of the index holds: its keys, the keys of the table, and the words.
+    // The attributes of an entry in the index: its keys, the keys of the table, and the statuses.
     let names = ["search_list", "search_at", "pk", "sk", "status", "payment_status", "fulfilment_status"];
     let bytes: usize = names.iter().map(|name| name.len() + item[*name]["S"].as_str().unwrap().len()).sum();
-    assert!(bytes < 1024, "an entry of {bytes} bytes takes one write unit");
+    assert!(bytes < 1024, "an entry must take one write unit, but has {bytes} bytes");
 }

@@ -12,32 +12,29 @@ use consumer::ports::{DeadLetters, Inbox, ParkRequest};
 use domain::ParkReason;
 use infra::aws::{self, SqsDeadLetters};
 use serde_json::{Value, json};
-use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use crate::conformance::aws::AwsBackend;
 use crate::conformance::{Backend, QueueOptions};
-use crate::support::events::{confirmed, created, eur, new_order_id};
+use crate::support::consumers::consumer_of;
+use crate::support::events::{confirmed, created, new_order_id};
 use crate::support::eventually::PATIENCE;
 use crate::support::flaky::Sticky;
+use crate::support::http::serve;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_message_that_was_not_deleted_is_delivered_again_and_counts_once() {
     let options = QueueOptions { visibility_timeout: Duration::from_secs(1), ..QueueOptions::default() };
     let backend = AwsBackend::open(true, options).await;
     let (a, b) = (new_order_id(), new_order_id());
-    // The second creation is rejected.
+    // The second creation of order `a` is rejected.
     let events = [created(&a), created(&a), created(&b), confirmed(&b)];
     for result in backend.queue.publish(&events).await {
         result.unwrap();
     }
     let consumer = Consumer {
-        log: backend.table.clone(),
-        dead_letters: backend.dead_letters(),
-        clock: infra::now,
-        default_currency: eur(),
-        max_receives: None,
         ledger: Some(backend.table.clone()),
+        ..consumer_of(backend.table.clone(), backend.dead_letters())
     };
     let (stop, stopped) = watch::channel(false);
     let options = PollOptions { concurrency: 1, batch_size: 10, wait: Duration::from_secs(1) };
@@ -73,9 +70,7 @@ async fn a_dead_letter_that_is_still_on_its_queue_is_not_parked_yet() {
     backend.queue.publish(&[created(&order_id)]).await.remove(0).unwrap();
     let message = backend.queue.receive(1, PATIENCE).await.unwrap().remove(0);
 
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let endpoint = format!("http://{}", listener.local_addr().unwrap());
-    tokio::spawn(async move { axum::serve(listener, Router::new().fallback(sticky_sqs)).await });
+    let endpoint = serve(Router::new().fallback(sticky_sqs)).await;
     let sdk = aws::config_at(&endpoint).await;
     let queue = aws::queue(&sdk, &format!("{endpoint}/1/orders.fifo"));
     let dead_letters = SqsDeadLetters {

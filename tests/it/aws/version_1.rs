@@ -1,5 +1,6 @@
-//! Items that programs of schema version 1 wrote: current programs read them, list them and go on with them.
-//! `scripts/side-by-side.py` ran such a program to write them, and runs one beside the current one.
+//! Tests items that programs of schema version 1 wrote. Current programs read these items, list them and append to
+//! their logs. `scripts/side-by-side.py` created the items with a program of version 1, and also runs such a program
+//! beside the current one.
 
 use std::path::Path;
 
@@ -14,6 +15,7 @@ use serde_json::{Value, json};
 use crate::conformance::aws::AwsBackend;
 use crate::conformance::listing::eventually_lists;
 use crate::conformance::{Backend, QueueOptions};
+use crate::support::consumers::consumer_of;
 use crate::support::emulator::Emulator;
 use crate::support::events::{amended, confirmed, created, eur, new_order_id, paid};
 use crate::support::eventually::PATIENCE;
@@ -37,7 +39,7 @@ fn id(name: &str) -> OrderId {
     OrderId::parse(name).unwrap()
 }
 
-/// A table with the items.
+/// A table that contains the items of the programs of version 1.
 async fn table_of_version_1() -> AwsBackend {
     let backend = AwsBackend::open(true, QueueOptions::default()).await;
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/golden/dynamodb-v1.jsonl");
@@ -50,14 +52,7 @@ async fn table_of_version_1() -> AwsBackend {
 }
 
 fn consumer(backend: &AwsBackend) -> Consumer {
-    Consumer {
-        log: backend.log(),
-        dead_letters: backend.dead_letters(),
-        clock: infra::now,
-        default_currency: eur(),
-        max_receives: None,
-        ledger: Some(backend.table.clone()),
-    }
+    Consumer { ledger: Some(backend.table.clone()), ..consumer_of(backend.log(), backend.dead_letters()) }
 }
 
 fn message(event: &Envelope) -> Message {
@@ -70,7 +65,7 @@ fn message(event: &Envelope) -> Message {
     }
 }
 
-/// Handles the event, which must be recorded as this version.
+/// Handles the event, and asserts that it is recorded with this version.
 async fn record(backend: &AwsBackend, event: &Envelope, version: u64) {
     let handled = consumer(backend).handle(vec![message(event)]).await;
     assert_eq!(handled[0].disposition, consumer::Disposition::Recorded(version), "{handled:?}");
@@ -80,7 +75,8 @@ async fn record(backend: &AwsBackend, event: &Envelope, version: u64) {
 async fn orders_of_version_1_are_read_with_their_counters() {
     let backend = table_of_version_1().await;
     for (name, status, version) in ORDERS {
-        // `history` checks that the order, as read and as loaded, is the fold of its log.
+        // Checks each order. `history` asserts that the order in the projection and the loaded order are both equal
+        // to the fold of the log.
         assert_eq!(backend.history(&id(name)).await.len() as u64, version, "{name}");
         let order = backend.table.order(&id(name)).await.unwrap().unwrap().order;
         assert_eq!((order.status, order.version, order.lacks_counters()), (status, version, false), "{name}");
@@ -91,7 +87,7 @@ async fn orders_of_version_1_are_read_with_their_counters() {
     let listed = backend.table.find_orders(&filter, None, 20).await.unwrap().orders;
     for snapshot in listed {
         let order = backend.table.order(&snapshot.order.order_id).await.unwrap().unwrap().order;
-        assert_eq!(snapshot.order, order, "the list shows the same");
+        assert_eq!(snapshot.order, order, "the list contains the same order");
     }
 }
 
@@ -125,7 +121,8 @@ async fn a_program_of_version_1_cannot_read_what_a_newer_one_has_changed() {
     let get = json!({ "TableName": backend.table_name, "ConsistentRead": true,
                       "Key": { "pk": { "S": "ORDER#confirmed" }, "sk": { "S": "METADATA" } } });
     let item = Emulator::shared().dynamodb("GetItem", &get).await["Item"].take();
-    // It reads the order as a map, and retries an event whose order it cannot read.
+    // A program of version 1 can read an order only if it is stored as a map (`M`). It cannot read this order, so it
+    // retries the event.
     assert!(item["order"]["M"].is_null() && item["order"]["S"].is_string(), "{item}");
     assert_eq!(item["version"]["N"], "3");
 }
@@ -136,7 +133,8 @@ async fn events_that_a_program_of_version_1_parked_are_recorded_by_a_redrive() {
     let order = new_order_id();
     let events = [created(&order), confirmed(&order), paid(&order)];
     assert!(matches!(events[0].event, Event::Created(_)));
-    // Its dead letters: it knows no schema version 2, and parks the events that follow.
+    // The dead letters of a program of version 1. The program does not support schema version 2, so it parks the first
+    // event and all later events of the order.
     let mut letters = Vec::new();
     for (place, event) in events.iter().enumerate() {
         let reason = if place == 0 { ParkReason::UnknownSchema } else { ParkReason::BehindParked };

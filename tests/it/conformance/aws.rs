@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use api::operations::{DeadLetterStore, Pipeline};
+use api::ports::feed::EventFeed;
 use api::ports::{EventPublisher, OrderReader};
 use async_trait::async_trait;
 use consumer::Disposition;
@@ -11,11 +12,13 @@ use consumer::ports::{Archive as _, DeadLetters, Inbox, OrderLog};
 use domain::{ParkReason, RecordedEvent};
 use infra::aws::{self, AwsDeadLetterStore, S3Archive, SqsDeadLetters, SqsPipeline};
 use infra::dynamodb::Table;
+use infra::outbound::TableFeed;
 use infra::sqs::Queue;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::{Backend, MOMENT, QueueOptions, conformance_suite, finding_suite};
+use super::{Backend, MOMENT, QueueOptions, conformance_suite, feed_suite, finding_suite};
+use crate::aws::feed::FeedBackend;
 use crate::support::emulator::Emulator;
 use crate::support::emulator::queues::Queues;
 use crate::support::events::eur;
@@ -28,6 +31,8 @@ pub struct AwsBackend {
     /// The name of the table, which is also the name of the bucket.
     pub letters: AwsDeadLetterStore,
     dead_letters: Arc<SqsDeadLetters>,
+    /// The feed, if a relay fills one.
+    feed: Option<Arc<TableFeed>>,
 }
 
 impl AwsBackend {
@@ -36,14 +41,23 @@ impl AwsBackend {
         Self::open_with(fifo, options, false).await
     }
 
+    /// Like `open`, for a table with a change stream.
+    pub async fn open_streaming() -> Self {
+        Self::open_as(true, QueueOptions::default(), |table| table.with_stream(true)).await
+    }
+
     /// Like `open`, for a table with or without the search index.
     pub async fn open_with(fifo: bool, options: QueueOptions, search_index: bool) -> Self {
+        Self::open_as(fifo, options, |table| table.with_search_index(search_index)).await
+    }
+
+    async fn open_as(fifo: bool, options: QueueOptions, kind: impl FnOnce(Table) -> Table) -> Self {
         let emulator = Emulator::shared();
         let queues = emulator.create_queues(fifo, options).await;
         let sdk = aws::config_at(&emulator.endpoint).await;
         let table_name = format!("orders-{}", Uuid::now_v7().simple());
-        let table = aws::table(&sdk, &table_name, eur()).with_search_index(search_index);
-        assert!(table.create().await.unwrap(), "the table existed already");
+        let table = kind(aws::table(&sdk, &table_name, eur()));
+        assert!(table.create().await.unwrap(), "the table existed before the test");
         let queue = Arc::new(aws::queue(&sdk, &queues.url));
         let dead_letters = SqsDeadLetters {
             queue: aws::queue(&sdk, &queues.dead_letters_url),
@@ -59,7 +73,7 @@ impl AwsBackend {
             default_currency: eur(),
         };
         let (table, dead_letters) = (Arc::new(table), Arc::new(dead_letters));
-        Self { queues, queue, table, table_name, letters, dead_letters }
+        Self { queues, queue, table, table_name, letters, dead_letters, feed: None }
     }
 
     /// The archive of dead letters.
@@ -77,7 +91,15 @@ async fn open_searchable(options: QueueOptions) -> AwsBackend {
     AwsBackend::open_with(true, options, true).await
 }
 
-/// The messages on the dead-letter queue, which stay there.
+/// A backend with a feed that a relay fills.
+async fn open_feeding(_: QueueOptions) -> AwsBackend {
+    let feeding = FeedBackend::open().await;
+    feeding.start_relay().await;
+    let FeedBackend { backend, feed, .. } = feeding;
+    AwsBackend { feed: Some(feed), ..backend }
+}
+
+/// The messages on the dead-letter queue. They remain visible on the queue.
 pub async fn dead_letters(url: &str) -> Vec<Value> {
     let look = json!({ "QueueUrl": url, "MaxNumberOfMessages": 10, "VisibilityTimeout": 0,
                        "MessageAttributeNames": ["All"] });
@@ -118,6 +140,10 @@ impl Backend for AwsBackend {
         Arc::new(SqsPipeline { queue, dead_letters: Some(self.dead_letters.queue.clone()), table })
     }
 
+    fn feed(&self) -> Arc<dyn EventFeed> {
+        self.feed.clone().expect("this backend has a feed")
+    }
+
     async fn send(&self, group: &str, deduplication_id: &str, body: &str) {
         let message = json!({ "QueueUrl": self.queues.url, "MessageBody": body, "MessageGroupId": group,
                               "MessageDeduplicationId": deduplication_id });
@@ -147,4 +173,5 @@ impl Backend for AwsBackend {
 }
 
 conformance_suite!(open);
+feed_suite!(open_feeding);
 finding_suite!(open_searchable);

@@ -75,7 +75,7 @@ pub async fn dead_letters_are_listed_newest_first(backend: &dyn Backend) {
     let noise = park(backend, &b, ParkReason::Malformed, b"noise").await;
     for limit in [1, 3, 10] {
         let all = listed(backend, &DeadLetterFilter::default(), limit).await;
-        assert_eq!(all, [&*noise, &third, &second, &first], "{limit} at a time");
+        assert_eq!(all, [&*noise, &third, &second, &first], "with {limit} dead letters per page");
     }
     let of_order = DeadLetterFilter { order_id: Some(a.clone()), ..DeadLetterFilter::default() };
     assert_eq!(listed(backend, &of_order, 1).await, [&*third, &first]);
@@ -114,7 +114,7 @@ pub async fn a_repaired_dead_letter_is_redriven_with_the_repaired_body(backend: 
             panic!("the dead letter is not parked")
         };
         assert_eq!((&repaired.body.0, &repaired.original.as_ref().unwrap().0[..]), (&whole, cut));
-        assert_eq!(repaired.repairs, [repair()], "the second time it changes nothing");
+        assert_eq!(repaired.repairs, [repair()], "a second discard changes nothing");
         assert_eq!(letter(backend, &id).await, *repaired);
     }
 
@@ -131,7 +131,7 @@ pub async fn a_repaired_dead_letter_is_redriven_with_the_repaired_body(backend: 
     assert_eq!(
         sequence(backend, &order_id).await,
         [&*id],
-        "it stays in its sequence until its outcome is known"
+        "the dead letter stays in its sequence until its outcome is known"
     );
 
     backend.dead_letters().release(&[(&id, &Disposition::Recorded(1))]).await.remove(0).unwrap();
@@ -192,7 +192,11 @@ pub async fn a_discarded_dead_letter_is_kept_and_its_receipt_has_the_reason(back
     let next = park(backend, &order_id, ParkReason::BehindParked, &confirmed(&order_id).encode()).await;
     assert!(matches!(discard(backend, &id).await, DeadLetterChange::Made(_)));
 
-    assert_eq!(sequence(backend, &order_id).await, [&*next], "the next one is the first of the sequence now");
+    assert_eq!(
+        sequence(backend, &order_id).await,
+        [&*next],
+        "the next dead letter is now the first of the sequence"
+    );
     assert_eq!(listed(backend, &DeadLetterFilter::default(), 10).await, [next]);
     let discarded =
         DeadLetterFilter { state: Some(DeadLetterState::Discarded), ..DeadLetterFilter::default() };

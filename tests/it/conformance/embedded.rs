@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use api::operations::{DeadLetterFilter, DeadLetterStore, Pipeline};
+use api::ports::feed::EventFeed;
 use api::ports::{EventPublisher, OrderReader};
 use async_trait::async_trait;
 use consumer::ports::{DeadLetters, Inbox, OrderLog};
@@ -10,7 +11,7 @@ use domain::{ParkReason, RecordedEvent};
 use infra::embedded::{Embedded, NewMessage, Options};
 use tempfile::TempDir;
 
-use super::{Backend, QueueOptions, conformance_suite, finding_suite};
+use super::{Backend, QueueOptions, conformance_suite, feed_suite, finding_suite};
 use crate::support::events::eur;
 
 struct EmbeddedBackend {
@@ -62,6 +63,10 @@ impl Backend for EmbeddedBackend {
         self.engine.clone()
     }
 
+    fn feed(&self) -> Arc<dyn EventFeed> {
+        self.engine.clone()
+    }
+
     async fn send(&self, group: &str, deduplication_id: &str, body: &str) {
         let message = NewMessage {
             group: group.to_owned(),
@@ -85,4 +90,5 @@ impl Backend for EmbeddedBackend {
 
 conformance_suite!(open);
 finding_suite!(open);
+feed_suite!(open);
 conformance_suite!(open, finding { orders_are_found_by_searchable_metadata });

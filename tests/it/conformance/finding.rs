@@ -1,4 +1,5 @@
-//! Finding orders across customers, by reference and by metadata. The key `channel` of the metadata is searchable.
+//! The conformance cases for finding orders of all customers, by reference and by metadata. The metadata key
+//! `channel` is searchable.
 
 use std::collections::BTreeMap;
 
@@ -17,7 +18,7 @@ pub fn options(_case: &str) -> QueueOptions {
     QueueOptions { searchable_metadata: &["channel"], ..QueueOptions::default() }
 }
 
-/// The creation of an order at this second, changed.
+/// The creation of an order. Its timestamp is `at(second)`, and `change` may change its data.
 fn created_at(id: &OrderId, second: u32, change: impl FnOnce(&mut Created)) -> Envelope {
     let mut envelope = Envelope { timestamp: at(second), ..created_for(id, &format!("c-{}", second % 2)) };
     if let Event::Created(created) = &mut envelope.event {
@@ -36,12 +37,12 @@ fn with_channel(id: &OrderId, second: u32, channel: &str) -> Envelope {
     created_at(id, second, |created| created.metadata = Metadata::parse(BTreeMap::from(entries)).unwrap())
 }
 
-/// Records a whole log in one append.
+/// Records a whole log with one append.
 async fn record(backend: &dyn Backend, envelopes: &[Envelope]) {
     append(backend, envelopes, envelopes.len()).await.unwrap();
 }
 
-/// Appends the last `last` events of a log.
+/// Appends the last `last` events of a log with one append.
 async fn append(backend: &dyn Backend, envelopes: &[Envelope], last: usize) -> Result<(), AppendError> {
     let append = append_of(&recorded(1, envelopes), last);
     backend.log().append(&[append]).await.remove(0).map(drop)
@@ -56,7 +57,7 @@ async fn holder(backend: &dyn Backend, reference: &str) -> Option<OrderId> {
     found.map(|snapshot| snapshot.order.order_id.clone())
 }
 
-/// The whole list, in pages of this length.
+/// All orders that pass the filter, read in pages of this length.
 async fn in_pages(backend: &dyn Backend, filter: &OrderFilter, limit: usize) -> Vec<OrderId> {
     let (mut found, mut after) = (Vec::new(), None);
     loop {
@@ -69,8 +70,8 @@ async fn in_pages(backend: &dyn Backend, filter: &OrderFilter, limit: usize) -> 
     }
 }
 
-/// Seven orders, one a second, of two customers: 0 and 4 pending, 1 and 5 confirmed, 2 and 6 paid, 3 and 7 paid but not
-/// confirmed. Each event was appended on its own.
+/// Eight orders of two customers, created one second apart. Orders 0 and 4 are pending, 1 and 5 are confirmed, 2 and
+/// 6 are paid, and 3 and 7 are paid but not confirmed. Each event was appended separately.
 async fn eight_orders(backend: &dyn Backend) -> Vec<OrderId> {
     let ids: Vec<_> = (0..8).map(|_| new_order_id()).collect();
     for (second, id) in (0..).zip(&ids) {
@@ -125,7 +126,7 @@ pub async fn updated_orders_are_listed_from_the_least_recently_updated_one(backe
     let ids = eight_orders(backend).await;
     let only = |indexes: &[usize]| indexes.iter().map(|i| ids[*i].clone()).collect::<Vec<_>>();
     let all = OrderFilter { updated_from: Some(at(0)), ..OrderFilter::default() };
-    // The orders with one event are sorted among the others by their creation.
+    // Orders with only one event are sorted by the time of their creation.
     let sorted = only(&[0, 4, 1, 5, 2, 3, 6, 7]);
     eventually_lists(backend, &all, &sorted).await;
     for limit in 1..9 {
@@ -136,7 +137,8 @@ pub async fn updated_orders_are_listed_from_the_least_recently_updated_one(backe
     let paid = OrderFilter { status: Some(OrderStatus::Paid), ..all.clone() };
     eventually_lists(backend, &paid, &only(&[2, 6])).await;
 
-    // An order that is updated while a client pages moves to the end, and is met again.
+    // An order that is updated while a client reads page by page moves to the end of the list, so the client sees it
+    // again.
     let first = backend.reader().find_orders(&all, None, 3).await.unwrap();
     let log = [created_at(&ids[0], 0, |_| ()), Envelope { timestamp: at(60), ..confirmed(&ids[0]) }];
     append(backend, &log, 1).await.unwrap();
@@ -160,7 +162,7 @@ pub async fn a_list_of_all_orders_continues_in_place_while_orders_change(backend
     eventually_lists(backend, &all, &ids.iter().rev().cloned().collect::<Vec<_>>()).await;
     let first = backend.reader().find_orders(&all, None, 3).await.unwrap();
     assert_eq!(first.next, Some(OrderPosition { at_micros: at(13).micros(), order_id: ids[3].clone() }));
-    // One order of each page is confirmed, and a newer and an older order are created.
+    // Between two pages, one order of the page is confirmed, and one newer and one older order are created.
     append(backend, &log(4), 1).await.unwrap();
     append(backend, &log(1), 1).await.unwrap();
     let (newer, older) = (new_order_id(), new_order_id());
@@ -205,9 +207,9 @@ pub async fn a_reference_belongs_to_one_order_at_a_time(backend: &dyn Backend) {
     };
     assert!(is_held(&taken, &one), "{taken:?}");
     assert_eq!(backend.reader().order(&other).await.unwrap(), None, "nothing was appended");
-    // The same append again is no conflict with itself.
+    // A repeated append succeeds, although the order itself already has the reference.
     append(backend, &log[..1], 1).await.unwrap();
-    // An amendment releases the reference.
+    // The amendment gives the order another reference, and so releases the old one.
     append(backend, &log, 1).await.unwrap();
     assert_eq!((holder(backend, "PO 1").await, holder(backend, "PO 2").await), (None, Some(one.clone())));
     append(backend, &[with_reference(&other, 2, "PO 1")], 1).await.unwrap();
@@ -218,7 +220,7 @@ pub async fn of_concurrent_orders_with_one_reference_exactly_one_is_recorded(bac
     let ids: Vec<_> = (0..20).map(|_| new_order_id()).collect();
     let appends: Vec<_> =
         ids.iter().map(|id| append_of(&recorded(1, &[with_reference(id, 1, "PO 1")]), 1)).collect();
-    // Half of them in one call, and the others in calls of their own.
+    // Half of the appends are made in one call, and the other half in separate calls.
     let (together, alone) = appends.split_at(10);
     let log = backend.log();
     let others =

@@ -50,7 +50,7 @@ pub async fn eventually_lists(backend: &dyn Backend, filter: &OrderFilter, expec
 
 pub async fn a_customers_orders_are_listed_newest_first(backend: &dyn Backend) {
     let ids: Vec<_> = (0..5).map(|_| new_order_id()).collect();
-    // The orders are not recorded in the order of their creation times.
+    // The sequence in which the orders are recorded differs from their creation times.
     for i in [3, 0, 4, 1, 2] {
         let mut event = created_for(&ids[i], "mia");
         event.timestamp = at(i as u32);
@@ -120,7 +120,7 @@ pub async fn paging_continues_in_place_while_orders_are_added(backend: &dyn Back
     let joe = of_customer("joe");
     eventually_lists(backend, &joe, &ids.iter().rev().cloned().collect::<Vec<_>>()).await;
     let first = backend.reader().find_orders(&joe, None, 3).await.unwrap();
-    // Two newer orders, and one between those on the first page.
+    // Creates two orders that are newer than the first page, and one between the orders of the first page.
     for second in [11, 40, 50] {
         record(backend, &[Envelope { timestamp: at(second), ..created_for(&new_order_id(), "joe") }]).await;
     }

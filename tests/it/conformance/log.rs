@@ -47,7 +47,7 @@ pub async fn appended_events_are_loaded_and_read(backend: &dyn Backend) {
     let id = new_order_id();
     let log = recorded(1, &[created(&id), amended(&id, 3), confirmed(&id)]);
     assert_eq!(append(backend, &log[..1], 1).await.unwrap(), Appended::New);
-    assert_eq!(append(backend, &log, 2).await.unwrap(), Appended::New, "two in one append");
+    assert_eq!(append(backend, &log, 2).await.unwrap(), Appended::New, "both events are in one append");
 
     let loaded = load(backend, &id, &[log[1].envelope.event_id]).await;
     assert_eq!(loaded.order, Some(fold(&log)));
@@ -63,7 +63,7 @@ pub async fn repeating_an_append_changes_nothing(backend: &dyn Backend) {
     let log = recorded(1, &[created(&id), confirmed(&id)]);
     append(backend, &log[..1], 1).await.unwrap();
     append(backend, &log, 1).await.unwrap();
-    // Repeats the appends, as after a crash before the ack. Both events are already recorded.
+    // Repeats the appends, as after a crash before the acknowledgement. Both events are already recorded.
     assert_eq!(append(backend, &log[..1], 1).await.unwrap(), Appended::Already);
     assert_eq!(append(backend, &log, 1).await.unwrap(), Appended::Already);
     assert_eq!(read(backend, &id).await, Some(fold(&log)));
@@ -146,7 +146,7 @@ pub async fn outcomes_are_stored(backend: &dyn Backend) {
     assert_eq!(backend.reader().receipt(&id, refused.event_id).await.unwrap(), Some(receipt.clone()));
     let loaded = load(backend, &id, &[refused.event_id, EventId::from(Uuid::now_v7())]).await;
     assert_eq!(loaded.outcomes, [settled(&refused, receipt.outcome.unwrap())]);
-    assert_eq!(loaded.order, None, "an outcome is not an event");
+    assert_eq!(loaded.order, None, "an outcome without an event does not create the order");
 }
 
 pub async fn waiting_readers_receive_the_outcome(backend: &dyn Backend) {
@@ -173,7 +173,7 @@ pub async fn waiting_readers_receive_the_outcome(backend: &dyn Backend) {
     assert_eq!(first.await.unwrap().unwrap().version(), Some(1));
     assert_eq!(second.await.unwrap(), Some(receipt));
     let none = reader.settled(&id, EventId::from(Uuid::now_v7()), tokio::time::Instant::now()).await.unwrap();
-    assert_eq!(none, None, "the wait ends at its deadline");
+    assert_eq!(none, None, "the wait for an outcome ends at its deadline");
 }
 
 pub async fn the_hash_of_a_request_is_stored_with_its_receipt(backend: &dyn Backend) {

@@ -8,6 +8,7 @@
 pub mod aws;
 mod dead_letters;
 mod embedded;
+pub mod feed;
 pub mod finding;
 pub mod listing;
 mod log;
@@ -18,6 +19,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use api::operations::{DeadLetterStore, Pipeline};
+use api::ports::feed::EventFeed;
 use api::ports::{EventPublisher, OrderReader};
 use async_trait::async_trait;
 use consumer::Disposition;
@@ -26,9 +28,9 @@ use domain::{Envelope, ParkReason, RecordedEvent};
 
 pub use crate::support::QueueOptions;
 
-/// The wait time of a receive call, which is the maximum of SQS.
+/// The time that a receive call waits, which is the maximum of SQS.
 const WAIT: Duration = Duration::from_secs(20);
-/// How long to look for a message that should not exist.
+/// How long a test waits for a message that should not exist.
 const MOMENT: Duration = Duration::from_secs(1);
 
 /// A backend with a queue, dead letters and a store, all of them empty at first.
@@ -41,8 +43,12 @@ pub trait Backend: Send + Sync {
     fn reader(&self) -> Arc<dyn OrderReader>;
     fn letters(&self) -> Arc<dyn DeadLetterStore>;
     fn pipeline(&self) -> Arc<dyn Pipeline>;
+    /// The feed. Only backends that run [`feed_suite!`] have one.
+    fn feed(&self) -> Arc<dyn EventFeed> {
+        panic!("this backend has no feed")
+    }
 
-    /// Sends a message in the way another producer would.
+    /// Puts a message on the queue in the way another producer would.
     async fn send(&self, group: &str, deduplication_id: &str, body: &str);
     /// The bodies of all dead letters, each with its reason if the backend stores it.
     async fn dead(&self) -> Vec<(String, Option<ParkReason>)>;
@@ -115,7 +121,7 @@ macro_rules! conformance_suite {
 }
 pub(crate) use conformance_suite;
 
-/// Runs the cases of a backend that has indexes across customers.
+/// Runs the cases for backends that have indexes over the orders of all customers.
 macro_rules! finding_suite {
     ($open:path) => {
         $crate::conformance::conformance_suite!(
@@ -132,6 +138,26 @@ macro_rules! finding_suite {
     };
 }
 pub(crate) use finding_suite;
+
+/// Runs the cases of a backend that has a feed.
+macro_rules! feed_suite {
+    ($open:path) => {
+        $crate::conformance::conformance_suite!(
+            $open,
+            feed {
+                every_recorded_event_is_in_the_feed_in_the_order_of_its_order,
+                a_filter_selects_customers_and_types,
+                the_cursor_of_each_event_resumes_after_it,
+                a_reader_that_starts_at_the_latest_event_sees_only_later_ones,
+                a_reader_that_starts_at_a_time_misses_no_later_event,
+                a_waiting_reader_is_woken_by_an_event_that_passes_its_filter,
+                a_wait_ends_at_its_time,
+                a_cursor_after_the_end_of_the_feed_is_refused
+            }
+        );
+    };
+}
+pub(crate) use feed_suite;
 
 /// Checks that a case has consumed every message, so that an unexpected message fails the test.
 pub async fn assert_queue_is_empty(backend: &dyn Backend) {

@@ -51,7 +51,7 @@ pub async fn a_group_is_held_while_one_of_its_messages_is_in_flight(backend: &dy
 
     publish(backend, &[created(&b)]).await;
     let other = receive_one(backend).await;
-    assert_eq!(event_of(&other).order_id, b, "another group is not held");
+    assert_eq!(event_of(&other).order_id, b, "the message in flight does not block another group");
     assert_eq!(backend.inbox().receive(10, MOMENT).await.unwrap(), []);
 
     ack(backend, &[first, other]).await;
@@ -85,7 +85,7 @@ pub async fn a_retried_message_is_delivered_before_later_ones_of_its_group(backe
     assert_eq!((third.receive_count, &third.body), (3, &first.body));
     ack(backend, &[third]).await;
     let follower = receive_one(backend).await;
-    assert_eq!(follower.receive_count, 1, "a held message is not received");
+    assert_eq!(follower.receive_count, 1, "a message in flight is not received");
     ack(backend, &[follower]).await;
 }
 
@@ -104,7 +104,7 @@ pub async fn a_message_received_too_often_becomes_a_dead_letter(backend: &dyn Ba
     let first = receive_one(backend).await;
     retry(backend, &first, Duration::ZERO).await;
     let second = receive_one(backend).await;
-    assert_eq!(second.receive_count, 2, "the last receive allowed");
+    assert_eq!(second.receive_count, 2, "this is the last receive that the queue allows");
     retry(backend, &second, Duration::ZERO).await;
 
     let follower = receive_one(backend).await;
@@ -137,7 +137,7 @@ pub async fn a_delayed_message_is_delivered_later(backend: &dyn Backend) {
     let sent = Instant::now();
     publish(backend, &[created(&new_order_id())]).await;
     let message = receive_one(backend).await;
-    assert!(sent.elapsed() >= Duration::from_secs(1), "it was not delayed");
+    assert!(sent.elapsed() >= Duration::from_secs(1), "the message was not delayed");
     assert_eq!(message.receive_count, 1);
     ack(backend, &[message]).await;
 }
@@ -145,7 +145,7 @@ pub async fn a_delayed_message_is_delivered_later(backend: &dyn Backend) {
 pub async fn a_waiting_receive_returns_when_a_message_arrives(backend: &dyn Backend) {
     let inbox = backend.inbox();
     let waiting = tokio::spawn(async move { inbox.receive(1, WAIT).await.unwrap() });
-    // Gives the receive call time to start waiting.
+    // Waits until the receive call has started to wait.
     tokio::task::yield_now().await;
     publish(backend, &[created(&new_order_id())]).await;
     let messages =
@@ -177,7 +177,7 @@ pub async fn an_acked_message_is_gone(backend: &dyn Backend) {
 pub async fn messages_of_other_producers_arrive_unchanged(backend: &dyn Backend) {
     let body = "{ \"type\": \"order_created\",\n \"näme\": \"\\u0000 🫖\" }";
     backend.send("customer-7", "order-7-order_created", body).await;
-    backend.send("customer-7", "order-7-order_created", "a duplicate by its id").await;
+    backend.send("customer-7", "order-7-order_created", "a duplicate with the same event id").await;
     let message = receive_one(backend).await;
     assert_eq!(message.body, body.as_bytes());
     assert_eq!(message.group.as_deref(), Some("customer-7"));

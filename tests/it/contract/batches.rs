@@ -1,4 +1,4 @@
-//! Tests batches, which are several orders in one request.
+//! Tests requests that create several orders in one batch.
 
 use reqwest::Method;
 use serde_json::{Value, json};

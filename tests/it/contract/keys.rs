@@ -23,7 +23,7 @@ pub async fn a_repeated_creation_creates_one_order(api: &Api) {
     assert_eq!((first.status, first.header("idempotent-replayed")), (202, ""), "{first:?}");
     api.outcome(&first.body).await;
 
-    // Sends the same request again, with the key unquoted and with another spelling of the body.
+    // Sends the same request again, without the quotes around the key, and with different formatting of the body.
     let mut spelled = order("once");
     spelled["total"] = json!(1800);
     for body in [order("once"), spelled] {
@@ -67,7 +67,8 @@ pub async fn a_key_is_refused_for_a_different_request(api: &Api) {
     );
     let other = propose(api, order_id, &headers, "order_cancelled", json!({ "reason": "no" })).await;
     other.is_problem(422, "idempotency-key-reused");
-    // The same rules apply to the key of a rejected event, which is not in the log.
+    // A rejected event is not in the log. Nevertheless, a repeated request with its key gets the same answer, and a
+    // different request with its key is refused.
     let key = new_key();
     let headers = [(KEY, key.as_str()), WAIT];
     propose(api, order_id, &headers, "order_delivered", json!({}))

@@ -1,4 +1,4 @@
-//! Tests lists of orders, and earlier versions of an order.
+//! Tests lists of orders, and orders at an earlier version.
 
 use reqwest::Method;
 use serde_json::{Value, json};

@@ -1,4 +1,4 @@
-//! Tests what integrators rely on, over HTTP with the real binary on every backend.
+//! Tests the behaviour on which integrators rely, over HTTP with the real binary on every backend.
 
 mod batches;
 mod conditions;

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::faults::faults;
+use super::webhook_faults::webhook_faults;
 use super::{Report, here};
 use crate::support::service::orders;
 
@@ -14,14 +15,26 @@ fn good() -> Value {
     serde_json::from_slice(&fs::read(here("tests/fixtures/doctor/good-plan.json")).unwrap()).unwrap()
 }
 
-/// The good plan, with one attribute of a resource changed. `pointer` is a JSON pointer to the attribute.
+/// The good plan, in which one attribute of a resource is changed. `pointer` is a JSON pointer to the attribute. A variable
+/// of a function's environment is added if the function does not have it.
 pub fn changed(address: &str, pointer: &str, value: &Value) -> Value {
     let mut plan = good();
+    set(&mut plan, address, pointer, value);
+    plan
+}
+
+/// Changes an attribute of a resource of a plan.
+pub fn set(plan: &mut Value, address: &str, pointer: &str, value: &Value) {
     let resources = plan["planned_values"]["root_module"]["resources"].as_array_mut().unwrap();
     let resource = resources.iter_mut().find(|resource| resource["address"] == address).unwrap();
+    if let Some((variables, name)) = pointer.rsplit_once('/')
+        && variables.ends_with("/variables")
+    {
+        let variables = resource["values"].pointer_mut(variables).and_then(Value::as_object_mut);
+        variables.unwrap().entry(name).or_insert(Value::Null);
+    }
     let attribute = resource["values"].pointer_mut(pointer);
     *attribute.unwrap_or_else(|| panic!("{address} has no {pointer}")) = value.clone();
-    plan
 }
 
 pub fn without(address: &str) -> Value {
@@ -40,7 +53,7 @@ fn report(plan: &Value) -> Report {
     Report::of(file.to_str().unwrap())
 }
 
-/// The good plan, with a text in a policy replaced.
+/// The good plan, in which a text in a policy is replaced.
 pub fn policy(address: &str, from: &str, to: &str) -> Value {
     let plan = good();
     let resources = plan["planned_values"]["root_module"]["resources"].as_array().unwrap();
@@ -62,7 +75,7 @@ fn a_good_deployment_has_no_finding() {
 
 #[test]
 fn each_fault_is_found_and_nothing_else() {
-    for (expected, plan) in faults() {
+    for (expected, plan) in faults().into_iter().chain(webhook_faults()) {
         let report = report(&plan);
         assert_eq!(report.findings(), [expected], "{}", report.json);
         let severity = report.json["findings"][0]["severity"].as_str().unwrap();
@@ -74,14 +87,16 @@ fn each_fault_is_found_and_nothing_else() {
 fn a_deployment_with_standard_queues_has_its_own_rules() {
     let text =
         good().to_string().replace("orders-dlq.fifo", "orders-dlq").replace("orders.fifo", "orders-main");
-    let mut plan: Value =
-        serde_json::from_str(&text.replace("\"fifo_queue\":true", "\"fifo_queue\":false")).unwrap();
+    let mut plan: Value = serde_json::from_str(&text).unwrap();
+    for address in ["aws_sqs_queue.main", "aws_sqs_queue.dlq"] {
+        set(&mut plan, address, "/fifo_queue", &json!(false));
+    }
     let standard = "standard-queue aws_sqs_queue.main fifo_queue";
     let right = report(&plan);
     assert_eq!(
         (right.findings(), right.code),
         (vec![standard.to_owned()], Some(0)),
-        "a notice is not a failure"
+        "a notice does not make the command fail"
     );
     let resources = plan["planned_values"]["root_module"]["resources"].as_array_mut().unwrap();
     let mapping = resources.iter_mut().find(|resource| resource["address"] == MAPPING).unwrap();
@@ -95,9 +110,9 @@ fn every_rule_has_a_test_in_which_it_finds_something() {
     let page = String::from_utf8(orders(&["doctor", "--rules"]).output().unwrap().stdout).unwrap();
     let rules: BTreeSet<_> =
         page.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next()).collect();
-    let faults = faults();
+    let faults: Vec<_> = faults().into_iter().chain(webhook_faults()).collect();
     let mut shown: BTreeSet<_> = faults.iter().filter_map(|(finding, _)| finding.split(' ').next()).collect();
-    // Other tests cover these rules.
+    // The following rules have no fault in this test, because other tests cover these rules.
     shown.extend([
         "standard-queue",
         "large-batch-without-window",
@@ -114,7 +129,10 @@ fn missing_resources_are_found() {
     let table = report(&without(TABLE));
     let expected =
         |function: &str| format!("table-missing aws_lambda_function.{function} environment.TABLE_NAME");
-    assert_eq!(table.findings(), ["api", "consumer", "dead_letters", "expiry"].map(expected));
+    assert_eq!(
+        table.findings(),
+        ["api", "consumer", "dead_letters", "expiry", "relay", "webhook_sender"].map(expected)
+    );
     let unattended = report(&without("aws_lambda_event_source_mapping.dead_letters"));
     assert_eq!(unattended.findings(), ["dead-letters-unattended aws_sqs_queue.dlq"]);
 }

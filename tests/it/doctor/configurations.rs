@@ -1,5 +1,5 @@
-//! Tests folders of Terraform configuration that the tests write: modules, loops, unknown values, other programs,
-//! broken input.
+//! Tests the doctor on folders of Terraform configuration that the tests write: modules, loops, unknown values, other
+//! programs, and invalid input.
 
 use std::fs;
 use std::path::Path;
@@ -80,9 +80,13 @@ module "orders" {
     write(folder.path(), &files);
     let report = Report::of(folder.path().to_str().unwrap());
     let visibility = report.found("visibility-too-short");
-    assert_eq!(visibility.len(), 1, "only one of the two is too short: {visibility:?}");
+    assert_eq!(visibility.len(), 1, "only one of the two visibility timeouts is too short: {visibility:?}");
     assert!(visibility[0].contains("359 s") && visibility[0].contains("360 s are needed"), "{visibility:?}");
-    assert_eq!(report.found("max-receives-low"), ["2", "2"], "the default within the type of the variable");
+    assert_eq!(
+        report.found("max-receives-low"),
+        ["2", "2"],
+        "the default comes from the type of the variable"
+    );
     let findings = report.findings();
     let filters: Vec<_> = findings.iter().filter(|line| line.starts_with("filter-deletes")).collect();
     let returns =
@@ -91,7 +95,11 @@ module "orders" {
     assert!(
         report.found("dead-letter-queue-kind").is_empty() && report.found("no-dead-letter-queue").is_empty()
     );
-    assert!(report.left_open("permission-missing"), "its role is elsewhere: {}", report.json["unchecked"]);
+    assert!(
+        report.left_open("permission-missing"),
+        "the role is defined in another configuration: {}",
+        report.json["unchecked"]
+    );
 }
 
 #[test]

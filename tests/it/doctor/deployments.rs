@@ -2,7 +2,10 @@
 //! deployment. Also tests the text output.
 
 use std::fs;
+use std::os::unix::fs::symlink;
 use std::path::Path;
+
+use tempfile::TempDir;
 
 use super::{Report, here};
 use crate::support::service::orders;
@@ -37,7 +40,7 @@ fn every_flaw_of_a_configuration_is_found_and_nothing_else() {
     let report = Report::of(&here("tests/fixtures/doctor/flawed"));
     assert_eq!(report.code, Some(1));
     let mut expected: Vec<String> = FLAWS.map(str::to_owned).into();
-    // In a plan, missing_data has its default, and a policy that names a new resource is unknown.
+    // In a plan, `missing_data` has its default value. A policy that contains the name of a new resource is unknown.
     for alarm in ["dlq_not_empty", "processing_errors", "queue_depth"] {
         let at = format!("aws_cloudwatch_metric_alarm.{alarm}");
         expected.push(format!("alarm-missing-data {at} treat_missing_data"));
@@ -54,7 +57,7 @@ fn every_flaw_of_a_configuration_is_found_and_nothing_else() {
         "{missing}"
     );
     assert!(missing.contains("xray:PutTraceSegments") && missing.contains("logs:PutLogEvents"), "{missing}");
-    assert!(!missing.contains("sqs:"), "permissions that it has are not missing: {missing}");
+    assert!(!missing.contains("sqs:"), "granted permissions are not reported as missing: {missing}");
 }
 
 #[test]
@@ -63,7 +66,7 @@ fn a_plan_has_the_same_findings_and_lists_what_is_unknown() {
     assert_eq!(report.code, Some(1));
     assert_eq!(report.findings(), FLAWS);
     for open in ["permission-missing", "max-receives-low", "environment-elsewhere"] {
-        assert!(report.left_open(open), "{open} is neither found nor passed: {}", report.json["unchecked"]);
+        assert!(report.left_open(open), "{open} must be reported as unchecked: {}", report.json["unchecked"]);
     }
     assert_eq!(report.json["summary"]["unchecked"], 4, "{}", report.json["unchecked"]);
 }
@@ -71,15 +74,40 @@ fn a_plan_has_the_same_findings_and_lists_what_is_unknown() {
 #[test]
 fn our_own_deployment_has_no_finding() {
     let folder = here("infra/terraform");
-    assert!(Path::new(&folder).is_dir(), "the deployment is missing: {folder} is no folder");
+    assert!(Path::new(&folder).is_dir(), "the deployment is missing: {folder} is not a folder");
     let report = Report::of(&folder);
     assert_eq!(report.findings(), Vec::<String>::new(), "{}", report.json);
     assert_eq!(
         report.json["summary"]["unchecked"], 0,
-        "nothing may be left open: {}",
+        "every rule must be checked: {}",
         report.json["unchecked"]
     );
     assert_eq!(report.code, Some(0));
+}
+
+#[test]
+fn our_own_deployment_with_webhooks_has_no_finding() {
+    for feed in [true, false] {
+        let folder = TempDir::new().unwrap();
+        symlink(here("infra/terraform/modules/orders"), folder.path().join("orders")).unwrap();
+        let root = format!(
+            r#"
+module "orders" {{
+  source       = "./orders"
+  package      = "bootstrap.zip"
+  jwt_issuer   = "https://id.example"
+  jwt_audience = ["orders"]
+  feed         = {feed}
+  webhooks     = true
+}}
+"#
+        );
+        fs::write(folder.path().join("main.tf"), root).unwrap();
+        let report = Report::of(folder.path().to_str().unwrap());
+        assert_eq!(report.findings(), Vec::<String>::new(), "{}", report.json);
+        assert_eq!(report.json["summary"]["unchecked"], 0, "{}", report.json["unchecked"]);
+        assert_eq!(report.code, Some(0));
+    }
 }
 
 #[test]

@@ -7,6 +7,7 @@ use std::thread;
 use tempfile::TempDir;
 
 use super::Report;
+use crate::support::http;
 use crate::support::service::{Service, orders};
 
 fn environment(variables: &[(&str, &str)]) -> Report {
@@ -28,6 +29,7 @@ fn the_environment_of_the_service_is_checked() {
         (&[("ORDERS_MAX_RECEIVES", "1")], "environment-receives-low orders serve ORDERS_MAX_RECEIVES"),
         (&[("ORDERS_RATE_LIMIT", "fast")], "environment-wrong orders serve ORDERS_RATE_LIMIT"),
         (&[("ORDERS_METRICS_LISTEN", "here")], "environment-wrong orders serve ORDERS_METRICS_LISTEN"),
+        (&[("ORDERS_WEBHOOKS_TIMEOUT", "soon")], "environment-wrong orders serve ORDERS_WEBHOOKS_TIMEOUT"),
         (&[("ORDERS_ALERT_WEBHOOK", "pager")], "environment-wrong orders serve ORDERS_ALERT_WEBHOOK"),
     ] {
         let report = environment(variables);
@@ -96,7 +98,7 @@ async fn a_service_as_it_starts_by_default_has_no_finding() {
     assert_eq!((report.findings(), report.code), (Vec::new(), Some(0)), "{}", report.json);
 }
 
-/// A gateway that is ready and serves metrics. It either refuses all requests for orders or accepts all.
+/// A gateway that is ready and serves metrics. It either refuses or accepts all requests for orders.
 fn gateway(refuses: bool) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
@@ -132,8 +134,7 @@ fn a_service_is_checked_for_authentication_and_reachability() {
         assert_eq!(report.code, Some(i32::from(!refuses)));
     }
 
-    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let report = Report::of(&format!("http://{free}"));
+    let report = Report::of(&format!("http://127.0.0.1:{}", http::free_port()));
     assert_eq!(report.code, Some(1));
     assert_eq!(report.found("service-not-ready").len(), 1, "{}", report.json);
     assert!(

@@ -1,4 +1,4 @@
-//! The faults for the tests in `broken`, one at a time.
+//! The faults that the tests in `broken` examine. Each plan contains exactly one of them.
 
 use serde_json::{Value, json};
 
@@ -9,11 +9,13 @@ const DLQ: &str = "aws_sqs_queue.dlq";
 const CONSUMER: &str = "aws_lambda_function.consumer";
 const API: &str = "aws_lambda_function.api";
 const MAPPING: &str = "aws_lambda_event_source_mapping.consumer";
+const RELAY_MAPPING: &str = "aws_lambda_event_source_mapping.relay";
 const TABLE: &str = "aws_dynamodb_table.orders";
 const ALARM: &str = "aws_cloudwatch_metric_alarm.dead_letters";
 const ARN: &str = "arn:aws:sqs:eu-central-1:123456789012:";
 
-/// The good plan with the search index, and changed policies of the API and functions that use the index.
+/// The good plan, with the search index where the flags say so. `table` adds the index to the table, `permission` lets
+/// the API query it, and `functions` are the functions that use it.
 fn searching(table: bool, permission: bool, functions: &[&str]) -> Value {
     let mut plan = policy("aws_iam_role_policy.api", "/index/customer-orders", "/index/*");
     if !permission {
@@ -34,7 +36,7 @@ fn searching(table: bool, permission: bool, functions: &[&str]) -> Value {
     plan
 }
 
-/// Pairs of the expected finding and the plan with the fault.
+/// The expected findings, each with the plan that contains the fault.
 #[expect(clippy::too_many_lines, reason = "a table")]
 pub fn faults() -> Vec<(&'static str, Value)> {
     let redrive = |dlq: &str, count: u32| {
@@ -180,7 +182,7 @@ pub fn faults() -> Vec<(&'static str, Value)> {
             changed(
                 "aws_lambda_function.api",
                 "/environment/0/variables",
-                &json!({ "QUEUE_URL": "https://sqs.eu-central-1.amazonaws.com/123456789012/orders.fifo", "TABLE_NAME": "orders", "ORDERS_INSECURE_NO_AUTH": "true" }),
+                &json!({ "QUEUE_URL": "https://sqs.eu-central-1.amazonaws.com/123456789012/orders.fifo", "TABLE_NAME": "orders", "OUTBOUND_TABLE": "orders-outbound", "ORDERS_FEED": "true", "WEBHOOK_QUEUE_URL": "https://sqs.eu-central-1.amazonaws.com/123456789012/orders-webhooks.fifo", "ORDERS_INSECURE_NO_AUTH": "true" }),
             ),
         ),
         (
@@ -269,6 +271,72 @@ pub fn faults() -> Vec<(&'static str, Value)> {
         (
             "permission-missing aws_lambda_function.expiry role",
             policy("aws_iam_role_policy.expiry", "dynamodb:UpdateItem", "dynamodb:PutItem"),
+        ),
+        ("relay-not-invoked aws_lambda_function.relay", without(RELAY_MAPPING)),
+        (
+            "relay-drops-events aws_lambda_event_source_mapping.relay function_response_types",
+            changed(RELAY_MAPPING, "/function_response_types", &json!([])),
+        ),
+        (
+            "relay-drops-events aws_lambda_event_source_mapping.relay starting_position",
+            changed(RELAY_MAPPING, "/starting_position", &json!("LATEST")),
+        ),
+        (
+            "relay-drops-events aws_lambda_event_source_mapping.relay maximum_retry_attempts",
+            changed(RELAY_MAPPING, "/maximum_retry_attempts", &json!(5)),
+        ),
+        (
+            "relay-drops-events aws_lambda_event_source_mapping.relay maximum_record_age_in_seconds",
+            changed(RELAY_MAPPING, "/maximum_record_age_in_seconds", &json!(3600)),
+        ),
+        (
+            "relay-out-of-order aws_lambda_event_source_mapping.relay parallelization_factor",
+            changed(RELAY_MAPPING, "/parallelization_factor", &json!(2)),
+        ),
+        (
+            "table-stream aws_dynamodb_table.orders stream_enabled",
+            changed(TABLE, "/stream_enabled", &json!(false)),
+        ),
+        (
+            "table-stream aws_dynamodb_table.orders stream_view_type",
+            changed(TABLE, "/stream_view_type", &json!("KEYS_ONLY")),
+        ),
+        (
+            "feed-by-one-role aws_lambda_function.relay environment.ORDERS_FEED",
+            changed(API, "/environment/0/variables/ORDERS_FEED", &json!("false")),
+        ),
+        (
+            "feed-by-one-role aws_lambda_function.api environment.ORDERS_FEED_PARTITIONS",
+            changed(API, "/environment/0/variables/ORDERS_FEED_PARTITIONS", &json!("8")),
+        ),
+        ("alarm-relay-missing aws_lambda_function.relay", without("aws_cloudwatch_metric_alarm.relay")),
+        (
+            "environment-missing aws_lambda_function.relay environment.OUTBOUND_TABLE",
+            changed("aws_lambda_function.relay", "/environment/0/variables/OUTBOUND_TABLE", &json!(null)),
+        ),
+        (
+            "permission-missing aws_lambda_function.relay role",
+            policy("aws_iam_role_policy.relay", "dynamodb:GetRecords", "dynamodb:GetItem"),
+        ),
+        (
+            "permission-missing aws_lambda_function.relay role",
+            policy("aws_iam_role_policy.relay", "table/orders-outbound", "table/orders-other"),
+        ),
+        (
+            "permission-missing aws_lambda_function.relay role",
+            changed("aws_lambda_function.relay", "/environment/0/variables/EVENT_BUS", &json!("shop")),
+        ),
+        (
+            "permission-missing aws_lambda_function.relay role",
+            changed(
+                "aws_lambda_function.relay",
+                "/environment/0/variables/EVENTS_TOPIC",
+                &json!("arn:aws:sns:eu:1:shop"),
+            ),
+        ),
+        (
+            "permission-missing aws_lambda_function.api role",
+            policy("aws_iam_role_policy.api", "table/orders-outbound", "table/orders-other"),
         ),
         ("alarm-dead-letters-missing aws_sqs_queue.dlq", without(ALARM)),
         (

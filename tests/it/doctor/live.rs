@@ -55,7 +55,7 @@ async fn a_good_deployment_has_no_finding_and_one_with_faults_has_each() {
         assert!(report.left_open(needs_functions), "{needs_functions}: {}", report.json["unchecked"]);
     }
 
-    // The same queue, with faults.
+    // Changes the queue and the table, so that their settings have faults.
     let faults = json!({ "RedrivePolicy": redrive(1), "MessageRetentionPeriod": "3600", "ReceiveMessageWaitTimeSeconds": "0" });
     aws.sqs("SetQueueAttributes", &json!({ "QueueUrl": queue, "Attributes": faults })).await;
     let protect = json!({ "TableName": table, "DeletionProtectionEnabled": false });
@@ -69,7 +69,17 @@ async fn a_good_deployment_has_no_finding_and_one_with_faults_has_each() {
     ];
     assert_eq!((report.findings(), report.code), (expected.into(), Some(1)), "{}", report.json);
 
-    // DLQ_URL differs from the target of the redrive policy.
+    // The queue of webhook deliveries has rules of its own.
+    let mut webhooks = attributes(&right);
+    webhooks.insert("MaximumMessageSize".to_owned(), json!("262144"));
+    webhooks.insert("RedrivePolicy".to_owned(), redrive(100));
+    let webhooks = aws.create_queue(&format!("webhooks-{id}.fifo"), &webhooks).await;
+    let report = live(&[&variables[..], &[("WEBHOOK_QUEUE_URL", webhooks.as_str())]].concat());
+    let of_webhooks: Vec<_> = report.findings().into_iter().filter(|it| it.contains(&webhooks)).collect();
+    let not_allowed = format!("webhook-receives-low {webhooks} redrive_policy.maxReceiveCount");
+    assert_eq!(of_webhooks, [not_allowed], "{}", report.json);
+
+    // `DLQ_URL` differs from the target of the queue's redrive policy.
     let other = aws.create_queue(&format!("other-{id}.fifo"), &attributes(&right)).await;
     let report = live(&[("QUEUE_URL", queue.as_str()), ("DLQ_URL", &other), ("TABLE_NAME", &table)]);
     assert_eq!(report.found("environment-wrong").len(), 1, "{}", report.json);

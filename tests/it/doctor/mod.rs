@@ -7,6 +7,7 @@ mod environment;
 mod faults;
 #[cfg(feature = "aws")]
 mod live;
+mod webhook_faults;
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -22,7 +23,7 @@ pub struct Report {
 }
 
 impl Report {
-    /// The report on a target.
+    /// Runs the doctor on a target, and returns its report.
     pub fn of(target: &str) -> Self {
         Self::by(orders(&["doctor", "--json", target]))
     }
@@ -52,13 +53,13 @@ impl Report {
         lines
     }
 
-    /// The values that this rule has found.
+    /// The values that the findings of this rule report.
     pub fn found(&self, rule: &str) -> Vec<&str> {
         let findings = self.json["findings"].as_array().unwrap().iter();
         findings.filter(|f| f["rule"] == rule).map(|f| f["found"].as_str().unwrap()).collect()
     }
 
-    /// Whether this rule was left unchecked for any resource.
+    /// Whether the report lists this rule as unchecked for any resource.
     pub fn left_open(&self, rule: &str) -> bool {
         let unchecked = self.json["unchecked"].as_array().unwrap().iter();
         unchecked.flat_map(|it| it["rules"].as_array().unwrap()).any(|name| name == rule)

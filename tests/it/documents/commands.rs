@@ -1,7 +1,8 @@
-//! Checks that the commands which the program advises work as printed.
+//! Checks that the commands that the program recommends work as printed.
 //!
-//! A test in `src/cli` parses every command in a text of the program. The tests here run the commands that the program
-//! advises at its first start and for a damaged folder. `tests/it/commands.rs` runs the commands for dead letters.
+//! A test in `src/cli` parses every command that the texts of the program contain. The tests here run the commands
+//! that the program recommends at its first start and for a damaged folder. `tests/it/commands.rs` runs the commands for
+//! dead letters.
 
 use std::fs::{self, File};
 
@@ -25,7 +26,7 @@ async fn the_hint_of_the_first_start_places_an_order() {
     }
 }
 
-/// The command in a text. It begins with the program's name and ends with its line.
+/// The command in a text. It begins with the program's name and ends at the end of the line.
 fn command_in(text: &str, name: &str) -> String {
     let start = text.find(name).unwrap_or_else(|| panic!("{name} is not in {text}"));
     let command = text[start..].lines().next().unwrap();

@@ -1,4 +1,4 @@
-//! Checks that `docs/configuration.md` has all commands of the tested program. This must hold for any set of Cargo
+//! Checks that `docs/configuration.md` lists all commands of the tested program. This must hold for any set of Cargo
 //! features.
 //!
 //! A test in `src/cli` generates the page from the declaration of the command line. The tests here compare the page
@@ -19,8 +19,8 @@ fn the_page_and_the_readme_have_every_command_of_the_help() {
     assert!(names.contains(&"openapi"), "{names:?}");
     for name in names.into_iter().filter(|name| !name.is_empty() && *name != "help") {
         let command = format!("`orders {name}");
-        assert!(page.contains(&command), "docs/configuration.md does not have {name}");
-        assert!(readme.contains(&command), "README.md does not have {name}");
+        assert!(page.contains(&command), "docs/configuration.md does not contain {name}");
+        assert!(readme.contains(&command), "README.md does not contain {name}");
     }
 }
 

@@ -7,7 +7,7 @@ use tempfile::TempDir;
 use super::here;
 use crate::support::service::Service;
 
-/// Runs an example with each of these programs in turn. Returns the text that each printed.
+/// Runs an example with each of these programs in turn. Returns the output of each run.
 fn outputs(example: &str, programs: &[&str]) -> Vec<String> {
     let folder = TempDir::new().unwrap();
     let service = Service::start(&folder.path().join("data"), &[]);

@@ -1,4 +1,4 @@
-//! Reads the documents: their blocks of code, their headings, and the text between.
+//! Reads the documents: their code blocks, their headings, and the text in between.
 
 use std::fs;
 use std::path::Path;
@@ -15,7 +15,7 @@ pub struct Document {
 /// A fenced block of code.
 #[derive(Debug)]
 pub struct Block {
-    /// The first word after the fence: `sh`.
+    /// The first word after the fence, such as `sh`.
     pub language: String,
     /// Whether the second word is `output`. Such a block shows what the previous block prints.
     pub is_output: bool,
@@ -89,7 +89,7 @@ impl Document {
         blocks
     }
 
-    /// The lines outside blocks of code, each with its number.
+    /// The lines outside code blocks, each with its number.
     pub fn prose(&self) -> Vec<(usize, &str)> {
         let mut is_code = false;
         let lines = self.text.lines().enumerate().filter(|(_, line)| {

@@ -1,6 +1,6 @@
 //! Checks the documents: links have targets, snippets run, and walks agree with the code.
 //!
-//! Every Markdown file of the repository that readers start from is checked. [`markdown`] reads these files.
+//! The tests check every Markdown file of the repository that readers start from. [`markdown`] reads these files.
 
 mod commands;
 mod configuration;
@@ -8,6 +8,7 @@ mod examples;
 mod links;
 mod markdown;
 mod names;
+mod receivers;
 mod shell;
 mod snippets;
 mod walks;

@@ -36,11 +36,11 @@ fn files_and_tests_that_are_named_exist() {
             }
         }
     }
-    assert!(wrong.is_empty(), "these do not exist:\n{}", wrong.join("\n"));
+    assert!(wrong.is_empty(), "documents name files or tests that do not exist:\n{}", wrong.join("\n"));
     assert!(tests > 10, "{tests} tests were found");
 }
 
-/// The text of every source below a folder.
+/// The text of all source files below a folder.
 fn sources(folder: &Path) -> String {
     let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     let texts = entries.map(|path| match path.is_dir() {
@@ -71,7 +71,7 @@ fn integrators_find_every_kind_of_problem_and_event() {
     let kinds = kind.captures_iter(&description).map(|found| found[1].to_owned());
     let events = domain::EventType::ALL.into_iter().map(|event| event.as_str().to_owned());
     for name in kinds.chain(events) {
-        assert!(document.contains(&format!("`{name}`")), "docs/api.md does not have {name}");
+        assert!(document.contains(&format!("`{name}`")), "docs/api.md does not contain {name}");
     }
 }
 

@@ -12,7 +12,7 @@ use std::thread;
 
 use crate::support::service::PATIENCE;
 
-/// The mark at the end of the output of typed lines. It is a character that no command prints.
+/// Marks the end of the output of the typed lines. Commands do not print this character.
 const END: char = '\u{1e}';
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,7 +69,7 @@ pub struct Ran {
 }
 
 impl Shell {
-    /// Starts a shell in `folder` with these additional variables. In it, `orders` is the tested program.
+    /// Starts a shell in `folder` with these additional variables. In the shell, `orders` is the tested program.
     pub fn start(kind: Kind, folder: &Path, notes: &Path, variables: &[(&str, &str)]) -> Self {
         let (failures, errors) = (notes.join("failures"), notes.join("errors"));
         let programs = notes.join("programs");
@@ -90,11 +90,11 @@ impl Shell {
         command.envs(variables.iter().copied());
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(fs::File::create(&errors).unwrap());
         let mut child = command.spawn().unwrap_or_else(|error| {
-            panic!("snippets are run in bash and zsh, and {kind:?} cannot be started ({error}): install it (Debian: apt-get install bash zsh)")
+            panic!("the tests of snippets need bash and zsh, but {kind:?} cannot be started ({error}): install it (Debian: apt-get install bash zsh)")
         });
         let stdout = child.stdout.take().unwrap();
         let (lines, output) = channel();
-        // The thread ends with the shell.
+        // The thread ends when the shell exits.
         thread::spawn(move || {
             BufReader::new(stdout).lines().map_while(Result::ok).try_for_each(|line| lines.send(line))
         });
@@ -114,7 +114,7 @@ impl Shell {
         let mut stdout = String::new();
         loop {
             match self.output.recv_timeout(PATIENCE) {
-                // If the output does not end with a newline, the mark follows on its last line.
+                // If the output does not end with a newline, the mark follows the output on the same line.
                 Ok(line) => match line.split_once(END) {
                     None => stdout += &(line + "\n"),
                     Some((rest, _)) => {
@@ -124,7 +124,7 @@ impl Shell {
                 },
                 Err(error) => {
                     let errors = fs::read_to_string(&self.errors).unwrap();
-                    panic!("{:?} does not come to the end of {text}: {error}\n{stdout}\n{errors}", self.kind);
+                    panic!("{:?} does not finish {text}: {error}\n{stdout}\n{errors}", self.kind);
                 }
             }
         }
@@ -146,7 +146,7 @@ impl Shell {
 
 impl Drop for Shell {
     fn drop(&mut self) {
-        // The shell may have exited at the end of its input. After `wait`, it has exited in any case.
+        // The shell may already have exited at the end of its input. After `wait`, it has exited in any case.
         drop(self.input.take());
         let _ = self.child.kill();
         let _ = self.child.wait();

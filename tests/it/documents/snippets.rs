@@ -6,7 +6,7 @@
 //! rest of a `console` block, or the next block if its fence says `output`. In the document, `…` matches any text, and
 //! ids and times may differ.
 //!
-//! Some texts in the snippets are replaced so that they can run: see [`Session::typed`].
+//! Some texts in the snippets are replaced so that the snippets can run: see [`Session::typed`].
 //!
 //! A comment directly before a block changes how the block is tested:
 //!
@@ -18,13 +18,17 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
+use axum::Router;
+use axum::http::StatusCode;
 use regex::Regex;
-use serde_json::json;
+use reqwest::Method;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::markdown::{Block, Document, documents};
 use super::shell::{Kind, Shell};
 use crate::dlq;
+use crate::support::http;
 use crate::support::service::{Service, order, run};
 
 const SHELLS: [&str; 5] = ["bash", "console", "sh", "shell", "zsh"];
@@ -36,14 +40,16 @@ enum Given {
     Nothing,
     /// A confirmed order with two dead letters: a payment that was cut off, and a shipment.
     DeadLetters,
+    /// A webhook subscription with a receiver, and an order. The service may post to private addresses.
+    Receiver,
 }
 
-/// The session of a document whose snippets are being run.
+/// The shell session in which the snippets of one document run.
 struct Session {
     folder: TempDir,
     url: String,
     service: Option<Service>,
-    /// Texts in snippets and outputs, with their replacements. They are applied in this order.
+    /// Texts in snippets and outputs, each with the text that replaces it. The replacements are made in this order.
     replaced: Vec<(String, String)>,
 }
 
@@ -52,7 +58,11 @@ impl Session {
         let folder = TempDir::new().unwrap();
         let data = folder.path().join("orders-data");
         let mut replaced = Vec::new();
-        let mut service = Service::start(&data, &[]);
+        let flags: &[&str] = if given == Given::Receiver { &["--webhooks-allow-private"] } else { &[] };
+        let mut service = Service::start(&data, flags);
+        if given == Given::Receiver {
+            replaced = subscribed(&service).await;
+        }
         if given == Given::DeadLetters {
             let receipt = service.accept("/v1/orders", &order("c-1")).await;
             let id = receipt["order_id"].as_str().unwrap().to_owned();
@@ -82,7 +92,7 @@ impl Session {
         Self { folder, url, service: Some(service), replaced }
     }
 
-    /// A text of the document, in which the ids and addresses of this session are inserted.
+    /// Inserts the ids and addresses of this session into a text of the document.
     fn replace(&self, text: &str) -> String {
         self.replaced.iter().fold(text.to_owned(), |text, (from, to)| text.replace(from, to))
     }
@@ -110,7 +120,23 @@ impl Session {
     }
 }
 
-/// A payment of the order that lacks its end.
+/// Starts a receiver that accepts everything, subscribes it, and creates an order. Returns the URL and the ids that
+/// the document shows, each with the actual value that replaces it.
+async fn subscribed(service: &Service) -> Vec<(String, String)> {
+    let url = http::serve(Router::new().fallback(async || StatusCode::NO_CONTENT)).await;
+    let body = json!({ "url": url });
+    let created = service.ask(Method::POST, "/v1/webhooks", &[], Some(&body)).await.body;
+    let order = service.accept("/v1/orders", &order("c-1")).await;
+    service.outcome(&order).await;
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    vec![
+        ("http://127.0.0.1:9000".to_owned(), url),
+        ("01a20f6a-d3cd-76e2-b916-b16130e86e86".to_owned(), text(&created["id"])),
+        ("019ab0c2-7d1e-7cc3-98c4-dc0c0c07398f".to_owned(), text(&order["order_id"])),
+    ]
+}
+
+/// A payment of the order. The JSON of the payment is cut off.
 fn cut_payment(order_id: &str) -> String {
     format!(
         "{{\"event_id\":\"0199d3a0-0000-7000-8000-00000000beef\",\"type\":\"order_paid\",\"schema_version\":1,\
@@ -119,7 +145,7 @@ fn cut_payment(order_id: &str) -> String {
     )
 }
 
-/// A text without the parts that differ between runs: UUIDs, times and whitespace.
+/// Makes outputs of different runs comparable: replaces or removes UUIDs, times and whitespace.
 fn comparable(text: &str) -> String {
     let uuid = Regex::new("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}").unwrap();
     let time = Regex::new(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z?").unwrap();
@@ -128,7 +154,7 @@ fn comparable(text: &str) -> String {
     text.chars().filter(|character| !character.is_whitespace()).collect()
 }
 
-/// Whether a document shows the text that was printed. Spaces and line breaks are ignored.
+/// Whether a document shows the printed text. Spaces and line breaks are ignored.
 fn shows(shown: &str, printed: &str) -> bool {
     let (shown, printed) = (comparable(shown), comparable(printed));
     let parts: Vec<&str> = shown.split('…').collect();
@@ -167,7 +193,8 @@ async fn check(path: &str, given: Given) {
         for block in document.blocks() {
             let place = format!("{path}:{} in {kind:?}", block.line);
             if block.is_output {
-                let printed = printed.take().unwrap_or_else(|| panic!("{place}: nothing was run before it"));
+                let printed =
+                    printed.take().unwrap_or_else(|| panic!("{place}: no commands precede this output"));
                 assert!(shows(&session.replace(&block.text), &printed), "{place}: it printed\n{printed}");
             }
             if !SHELLS.contains(&block.language.as_str()) {
@@ -180,7 +207,7 @@ async fn check(path: &str, given: Given) {
                         assert!(service.terminate().success());
                     }
                 }
-                Some(mark) => panic!("{place}: what does {mark:?} mean?"),
+                Some(mark) => panic!("{place}: the comment {mark:?} is unknown"),
                 None => {}
             }
             let mut all = String::new();
@@ -216,6 +243,8 @@ checked! {
     the_snippets_about_configuration_run: "docs/configuration.md" with Nothing;
     the_snippets_for_integrators_run: "docs/api.md" with Nothing;
     the_snippets_for_operators_run: "docs/operations.md" with DeadLetters;
+    the_snippets_about_backups_run: "docs/backups.md" with DeadLetters;
+    the_snippets_about_webhooks_run: "docs/webhooks.md" with Receiver;
     the_snippets_about_load_tests_run: "docs/load-tests.md" with Nothing;
     the_snippets_of_the_examples_run: "examples/README.md" with Nothing;
 }
@@ -237,11 +266,11 @@ fn no_snippet_is_left_out() {
             for line in block.text.lines() {
                 let has_comment = line.trim_start().starts_with('#') || line.contains(" #");
                 let is_output = language == "console" && !line.starts_with("$ ");
-                assert!(is_output || !has_comment, "{place}: zsh takes no comments: {line}");
+                assert!(is_output || !has_comment, "{place}: an interactive zsh accepts no comments: {line}");
             }
             let mark = block.mark.unwrap_or_default();
             let is_run = CHECKED.contains(&document.path.as_str());
-            assert!(is_run || mark.starts_with("not run: "), "{place}: it is neither run nor marked");
+            assert!(is_run || mark.starts_with("not run: "), "{place}: the block is neither run nor marked");
         }
     }
 }

@@ -4,7 +4,7 @@
 //! file must exist and define the function. The function must be mentioned in the body of a function of an earlier
 //! step, which is usually the previous step or its caller. A step that is reached without a call (by a queue, a thread
 //! or the network) needs no mention. The previous step then shows after an arrow how the step is reached: `→ by …`.
-//! Mentions before the arrow do not count for later steps. A new list begins a new walk.
+//! For the steps after the arrow, mentions before the arrow do not count. A new list begins a new walk.
 
 use std::fs;
 
@@ -72,7 +72,8 @@ fn each_step_of_a_walk_is_called_by_an_earlier_one() {
     let walks = walks(&document);
     let mut wrong = Vec::new();
     for walk in &walks {
-        // The bodies of the functions since the start of the walk, or since the last step with an arrow.
+        // The bodies of the functions since the start of the walk, or since the last step with an arrow. One of them
+        // must mention the function of the next step.
         let mut callers = String::new();
         let mut is_called = false;
         for Step { line, file, function, hands_over } in walk {
@@ -83,7 +84,7 @@ fn each_step_of_a_walk_is_called_by_an_earlier_one() {
             }
             let mention = Regex::new(&format!(r"\b{function}\b")).unwrap();
             if is_called && !mention.is_match(&callers) {
-                wrong.push(format!("line {line}: no step before it calls {function} in {file}"));
+                wrong.push(format!("line {line}: no earlier step calls {function} in {file}"));
             }
             let inside = bodies.iter().filter_map(|body| Some(body.split_once('\n')?.1));
             callers.extend(inside);

@@ -6,16 +6,13 @@ use std::process::Command;
 use tempfile::TempDir;
 
 use super::load;
+use crate::support::http::free_port;
 use crate::support::service::{Service, orders};
 
 fn service(data: &Path, port: u16) -> Command {
     let mut command = orders(&["serve", "--listen", &format!("127.0.0.1:{port}")]);
     command.env("ORDERS_MIN_FREE_DISK", "1").arg("--data").arg(data);
     command
-}
-
-fn free_port() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -29,7 +26,7 @@ async fn a_load_on_a_service_that_is_killed_twice_is_clean() {
     let loading = tokio::spawn(async move { load(&files, &load_url, &flags).await });
 
     for _ in 0..2 {
-        // Kills the service in the middle of the load: some events are recorded, and more follow.
+        // Waits until some events are recorded, and then kills the service in the middle of the load.
         tokio::task::block_in_place(|| (0..150).for_each(|_| drop(running.wait_for_log("\"recorded\""))));
         running.kill();
         running = Service::spawn(service(&data, port));

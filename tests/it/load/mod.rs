@@ -7,6 +7,7 @@ mod killed;
 mod page;
 mod runs;
 mod tampering;
+mod webhooks;
 
 use std::path::Path;
 use std::process::Output;
@@ -63,7 +64,7 @@ pub async fn load(folder: &Path, url: &str, arguments: &[&str]) -> LoadOutput {
     let json = folder.join("report.json");
     let mut command = orders(&["load", "--url", url]);
     command.args(arguments).arg("--json").arg(&json);
-    // The test may run other tasks during the load.
+    // The command runs on another thread, because the test may run other tasks during the load.
     let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
     let report = std::fs::read_to_string(json).unwrap_or_default();
     LoadOutput { output, report: serde_json::from_str(&report).unwrap_or_default() }

@@ -116,7 +116,7 @@ async fn an_impossible_run_fails_before_it_sends_anything() {
     let nowhere = load(folder.path(), &service.url, &["--html", "/nonexistent/report.html"]).await;
     assert!(nowhere.text().contains("cannot write the report to /nonexistent"), "{}", nowhere.text());
     for (flags, words) in [
-        (["--duration", "soon"], "a number of seconds"),
+        (["--duration", "soon"], "must be 0 to 1000000 seconds"),
         (["--mix", "crate=1"], "the kinds are create, advance"),
         (["--rate", "0"], "0.001 to"),
     ] {

@@ -11,14 +11,13 @@ use axum::http::{Method, StatusCode};
 use axum::response::Response;
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use tokio::net::TcpListener;
 use uuid::Uuid;
 
 use super::{LoadOutput, load};
 use crate::support::http;
 use crate::support::service::Service;
 
-/// What the proxy does wrong.
+/// The fault that the proxy simulates.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Tampering {
     None,
@@ -36,8 +35,10 @@ enum Tampering {
     ForgetsKeys,
     /// Returns a ledger that never counts anything.
     CountsNothing,
-    /// After some events, answers everything with 502, like a gateway whose service is down.
+    /// After some events, answers every request with 502, like a gateway before a service that is down.
     Dies,
+    /// Refuses to delete subscriptions.
+    KeepsSubscriptions,
 }
 
 #[derive(Clone)]
@@ -74,6 +75,9 @@ async fn pass(State(proxy): State<Proxy>, request: Request) -> Response {
         Tampering::NeverSettles if path.contains("/events/never-") => return receipt_of(&path),
         Tampering::CountsNothing if path == "/v1/pipeline" => {
             return answer(StatusCode::OK, &nothing_happened());
+        }
+        Tampering::KeepsSubscriptions if method == Method::DELETE => {
+            return answer(StatusCode::SERVICE_UNAVAILABLE, &json!({}));
         }
         Tampering::ForgetsKeys if is_event => drop(headers.remove("idempotency-key")),
         _ => {}
@@ -145,15 +149,18 @@ fn nothing_happened() -> Value {
 
 /// Runs a load on a service behind this proxy.
 async fn load_through(tampering: Tampering, mix: &str) -> LoadOutput {
+    load_through_with(tampering, &["--patience", "2", "--mix", mix]).await
+}
+
+/// Runs a load with these additional flags on a service behind this proxy.
+async fn load_through_with(tampering: Tampering, more: &[&str]) -> LoadOutput {
     let folder = TempDir::new().unwrap();
-    let service = Service::start(&folder.path().join("data"), &["--log-level", "warn,orders=info"]);
+    let service_flags = ["--log-level", "warn,orders=info", "--webhooks-allow-private"];
+    let service = Service::start(&folder.path().join("data"), &service_flags);
     let proxy =
         Proxy { tampering, upstream: service.url.clone(), client: http::client(), events: Arc::default() };
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
-    let router = Router::new().fallback(pass).with_state(proxy);
-    tokio::spawn(async move { axum::serve(listener, router).await });
-    let flags = ["--rate", "60", "--duration", "2", "--patience", "2", "--mix", mix];
+    let url = http::serve(Router::new().fallback(pass).with_state(proxy)).await;
+    let flags = [&["--rate", "60", "--duration", "2"], more].concat();
     load(folder.path(), &url, &flags).await
 }
 
@@ -190,7 +197,9 @@ async fn an_event_recorded_twice_is_found() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn changed_data_is_found() {
-    load_through(Tampering::ChangesData, MIX).await.assert_found("other_data", "other data than was sent");
+    load_through(Tampering::ChangesData, MIX)
+        .await
+        .assert_found("other_data", "not recorded with the data that was sent");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -216,4 +225,16 @@ async fn a_ledger_that_counts_nothing_is_found() {
 async fn the_audit_gives_up_a_service_that_is_down_for_as_long_as_its_patience() {
     let output = load_through(Tampering::Dies, NO_RETRIES).await;
     output.assert_found("not_audited", "not read: the service has not answered for 2 s");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_subscription_that_cannot_be_deleted_is_an_error_after_the_report() {
+    let flags = ["--webhooks", "--patience", "20"];
+    let output = load_through_with(Tampering::KeepsSubscriptions, &flags).await;
+    let text = output.text();
+    assert_eq!(output.output.status.code(), Some(1), "{text}");
+    assert_eq!(output.report["audit"]["clean"], true, "the report is written: {text}");
+    assert!(output.number("/webhooks/events") > 0, "{text}");
+    let error = "error: cannot delete the subscription of this run: `orders webhooks delete ";
+    assert!(text.contains(error) && text.contains("503"), "{text}");
 }

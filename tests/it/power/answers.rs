@@ -1,17 +1,20 @@
-//! The answers of the service, parsed from the bytes that it wrote to its sockets. Each answer has a place among the
-//! system calls.
+//! The answers of the service, parsed from the bytes that the service wrote to its sockets. Each answer has a
+//! position among the system calls.
 
 use std::collections::HashMap;
 
 use serde_json::Value;
 
-/// A fact in an answer. A client may rely on the fact after it has received the answer.
+/// A fact that an answer states, such as the state of an event. A client may rely on the fact after it has received the
+/// answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Fact {
     /// An event is accepted and has this state. If it is recorded, it has this version.
     Event { order: String, event: String, state: String, version: Option<u64> },
     /// An order has at least this version.
     Order { order: String, version: u64 },
+    /// An event has this position in the feed.
+    Position { position: u64, event: String },
     /// The ledger counts at least this many events.
     Ledger { accepted: u64, recorded: u64 },
 }
@@ -69,12 +72,16 @@ pub(super) fn collect(value: &Value, facts: &mut Vec<Fact>) {
             let version = value["version"].as_u64();
             match (order, text(&value["event_id"]), version) {
                 (Some(order), Some(event), _) => {
-                    // An event in a log has no state member, because it is always recorded.
+                    // An event in a log has no state member, because every event in a log is recorded.
                     let state = text(&value["state"]).unwrap_or_else(|| "recorded".to_owned());
                     facts.push(Fact::Event { order, event, state, version });
                 }
                 (Some(order), None, Some(version)) => facts.push(Fact::Order { order, version }),
                 _ => {}
+            }
+            let position = text(&value["position"]).and_then(|position| position.parse().ok());
+            if let (Some(position), Some(event)) = (position, text(&value["event_id"])) {
+                facts.push(Fact::Position { position, event });
             }
             let count = |name: &str| value["ledger"][name].as_u64();
             if let (Some(accepted), Some(recorded)) = (count("accepted"), count("recorded")) {

@@ -1,4 +1,4 @@
-//! Parses the output of strace. A system call takes one line, or two lines if calls of several threads overlap.
+//! Parses the output of strace. A system call is on one line, or on two lines if calls of several threads overlap.
 
 use std::collections::HashMap;
 
@@ -12,9 +12,10 @@ pub(super) struct Call<'a> {
     /// The arguments in the form that strace prints.
     pub(super) arguments: Vec<&'a str>,
     pub(super) returned: i64,
-    /// Whether strace injected the result, so that the kernel did not see the call.
+    /// Whether strace injected the result. If so, the call never reached the kernel.
     pub(super) is_injected: bool,
-    /// The lines at which the call began and ended. Later calls of the same thread are on later lines.
+    /// The lines of strace's output at which the call began and ended. Later calls of the same thread have higher line
+    /// numbers.
     pub(super) begin: usize,
     pub(super) end: usize,
 }
@@ -26,8 +27,9 @@ struct UnfinishedCall<'a> {
     line: usize,
 }
 
-/// The calls, in the order in which they ended. Calls whose threads were killed come last. Line numbers start with
-/// `first_line`.
+/// The calls, in the order in which they took effect. A `close` takes effect when it begins: another thread can open a
+/// file with the same descriptor before strace shows the end of the `close`. Every other call takes effect when it ends.
+/// Calls whose threads were killed come last. Line numbers start with `first_line`.
 pub(super) fn calls(trace: &str, first_line: usize) -> Vec<Call<'_>> {
     let mut begun: HashMap<&str, UnfinishedCall<'_>> = HashMap::new();
     let mut ended = Vec::new();
@@ -40,16 +42,17 @@ pub(super) fn calls(trace: &str, first_line: usize) -> Vec<Call<'_>> {
         }
         if let Some(resumed) = text.strip_prefix("<... ") {
             let Some(UnfinishedCall { name, arguments, line: begin }) = begun.remove(thread) else {
-                panic!("line {line} resumes nothing: {text}");
+                panic!("line {line} resumes a call that never began: {text}");
             };
-            let (_, rest) = resumed.split_once(" resumed>").expect("what is resumed is named");
+            let (_, rest) =
+                resumed.split_once(" resumed>").expect("a resumed line contains the name of the call");
             let (more, result) = split_result(rest, line);
             let mut arguments = split_arguments(arguments);
             arguments.extend(split_arguments(more.trim_start_matches([',', ' '])));
             ended.push(call(name, arguments, result, (begin, line)));
             continue;
         }
-        let (name, rest) = text.split_once('(').unwrap_or_else(|| panic!("line {line} is no call: {text}"));
+        let (name, rest) = text.split_once('(').unwrap_or_else(|| panic!("no call in line {line}: {text}"));
         if let Some(arguments) = rest.strip_suffix("<unfinished ...>") {
             let arguments = arguments.trim_end_matches([',', ' ']);
             begun.insert(thread, UnfinishedCall { name, arguments, line });
@@ -58,6 +61,7 @@ pub(super) fn calls(trace: &str, first_line: usize) -> Vec<Call<'_>> {
             ended.push(call(name, split_arguments(arguments), result, (line, line)));
         }
     }
+    ended.sort_by_key(|call| if call.name == "close" { call.begin } else { call.end });
     let last = first_line + trace.lines().count();
     let mut killed: Vec<_> = begun.into_values().collect();
     killed.sort_unstable_by_key(|call| call.line);
@@ -76,15 +80,15 @@ fn call<'a>(name: &'a str, arguments: Vec<&'a str>, result: &str, lines: (usize,
     Call { name, arguments, returned, is_injected, begin: lines.0, end: lines.1 }
 }
 
-/// Splits a line into arguments and result, at the last ` = `. That separator is never in a string, because it comes
-/// after the quote that ends the last string.
+/// Splits a line into arguments and result, at the last ` = `. The last ` = ` is never inside a string, because it comes
+/// after the closing quotes of all strings.
 fn split_result(text: &str, line: usize) -> (&str, &str) {
     let at = text.rfind(" = ").unwrap_or_else(|| panic!("line {line} has no result"));
     let arguments = text[..at].trim_end().strip_suffix(')');
     (arguments.unwrap_or_else(|| panic!("line {line} has no end of arguments")), &text[at + 3..])
 }
 
-/// Splits at the commas outside of strings and brackets.
+/// Splits the arguments of a call at the commas that are not inside of strings or brackets.
 pub(super) fn split_arguments(text: &str) -> Vec<&str> {
     let (mut parts, mut depth, mut start) = (Vec::new(), 0_usize, 0);
     let bytes = text.as_bytes();
@@ -124,8 +128,8 @@ fn end_of_string(bytes: &[u8], start: usize) -> usize {
 /// The bytes of a string that strace printed.
 pub(super) fn unquote(argument: &str) -> Vec<u8> {
     let text = argument.strip_prefix('"').and_then(|text| text.strip_suffix('"'));
-    // Three dots after the quote mean that strace has cut the string off.
-    let mut rest = text.unwrap_or_else(|| panic!("not a whole string: {argument:.80}")).as_bytes();
+    // Three dots after the quote mean that strace has truncated the string.
+    let mut rest = text.unwrap_or_else(|| panic!("the string is truncated: {argument:.80}")).as_bytes();
     let mut bytes = Vec::with_capacity(rest.len());
     while let Some(at) = rest.iter().position(|byte| *byte == b'\\') {
         bytes.extend_from_slice(&rest[..at]);
@@ -151,18 +155,18 @@ fn octal(digits: &[u8]) -> u8 {
     digits.iter().fold(0, |number, digit| number * 8 + (digit - b'0'))
 }
 
-/// The number of a descriptor. strace prints it together with what it refers to, as in `5</data/file>`.
+/// The number of a descriptor. strace prints the number together with the file or socket, as in `5</data/file>`.
 pub(super) fn descriptor_number(argument: &str) -> i64 {
     let number = argument.split('<').next().unwrap_or_default();
     number.parse().unwrap_or(-1)
 }
 
-/// What a descriptor refers to, in the form that strace prints.
+/// The file or socket that a descriptor refers to, in the form that strace prints.
 pub(super) fn descriptor_target(argument: &str) -> &str {
     argument.split_once('<').and_then(|(_, rest)| rest.strip_suffix('>')).unwrap_or_default()
 }
 
-/// The call, with the result that it has on success. `None` if it changes no file or folder.
+/// A copy of the call with the result that a successful call returns. `None` if the call changes no file or folder.
 pub(super) fn as_successful<'a>(call: &Call<'a>) -> Option<Call<'a>> {
     let returned = match call.name {
         "write" | "pwrite64" if !descriptor_target(call.arguments[0]).starts_with("socket:") => {
@@ -184,7 +188,9 @@ pub(super) fn sent_bytes(call: &Call<'_>) -> Vec<u8> {
             let list = call.arguments[1].trim_start_matches('[').trim_end_matches(']');
             let parts = split_arguments(list).into_iter().map(|part| {
                 let part = part.trim_start_matches('{').trim_end_matches('}');
-                let base = split_arguments(part)[0].strip_prefix("iov_base=").expect("a part has a base");
+                let base = split_arguments(part)[0]
+                    .strip_prefix("iov_base=")
+                    .expect("each part of a vectored write has an address");
                 unquote(base)
             });
             parts.collect::<Vec<_>>().concat()
@@ -220,4 +226,15 @@ fn the_two_lines_of_overlapping_calls_are_joined() {
     );
     assert_eq!(calls[2].arguments, [r#"5</d/a "b">"#, r#""x) = 3\"\0\12\\""#, "6"]);
     assert_eq!(unquote(calls[2].arguments[1]), b"x) = 3\"\0\n\\");
+}
+
+#[test]
+fn a_descriptor_is_free_from_the_beginning_of_its_close() {
+    let trace = r#"7 close(5</d/a> <unfinished ...>
+8 openat(AT_FDCWD</d>, "b", O_RDONLY) = 5</d/b>
+7 <... close resumed>) = 0
+8 fsync(5</d/b>) = 0
+"#;
+    let names: Vec<_> = calls(trace, 1).iter().map(|call| (call.name, call.end)).collect();
+    assert_eq!(names, [("close", 3), ("openat", 2), ("fsync", 4)]);
 }

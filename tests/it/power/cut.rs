@@ -1,8 +1,7 @@
-//! Constructs what a power cut could leave of a recorded run.
+//! Constructs the possible states of the disk after a power cut in a recorded run.
 //!
-//! Only data that was synced before the cut is certain to be on the disk. A sync covers the earlier changes to its file
-//! or in its folder, and it counts once it has ended. The [`Model`] decides how many of the other changes are on the
-//! disk.
+//! Only data that was synced before the cut is certain to be on the disk. A sync covers the earlier changes to its
+//! file or folder, once the sync has ended. The [`Model`] decides how many of the other changes are on the disk.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -15,18 +14,20 @@ use super::recording::Recording;
 /// What file systems and disks may do with unsynced changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Model {
-    /// No unsynced change is on the disk. A new name is there only after a sync of its folder; a sync of the file is
-    /// not enough.
+    /// No unsynced change is on the disk. A new name is on the disk only after a sync of its folder; a sync of the
+    /// file is not enough.
     Strict,
-    /// Changes of folders and lengths are kept in order, as in a file system journal. Every sync flushes the journal up
-    /// to the beginning of that sync. Of each file, the first few writes are on the disk. ext4 behaves like this.
+    /// Changes of folders and lengths reach the disk in order, as in a file system journal. Every sync flushes the
+    /// journal up to the beginning of that sync. For each file, only the first few writes are on the disk. ext4
+    /// behaves like this.
     Ordered,
-    /// Like `Ordered`, but each page may be in the state after any of its writes. So a file may have holes, and new
-    /// pages after old ones.
+    /// Like `Ordered`, but each page may have the state after any of its writes. So a file may have holes, and may
+    /// contain new pages after old ones.
     Pages,
-    /// Like `Pages`, but for sectors, so pages may be torn.
+    /// Like `Pages`, but for sectors. So a page may be only partly written.
     Torn,
-    /// Like `Pages`. In addition, any changes of a folder may be on the disk, except those that depend on missing ones.
+    /// Like `Pages`. In addition, any change of a folder may be on the disk, unless it depends on a change that is
+    /// missing.
     Reordered,
 }
 
@@ -63,7 +64,7 @@ pub(super) fn disk_after(recording: &Recording, cut: PowerCut) -> Disk {
         };
         match &operation.change {
             _ if is_synced => disk.apply(&operation.change),
-            // A new length that has not reached the file system journal is lost.
+            // A new length is lost if it has not reached the file system journal.
             Change::Resize { .. } if journaled => {}
             Change::Write { file: node, .. } | Change::Resize { file: node, .. } => {
                 files.entry(*node).or_default().push(operation);
@@ -91,11 +92,12 @@ pub(super) fn disk_after(recording: &Recording, cut: PowerCut) -> Disk {
     disk
 }
 
-/// What is synced at the time of the cut.
+/// Which changes are certain to be on the disk at the time of the power cut, because they were synced.
 struct SyncedLines {
-    /// For each file or folder, the line before which its changes are synced.
+    /// For each file or folder, a line of the recording. All changes of the file or folder before this line are synced.
     nodes: Vec<usize>,
-    /// The line before which changes are flushed from the file system journal.
+    /// A line of the recording. All changes of folders and lengths before this line are on the disk, because the file
+    /// system journal was flushed.
     journal: usize,
     /// For each failed sync, the file and the lines of the writes that it may have dropped.
     dropped: Vec<(Node, Range<usize>)>,
@@ -121,7 +123,7 @@ impl SyncedLines {
                 Change::Link { entries, .. } => {
                     entries.iter().filter_map(|(_, node)| *node).for_each(|node| changed_at[node] = *end);
                 }
-                // If a sync fails, no later sync writes the data that was not synced before it.
+                // The data that a failed sync covered may be lost, because no later sync writes it.
                 Change::FailedSync { node } => dropped.push((*node, nodes[*node]..*begin)),
                 Change::Write { .. } => {}
             }
@@ -129,7 +131,7 @@ impl SyncedLines {
         Self { nodes, journal, dropped }
     }
 
-    /// Whether a write to this file that ended at this line is on the disk.
+    /// Whether a sync put the write to this file that ended at line `end` on the disk.
     fn has_written(&self, file: Node, end: usize) -> bool {
         let is_dropped = self.dropped.iter().any(|(node, lines)| *node == file && lines.contains(&end));
         end < self.nodes[file] && !is_dropped
@@ -152,7 +154,7 @@ fn keep_some_links(disk: &mut Disk, operations: &[&Operation], rng: &mut Rng) {
     kept.iter().rev().for_each(|operation| disk.apply(&operation.change));
 }
 
-/// Applies some of the changes of a file. Each part of the file is in the state after one of its writes.
+/// Applies some of the changes of a file. Each part of the file gets the state that it had after one of its writes.
 fn keep_parts(disk: &mut Disk, file: Node, operations: &[&Operation], unit: u64, rng: &mut Rng) {
     let mut writes: BTreeMap<u64, usize> = BTreeMap::new();
     for operation in operations {
@@ -184,13 +186,14 @@ fn keep_parts(disk: &mut Disk, file: Node, operations: &[&Operation], unit: u64,
         }
         lengths.push(image.length);
     }
-    // The length of the file is also one that it had at some moment.
+    // The length of the file is one of the lengths that it had before the cut.
     let length = lengths[rng.usize(..lengths.len())];
     image.resize(length);
 }
 
-/// How many of its writes each part keeps. There are three patterns. In the first, each part keeps any number. In the
-/// second, all parts but one keep all of them. In the third, one part keeps all of them and the others keep none.
+/// For each part, the number of its writes that are on the disk. There are three patterns. In the first, each part
+/// has any number of its writes. In the second, one part lacks some of its writes, and the other parts have all. In the
+/// third, one part has all of its writes, and the other parts have none.
 fn choose(writes: &BTreeMap<u64, usize>, rng: &mut Rng) -> BTreeMap<u64, usize> {
     let one = rng.usize(..writes.len().max(1));
     let pattern = rng.usize(..4);

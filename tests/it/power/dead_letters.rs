@@ -1,5 +1,5 @@
 //! Tests repairs and discards of dead letters on a disk whose syncs fail. The outcome of the unfinished change is
-//! unknown, and every change that was answered survives.
+//! unknown, and every change with an answer survives.
 
 use std::path::Path;
 
@@ -15,10 +15,10 @@ use crate::support::events::new_order_id;
 use crate::support::eventually::{check, eventually};
 use crate::support::service::{Answer, Service};
 
-/// The number of dead letters. It is larger than the number of syncs before the first one that fails.
+/// The number of dead letters. This number is larger than the number of syncs before the first sync that fails.
 const LETTERS: usize = 60;
-/// Every sync of a thread fails from the sync with this number on. The start of the service makes some of the earlier
-/// syncs.
+/// Makes the 40th sync of each thread fail, and all later syncs of the thread. The start of the service uses some of
+/// the earlier syncs.
 const FAILING: &str = "fdatasync:error=EIO:when=40+";
 
 /// A data folder with `LETTERS` dead letters, each of a different order. Returns their ids.
@@ -36,8 +36,8 @@ async fn dead_letters(data: &Path) -> Vec<String> {
     ids
 }
 
-/// Sends changes, one after the other, until one is not answered with 200. Returns the number of successful changes,
-/// and the last answer.
+/// Sends changes one after the other, until an answer has a status other than 200. Returns the number of successful
+/// changes, and the last answer.
 async fn change_until_refused(
     service: &Service,
     changes: impl Iterator<Item = (String, Value)>,
@@ -75,8 +75,8 @@ async fn the_outcome_of_a_repair_whose_sync_fails_is_unknown() {
 
     let service = Service::start(&data, &[]);
     let (_, letter) = service.get(&format!("/v1/dead-letters/{id}")).await;
-    // The list of repairs is bounded, so this check uses the body. It shows the latest repair, which is the last one
-    // that was answered or the one after it.
+    // The list of repairs is bounded, so this test checks the body instead. The body is that of the last repair that
+    // was answered, or that of the repair after it.
     let possible = [format!("repair {}", count - 1), format!("repair {count}")];
     assert!(possible.iter().any(|body| letter["body"] == **body), "{count}: {letter}");
 }

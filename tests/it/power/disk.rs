@@ -1,5 +1,5 @@
-//! A disk in memory, which consists of folders and of files in pages. A recording applies changes to it, and a power
-//! cut produces one.
+//! A disk in memory. It consists of folders, and of files that are divided into pages. A recording applies its changes
+//! to a disk in memory. A simulated power cut returns the disk that is left.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -12,7 +12,7 @@ pub(super) const PAGE_BYTES: u64 = 4096;
 /// The size of a sector, which a disk does write completely or not at all.
 pub(super) const SECTOR_BYTES: u64 = 512;
 
-/// The number of a file or folder. The root folder has number 0.
+/// The number that identifies a file or folder on the disk. The root folder has number 0.
 pub(super) type Node = usize;
 pub(super) const ROOT: Node = 0;
 
@@ -39,13 +39,14 @@ impl FileImage {
         image
     }
 
-    /// Writes these bytes. The file grows if they go beyond its end.
+    /// Writes these bytes. The file grows if the bytes extend beyond its end.
     pub(super) fn write(&mut self, offset: u64, bytes: &[u8]) {
         self.patch(offset, bytes);
         self.length = self.length.max(offset + bytes.len() as u64);
     }
 
-    /// Like [`FileImage::write`], but keeps the length. Bytes beyond it become readable when the file grows.
+    /// Like [`FileImage::write`], but does not change the length of the file. Bytes beyond the length become readable
+    /// when the file grows.
     pub(super) fn patch(&mut self, mut offset: u64, mut bytes: &[u8]) {
         while !bytes.is_empty() {
             let start = (offset % PAGE_BYTES) as usize;
@@ -75,7 +76,7 @@ impl FileImage {
 
     fn write_to(&self, path: &Path) {
         let file = File::create_new(path).unwrap();
-        // Adjacent pages are written together.
+        // Adjacent pages are written with one call, up to about 1 MiB.
         let (mut start, mut run) = (0, Vec::new());
         for (number, page) in &self.pages {
             let offset = number * PAGE_BYTES;
@@ -104,19 +105,19 @@ impl NodeContent {
     pub(super) fn folder(&mut self) -> &mut BTreeMap<String, Node> {
         match self {
             Self::Folder(entries) => entries,
-            Self::File(_) => panic!("this is a file"),
+            Self::File(_) => panic!("a file was found where a folder was expected"),
         }
     }
 
     pub(super) fn file(&mut self) -> &mut FileImage {
         match self {
             Self::File(file) => file,
-            Self::Folder(_) => panic!("this is a folder"),
+            Self::Folder(_) => panic!("a folder was found where a file was expected"),
         }
     }
 }
 
-/// A change of the disk, between two lines of the recording.
+/// A change of the disk. It happens between two lines of the recording.
 #[derive(Debug)]
 pub(super) struct Operation {
     pub(super) begin: usize,
@@ -136,7 +137,7 @@ pub(super) enum Change {
         file: Node,
         length: u64,
     },
-    /// The names of one folder that get a new node or are removed. Either all of these changes happen or none.
+    /// Names in one folder that get a new node or are removed. Either all of these changes happen or none.
     Link {
         folder: Node,
         entries: Vec<(String, Option<Node>)>,
@@ -145,14 +146,14 @@ pub(super) enum Change {
         node: Node,
         data_only: bool,
     },
-    /// A sync that failed. The operating system may have dropped the writes that it covers, and no later sync writes
-    /// them.
+    /// A failed sync. The operating system may have dropped the writes that this sync covers, and no later sync
+    /// writes them.
     FailedSync {
         node: Node,
     },
 }
 
-/// A root folder, with everything below it.
+/// A root folder and everything below it.
 #[derive(Debug, Clone)]
 pub(super) struct Disk {
     pub(super) nodes: Vec<NodeContent>,
@@ -228,7 +229,7 @@ impl Disk {
         paths.insert(path.to_owned(), image);
     }
 
-    /// A list of all files, for messages.
+    /// A list of all files, for use in error messages.
     pub(super) fn listing(&self) -> String {
         let line = |(path, image): (String, Option<&FileImage>)| match image {
             Some(image) => format!("  {path}: {} bytes, {} pages\n", image.length, image.pages.len()),
@@ -237,7 +238,7 @@ impl Disk {
         self.paths().into_iter().map(line).collect()
     }
 
-    /// Applies a whole change.
+    /// Applies all parts of a change.
     pub(super) fn apply(&mut self, change: &Change) {
         match change {
             Change::Write { file, offset, bytes, .. } => self.nodes[*file].file().write(*offset, bytes),

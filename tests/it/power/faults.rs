@@ -21,19 +21,20 @@ use crate::support::service::{Api, Service, order, orders};
 /// The number of clients that write until the service has ended.
 const CLIENTS: usize = 8;
 
-/// The answers to clients. Each order has its own customer.
+/// The answers that the clients got to their orders. Each order has a different customer.
 #[derive(Debug, Default)]
 struct PostedOrders {
     /// The receipts of the accepted orders.
     accepted: Vec<Value>,
-    /// The customers of the refused orders, by the type of the problem or [`NO_ANSWER`].
+    /// The customers of the refused orders, grouped by the type of the problem. Orders without an answer are under
+    /// [`NO_ANSWER`].
     refused: BTreeMap<String, Vec<String>>,
 }
 
 const OUTCOME_UNKNOWN: &str = "/problems/outcome-unknown";
 const NO_ANSWER: &str = "no answer";
 
-/// All clients post orders that `order` makes, until the service has ended.
+/// Posts orders that `order` makes, from all clients, until the service has ended.
 async fn post_until_refused(api: &Api, order: &(impl Fn(&str) -> Value + Sync)) -> PostedOrders {
     let posted = Mutex::new(PostedOrders::default());
     let post = async |client: usize| {
@@ -94,7 +95,7 @@ async fn a_failed_sync_stops_the_service_and_the_last_outcomes_are_unknown() {
     assert!(posted.accepted.len() >= 19 && posted.refused.contains_key(OUTCOME_UNKNOWN), "{posted:?}");
     recording.add(&run.calls());
     assert_answers_hold(&data, &posted).await;
-    // Even if the power fails now, no answered event is lost.
+    // A power cut at any point of this run loses no answered event either.
     CutPlan { states: 20, ..PLAN }.nothing_is_lost(recording).await;
 }
 
@@ -104,7 +105,8 @@ async fn what_a_failed_sync_dropped_is_written_again_by_the_next_start() {
     let mut recording = Recording::new(root.path());
     let fail = async |service: &Service| drop(post_until_refused(service, &order).await);
     add_run(&mut recording, &[], &["fdatasync:error=EIO:when=20+"], RunEnd::Failure, fail).await;
-    // The machine keeps running. So unsynced writes are still in memory, and look as if they had been written.
+    // The machine keeps running, so unsynced writes are still in memory, and readers see them as if they had reached
+    // the disk.
     let load = async |service: &Service| drive(service, 4).await;
     add_run(&mut recording, &[], &[], RunEnd::Killed, load).await;
     CutPlan { states: 40, ..PLAN }.nothing_is_lost(recording).await;
@@ -189,7 +191,7 @@ async fn a_disk_that_is_full_for_the_journal_stops_the_service_and_loses_nothing
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_disk_that_is_full_for_a_table_stops_the_service_and_loses_nothing() {
-    // When the journal has 4 MiB, a table of that size is written.
+    // When the journal reaches 4 MiB, the service writes a table of about the same size.
     let rng = Mutex::new(fastrand::Rng::with_seed(3));
     let order = |customer: &str| {
         let mut order = large(&mut rng.lock().unwrap());

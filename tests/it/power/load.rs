@@ -16,13 +16,13 @@ use crate::support::service::{Api, PATIENCE, order};
 
 /// Clients that write.
 const WRITERS: usize = 3;
-/// Clients that read meanwhile.
+/// The number of clients that read during the load.
 const READERS: usize = 2;
 
 /// Writers place orders and propose legal and illegal events for them, one by one and in batches. Readers read
 /// everything as often as they can.
 pub(super) async fn drive(api: &Api, orders_each: usize) {
-    let receipts = Mutex::new(Vec::new());
+    let (receipts, feed) = (Mutex::new(Vec::new()), Mutex::new(String::new()));
     let writing = AtomicUsize::new(WRITERS);
     let writers = async {
         let write = async || {
@@ -34,7 +34,7 @@ pub(super) async fn drive(api: &Api, orders_each: usize) {
     let read = async |which: usize| {
         let mut round = which;
         while writing.load(Ordering::SeqCst) > 0 {
-            look(api, &receipts, round).await;
+            look(api, &receipts, &feed, round).await;
             round += READERS;
         }
     };
@@ -60,7 +60,7 @@ async fn write(api: &Api, orders: usize, receipts: &Mutex<Vec<Value>>) {
         let path = format!("/v1/orders/{}/events", created["order_id"].as_str().unwrap());
         post(&path, &json!({ "type": "order_confirmed" })).await;
         if number % 4 == 1 {
-            // This event is illegal at this point, so it is accepted and then rejected.
+            // This event is illegal in the present state, so the service accepts and then rejects it.
             post(&path, &json!({ "type": "order_delivered" })).await;
         }
         if number % 3 == 2 {
@@ -70,14 +70,21 @@ async fn write(api: &Api, orders: usize, receipts: &Mutex<Vec<Value>>) {
     }
 }
 
-/// Sends one read request. The recording contains its answer.
-async fn look(api: &Api, receipts: &Mutex<Vec<Value>>, round: usize) {
+/// Sends one read request, whose answer the recording contains. `feed` contains the query parameter with the cursor of
+/// the next page of the feed, or is empty.
+async fn look(api: &Api, receipts: &Mutex<Vec<Value>>, feed: &Mutex<String>, round: usize) {
+    if round % 6 == 5 {
+        let after = feed.lock().unwrap().clone();
+        let (_, page) = api.get(&format!("/v1/events?limit=20{after}")).await;
+        *feed.lock().unwrap() = format!("&after={}", page["next_cursor"].as_str().unwrap());
+        return;
+    }
     let latest = {
         let receipts = receipts.lock().unwrap();
         receipts.len().checked_sub(1 + round % 3).map(|at| receipts[at].clone())
     };
     let link = |name: &str| latest.as_ref().map(|it| it["links"][name].as_str().unwrap().to_owned());
-    let path = match round % 5 {
+    let path = match round % 6 {
         0 => Some(format!("/v1/orders?customer_id={CUSTOMER}")),
         1 => link("order"),
         2 => link("self"),
@@ -85,7 +92,7 @@ async fn look(api: &Api, receipts: &Mutex<Vec<Value>>, round: usize) {
         _ => Some("/v1/pipeline".to_owned()),
     };
     if let Some(path) = path {
-        // Any answer is accepted, because an accepted order need not be recorded yet.
+        // The status of the answer does not matter, because an accepted order need not be recorded yet.
         api.get(&path).await;
     }
 }
@@ -113,7 +120,7 @@ pub(super) async fn fill_and_look(api: &Api, done: impl Fn() -> bool) {
     let mut rounds_left = 10;
     while rounds_left > 0 {
         rounds_left -= usize::from(done());
-        assert!(start.elapsed() < PATIENCE, "the load does not reach the state it is for");
+        assert!(start.elapsed() < PATIENCE, "the load does not reach the expected state");
         let receipt = api.accept("/v1/orders", &large(&mut rng)).await;
         let look = async |path: &str| drop(api.get(path).await);
         let order = receipt["links"]["order"].as_str().unwrap();

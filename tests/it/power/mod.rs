@@ -1,4 +1,4 @@
-//! Power cuts and failing disks.
+//! Tests power cuts and failing disks.
 //!
 //! A run of the real service is recorded with its file system calls ([`strace`], [`calls`], [`recording`]) and its
 //! answers ([`answers`]). From the recording, [`cut`] constructs the folders that a power cut could leave at any point

@@ -1,5 +1,5 @@
-//! Tests that power cuts at any point of a run lose nothing that was answered. With disabled syncs, power cuts do lose
-//! data, which shows that the tests can fail.
+//! Tests that power cuts at any point of a run lose nothing that was answered. A further test disables syncs, so that
+//! power cuts do lose data. That test shows that the other tests can fail.
 
 use std::path::Path;
 
@@ -13,7 +13,7 @@ use super::strace::Traced;
 use super::survivors::{Examination, folder};
 use crate::support::service::Service;
 
-/// Slows down each sync. If the service showed readers unsynced data, a test would notice it on any disk.
+/// Slows down each sync. If the service returned unsynced data to readers, a test would notice that on any disk.
 const SLOW_DISK: &str = "fdatasync:delay_enter=5000";
 /// Makes syncs do nothing.
 const NO_SYNC: &str = "fsync,fdatasync:retval=0";
@@ -76,7 +76,7 @@ async fn no_power_cut_loses_what_was_answered_if_every_event_is_queued() {
 async fn no_power_cut_during_journal_rotation_and_table_writes_loses_what_was_answered() {
     let root = folder();
     let data = root.path().join("data");
-    // A journal is rotated at 64 MB. Most of the writes until then need not be recorded.
+    // The service rotates a journal at 64 MB. Most of the writes before that point need not be recorded.
     let mut service = Service::start(&data, &[]);
     let early = fill(&service, &data, 61 << 20).await;
     assert!(service.terminate().success());
@@ -84,7 +84,7 @@ async fn no_power_cut_during_journal_rotation_and_table_writes_loses_what_was_an
     recording.add_earlier_facts(&early);
     let load = async |service: &Service| fill_and_look(service, || data.join("store/1.jnl").exists()).await;
     add_run(&mut recording, &[], &[SLOW_DISK], RunEnd::Killed, load).await;
-    // After the second start, the content of the full journal is moved to tables, and the journal is removed.
+    // After the second start, the service moves the content of the full journal to tables, and removes the journal.
     let load = async |service: &Service| fill_and_look(service, || !data.join("store/0.jnl").exists()).await;
     add_run(&mut recording, &[], &[SLOW_DISK], RunEnd::Killed, load).await;
     let plan =

@@ -12,19 +12,19 @@ use super::survivors::{Examination, KnownToClients, Loss, LossKind, examine};
 /// The number of states that are examined concurrently.
 const OPENERS: usize = 2;
 
-/// The number of power cuts, and how the resulting states are examined.
+/// The number of power cuts, and how thoroughly the resulting states are examined.
 pub(super) struct CutPlan<'a> {
-    /// The models to use in turn.
+    /// The disk models. The power cuts use these models in turn.
     pub(super) models: &'a [Model],
     pub(super) states: usize,
     pub(super) examination: Examination,
-    /// How every fifth state is examined.
+    /// How one in five states is examined: more thoroughly, which takes longer.
     pub(super) closer: Examination,
 }
 
 impl CutPlan<'_> {
-    /// Chooses cuts at syncs, at answers and at changes of folders. If possible, a quarter of them are before the first
-    /// answer.
+    /// Chooses the cuts. Each cut is next to a sync, an answer or a change of a folder. If possible, a quarter of
+    /// the cuts are before the first answer.
     fn cuts(&self, recording: &Recording) -> Vec<PowerCut> {
         let lines = lines(recording);
         let served = recording.facts.iter().map(|(line, _)| *line).find(|line| *line > 0).unwrap_or_default();
@@ -82,11 +82,11 @@ impl CutPlan<'_> {
         );
     }
 
-    /// Asserts that a cut loses an acknowledged event in a folder that can be opened.
+    /// Asserts that at least one cut loses an acknowledged event, although the folder can be opened.
     pub(super) async fn something_is_lost(&self, recording: Recording) {
         let losses = self.losses(&Arc::new(recording)).await;
         let kinds: Vec<_> = losses.iter().map(|(_, loss)| loss.kind).collect();
-        assert!(kinds.contains(&LossKind::Acknowledged), "nothing acknowledged is lost: {kinds:?}");
+        assert!(kinds.contains(&LossKind::Acknowledged), "no cut loses an acknowledged event: {kinds:?}");
     }
 }
 
@@ -94,7 +94,7 @@ fn lines(recording: &Recording) -> Vec<usize> {
     let mut lines: Vec<usize> = recording.facts.iter().map(|(line, _)| line + 1).collect();
     for operation in &recording.operations {
         match operation.change {
-            // A cut directly before the end of a sync can lose the most data.
+            // A power cut just before the end of a sync can lose the most data.
             Change::Sync { .. } => lines.extend([operation.end, operation.end + 1]),
             Change::Link { .. } | Change::Resize { .. } => lines.push(operation.end + 1),
             Change::Write { .. } | Change::FailedSync { .. } => {}
@@ -105,7 +105,7 @@ fn lines(recording: &Recording) -> Vec<usize> {
     lines
 }
 
-/// A number from the environment, to examine more states or other ones.
+/// A number from an environment variable, so that a run can examine more states or different ones.
 pub(super) fn number_from_environment(variable: &str, default: usize) -> usize {
     let value = std::env::var(variable).ok();
     value.map_or(default, |value| {

@@ -1,4 +1,4 @@
-//! A recorded run: the operations on files and folders, and the answers between them.
+//! A recorded run: the operations on files and folders, and the answers in between.
 
 use std::path::{Path, PathBuf};
 
@@ -17,7 +17,7 @@ pub(super) struct Recording {
     /// The folder after the latest run.
     pub(super) now: Disk,
     pub(super) operations: Vec<Operation>,
-    /// The facts in answers, each with its line.
+    /// The facts in the service's answers, each with the line of its answer in the recording.
     pub(super) facts: Vec<(usize, Fact)>,
     pub(super) lines: usize,
 }
@@ -30,7 +30,7 @@ struct Process {
 }
 
 impl Recording {
-    /// Begins a recording of what happens below `root`. Everything that is already there counts as synced.
+    /// Begins a recording of what happens below `root`. Everything that already exists there counts as synced.
     pub(super) fn new(root: &Path) -> Self {
         let root = root.canonicalize().unwrap();
         let mut now = Disk::read(&root);
@@ -47,7 +47,7 @@ impl Recording {
         ended.iter().for_each(|call| self.apply(call, &mut process));
         self.lines += trace.lines().count() + 1;
         if self.difference().is_some() {
-            // If the thread was killed during the call, the call may have succeeded.
+            // If a thread was killed during a call, that call may still have succeeded.
             killed.iter().filter_map(as_successful).for_each(|call| self.apply(&call, &mut process));
         }
         let difference = self.difference();
@@ -62,7 +62,7 @@ impl Recording {
         paths.find(|path| expected.get(*path) != real.get(*path)).cloned()
     }
 
-    /// Adds facts from before the recording.
+    /// Adds facts that were known before the recording.
     pub(super) fn add_earlier_facts(&mut self, facts: &[Fact]) {
         self.facts.extend(facts.iter().map(|fact| (0, fact.clone())));
     }
@@ -71,7 +71,7 @@ impl Recording {
         self.facts.iter().filter(|(at, _)| *at < line).map(|(_, fact)| fact.clone()).collect()
     }
 
-    /// The same run, without its syncs of folders.
+    /// The same run without the syncs of folders.
     pub(super) fn without_syncs_of_folders(mut self) -> Self {
         let nodes = &self.now.nodes;
         self.operations.retain(|operation| match operation.change {
@@ -85,7 +85,7 @@ impl Recording {
         let arguments = &call.arguments[..];
         let first = arguments.first().copied().unwrap_or_default();
         if call.returned < 0 {
-            // A failed call changed nothing, unless it is a sync.
+            // A failed call has changed nothing, unless it is a sync.
             if matches!(call.name, "fsync" | "fdatasync")
                 && let Some(node) = process.descriptors.get(descriptor_number(first)).map(|file| file.node)
             {
@@ -112,8 +112,14 @@ impl Recording {
                 self.written(call, process);
             }
             "ftruncate" | "fallocate" | "fsync" | "fdatasync" => {
-                if let Some(file) = process.descriptors.get(descriptor_number(first)).map(|file| file.node) {
-                    self.file_call(call, file);
+                match process.descriptors.get(descriptor_number(first)).map(|file| file.node) {
+                    Some(file) => self.file_call(call, file),
+                    // An unknown descriptor of a recorded file must fail the test here. The final comparison with the
+                    // real folder would not notice that a sync is missing.
+                    None => assert!(
+                        !Path::new(descriptor_target(first)).starts_with(&self.root),
+                        "the recording has lost a descriptor: {call:?}"
+                    ),
                 }
             }
             "sync" | "syncfs" if !call.is_injected => {
@@ -128,7 +134,7 @@ impl Recording {
                 let concerns_us = arguments.iter().any(|it| it.contains(&*self.root.to_string_lossy()));
                 let writes = |it: &[&str]| it[2].contains("PROT_WRITE") && it[3].contains("MAP_SHARED");
                 let only_reads = call.name == "mmap" && !writes(arguments);
-                assert!(!concerns_us || only_reads, "the model does not know {call:?}");
+                assert!(!concerns_us || only_reads, "the model does not support {call:?}");
             }
         }
     }
@@ -137,11 +143,12 @@ impl Recording {
         process.descriptors.close(call.returned);
         let Some((folder, name, at)) = self.path(call, 0) else { return };
         let flags = if call.name == "creat" { "O_CREAT|O_TRUNC|O_WRONLY" } else { call.arguments[at + 1] };
-        assert!(!flags.contains("O_TMPFILE"), "the model does not know {call:?}");
+        assert!(!flags.contains("O_TMPFILE"), "the model does not support {call:?}");
         let node = if name.is_empty() { Some(folder) } else { self.entry(folder, &name) };
         let node = node.unwrap_or_else(|| {
-            // Without O_CREAT, another thread is creating the file: the sync thread opens the next journal while the call
-            // that creates it has yet to return. That call finds the entry then.
+            // A file that is opened without O_CREAT may be missing in the recording, because another thread is still
+            // creating it. For example, the sync thread opens the next journal before the creating call returns. The
+            // file is added here, so the creating call finds it when it returns.
             let node = self.now.add(NodeContent::File(FileImage::default()));
             self.before.add(NodeContent::File(FileImage::default()));
             self.note(call, Change::Link { folder, entries: vec![(name, Some(node))] });
@@ -191,7 +198,7 @@ impl Recording {
                 self.note(call, Change::Resize { file, length });
             }
             _ => {
-                assert_eq!(call.arguments[1], "0", "the model does not know {call:?}");
+                assert_eq!(call.arguments[1], "0", "the model does not support {call:?}");
                 let end = call.arguments[2..4].iter().map(|it| it.parse::<u64>().unwrap()).sum();
                 if end > self.now.nodes[file].file().length {
                     self.note(call, Change::Resize { file, length: end });
@@ -211,8 +218,8 @@ impl Recording {
             "unlink" | "unlinkat" | "rmdir" => vec![(name, None)],
             _ => {
                 let (other, new_name, _) =
-                    self.path(call, at + 1).expect("a file is not moved out of the recorded folder");
-                assert_eq!(folder, other, "the model does not know moves between folders: {call:?}");
+                    self.path(call, at + 1).expect("the service moves no file out of the recorded folder");
+                assert_eq!(folder, other, "the model does not support moves between folders: {call:?}");
                 let node = self.entry(folder, &name);
                 assert!(node.is_some(), "{call:?}");
                 let gone = (!call.name.starts_with("link")).then_some((name, None));
@@ -231,8 +238,8 @@ impl Recording {
         self.now.nodes[folder].folder().get(name).copied()
     }
 
-    /// The first path from argument `from` on, if it is in the recorded folder: its folder, its name, and the index of the
-    /// argument. The root itself has an empty name.
+    /// The first path at or after argument `from`, if the path is in the recorded folder. Returns the folder, the
+    /// name, and the index of the argument. The name of the root is empty.
     fn path(&mut self, call: &Call<'_>, from: usize) -> Option<(Node, String, usize)> {
         let at = (from..call.arguments.len()).find(|at| call.arguments[*at].starts_with('"'))?;
         let path = String::from_utf8(unquote(call.arguments[at])).ok()?;
@@ -243,7 +250,9 @@ impl Recording {
         let Some(mut name) = names.next() else { return Some((ROOT, String::new(), at)) };
         let mut folder = ROOT;
         for next in names {
-            folder = self.entry(folder, &name).unwrap_or_else(|| panic!("{name} is not known: {call:?}"));
+            folder = self
+                .entry(folder, &name)
+                .unwrap_or_else(|| panic!("the model does not contain {name}: {call:?}"));
             name = next;
         }
         Some((folder, name, at))

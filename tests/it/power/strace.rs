@@ -13,8 +13,8 @@ const RECORDED_CALLS: &str = "open,openat,creat,close,dup,dup2,dup3,fcntl,lseek,
                      mkdirat,rmdir,fsync,fdatasync,sync_file_range,sync,syncfs,copy_file_range,sendfile,splice,mmap,\
                      io_uring_setup,sendto,sendmsg";
 
-/// A command that runs `program` under strace, which writes to `log`. The command's process is the program itself;
-/// strace is a separate process.
+/// A command that runs `program` under strace, which writes to `log`. The process of the command is `program` itself,
+/// and strace is a separate process.
 pub(super) fn traced(program: &Command, log: &Path, injections: &[&str]) -> Command {
     require_strace();
     let mut command = Command::new("strace");
@@ -56,7 +56,7 @@ impl Traced {
     /// The recorded calls of a service that has ended. Waits until strace has written all of them.
     pub(super) fn calls(&self) -> String {
         let process = self.service.id().to_string();
-        // The line is `7 +++ exited with 0 +++`, with the process numbers in a column.
+        // The last line of a process is like `7 +++ exited with 0 +++`. strace pads the process number with spaces.
         let is_last = |line: &str| {
             let mut words = line.split_whitespace();
             words.next() == Some(&*process) && words.next() == Some("+++")

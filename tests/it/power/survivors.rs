@@ -10,23 +10,26 @@ use tempfile::TempDir;
 use super::answers::Fact;
 use super::disk::Disk;
 use super::recording::Recording;
+use crate::support::recorded::{exported_events, text, whole_feed};
 use crate::support::service::{PATIENCE, Service, run};
 
-/// What clients know about an event.
+/// What clients know about one event from the service's answers.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 struct KnownEvent {
-    /// Whether a client got a receipt when it sent the event. If not, clients have only read the event.
+    /// Whether the sender of the event got a receipt. If not, clients know the event only because they have read it.
     acknowledged: bool,
     state: String,
     version: Option<u64>,
 }
 
-/// Everything that clients know from answers before the power cut.
+/// All facts that clients know from the answers before the power cut.
 #[derive(Debug, Default)]
 pub(super) struct KnownToClients {
-    /// What clients know, by order id and event id.
+    /// The facts about the events, by order id and event id.
     events: BTreeMap<(String, String), KnownEvent>,
     orders: BTreeMap<String, u64>,
+    /// The event at each position of the feed.
+    positions: BTreeMap<u64, String>,
     accepted: u64,
     recorded: u64,
 }
@@ -47,6 +50,10 @@ impl KnownToClients {
                     let known = clients.orders.entry(order).or_default();
                     *known = version.max(*known);
                 }
+                Fact::Position { position, event } => {
+                    let shown = clients.positions.insert(position, event.clone());
+                    assert!(shown.is_none_or(|shown| shown == event), "position {position} had two events");
+                }
                 Fact::Ledger { accepted, recorded } => {
                     clients.accepted = clients.accepted.max(accepted);
                     clients.recorded = clients.recorded.max(recorded);
@@ -60,12 +67,12 @@ impl KnownToClients {
         self.events.is_empty() && self.orders.is_empty() && self.accepted == 0
     }
 
-    /// The first fact that the export contradicts. An event that was only accepted may be missing, because it may still
-    /// be queued or may be rejected.
-    fn first_missing(&self, export: &str) -> Option<String> {
+    /// The first fact that contradicts the export. An event that was only accepted may be missing from the export,
+    /// because it may still be queued or may be rejected.
+    fn first_missing(&self, export: &[String]) -> Option<String> {
         let mut logged: BTreeMap<(String, String), u64> = BTreeMap::new();
         let mut versions: BTreeMap<String, u64> = BTreeMap::new();
-        for line in export.lines() {
+        for line in export {
             let event: Value = serde_json::from_str(line).unwrap();
             let text = |value: &Value| value.as_str().unwrap().to_owned();
             let (order, version) = (text(&event["data"]["order_id"]), event["version"].as_u64().unwrap());
@@ -79,28 +86,32 @@ impl KnownToClients {
         {
             match (logged.get(id), known.version) {
                 (None, _) => {
-                    return Some(format!("event {id:?}, which was answered as {known:?}, is not in the log"));
+                    return Some(format!(
+                        "event {id:?} is not in the log, but an answer reported it as {known:?}"
+                    ));
                 }
                 (Some(version), Some(answered)) if *version != answered => {
-                    return Some(format!("event {id:?} is version {version}; it was answered as {answered}"));
+                    return Some(format!(
+                        "event {id:?} has version {version} in the log, but version {answered} in the answer"
+                    ));
                 }
                 _ => {}
             }
         }
         let mut orders = self.orders.iter();
         let behind = orders.find(|(order, version)| versions.get(*order) < Some(*version))?;
-        Some(format!("order {behind:?} has this version in the log: {:?}", versions.get(behind.0)))
+        Some(format!("order {behind:?} has an older version in the log: {:?}", versions.get(behind.0)))
     }
 }
 
-/// How a state is examined.
+/// How thoroughly a state is examined.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Examination {
-    /// Exports the log. Starts the service only if something is missing in the export.
+    /// Exports the log. The service is started only if something is missing from the export.
     Log,
-    /// The test starts the service.
+    /// Starts the service.
     Service,
-    /// The test starts the service, and runs `rebuild --check` afterwards.
+    /// Starts the service, and then runs `rebuild --check`.
     Everything,
 }
 
@@ -111,7 +122,7 @@ pub(super) enum LossKind {
     Refused,
     /// An acknowledged event is lost.
     Acknowledged,
-    /// A fact that a client read is lost.
+    /// A fact that a client has read is lost.
     Shown,
     /// The folder is inconsistent.
     Inconsistent,
@@ -127,7 +138,7 @@ fn lost<T>(kind: LossKind, what: impl Into<String>) -> Result<T, Loss> {
     Err(Loss { kind, what: what.into() })
 }
 
-/// Opens what a power cut left in the folder `data` of `disk`.
+/// Opens the folder `data` of `disk`, which is the state that a power cut left.
 pub(super) async fn examine(
     disk: &Disk,
     clients: &KnownToClients,
@@ -141,7 +152,7 @@ pub(super) async fn examine(
         if !output.status.success() {
             return lost(LossKind::Refused, String::from_utf8_lossy(&output.stderr));
         }
-        if clients.first_missing(&String::from_utf8(output.stdout).unwrap()).is_none() {
+        if clients.first_missing(&exported_events(&output)).is_none() {
             return Ok(());
         }
     }
@@ -155,14 +166,14 @@ pub(super) async fn examine(
     if output.status.success() { Ok(()) } else { lost(LossKind::Inconsistent, text) }
 }
 
-/// A temporary folder for states. It is in memory if the machine has such a file system.
+/// A temporary folder for states. It is in memory if the machine has a file system in memory.
 pub(super) fn folder() -> TempDir {
     let memory = Path::new("/dev/shm");
     let made = if memory.is_dir() { TempDir::new_in(memory) } else { TempDir::new() };
     made.unwrap()
 }
 
-/// Starts the service, waits until nothing is queued, and requests everything that clients know.
+/// Starts the service, waits until nothing is queued, and requests everything that clients have read before.
 async fn serve(data: &Path, clients: &KnownToClients) -> Result<(), Loss> {
     let mut service = Service::try_start(data, &[]).or_else(|log| lost(LossKind::Refused, log))?;
     let ledger = settled(&service).await?;
@@ -174,7 +185,9 @@ async fn serve(data: &Path, clients: &KnownToClients) -> Result<(), Loss> {
             let kind = if known.acknowledged { LossKind::Acknowledged } else { LossKind::Shown };
             return lost(
                 kind,
-                format!("event {event} of order {order} was {known:?}, and is {status} {receipt}"),
+                format!(
+                    "event {event} of order {order} was {known:?} before the power cut, and is now {status} {receipt}"
+                ),
             );
         }
     }
@@ -183,21 +196,49 @@ async fn serve(data: &Path, clients: &KnownToClients) -> Result<(), Loss> {
         if status != 200 || found["version"].as_u64() < Some(*version) {
             return lost(
                 LossKind::Shown,
-                format!("order {order} had version {version}, and is {status} {found}"),
+                format!(
+                    "order {order} had version {version} before the power cut, and is now {status} {found}"
+                ),
             );
         }
     }
+    check_feed(&service, clients).await?;
     let count = |name: &str| ledger[name].as_u64().unwrap();
     if ledger["balanced"] != true
         || count("accepted") < clients.accepted
         || count("recorded") < clients.recorded
     {
         let (accepted, recorded) = (clients.accepted, clients.recorded);
-        let was = format!("the ledger was shown with {accepted} accepted and {recorded} recorded");
+        let was = format!(
+            "before the power cut, the ledger counted {accepted} accepted and {recorded} recorded events"
+        );
         return lost(LossKind::Shown, format!("{was}: {ledger}"));
     }
     service.kill();
     Ok(())
+}
+
+/// Reads the whole feed. Checks that the positions have no gap, and that every event that a client has seen still has the
+/// same position.
+async fn check_feed(service: &Service, clients: &KnownToClients) -> Result<(), Loss> {
+    let mut feed = BTreeMap::new();
+    for item in whole_feed(service, 1000).await {
+        let position: u64 = text(&item, "position").parse().unwrap();
+        feed.insert(position, text(&item, "event_id").to_owned());
+    }
+    if !feed.keys().copied().eq(1..=feed.len() as u64) {
+        return lost(LossKind::Inconsistent, "the positions of the feed have a gap");
+    }
+    match clients.positions.iter().find(|(position, event)| feed.get(position) != Some(event)) {
+        None => Ok(()),
+        Some((position, event)) => lost(
+            LossKind::Shown,
+            format!(
+                "event {event} had position {position} before the power cut, but the event at this position is now {:?}",
+                feed.get(position)
+            ),
+        ),
+    }
 }
 
 /// Waits until nothing is in flight. Returns the ledger.

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::{Validator, escaped, openapi};
 
-/// The target of a reference. A value that is no reference is returned unchanged.
+/// The target of a reference. A value that is not a reference is returned unchanged.
 pub(super) fn resolved<'a>(document: &'a Value, value: &'a Value) -> &'a Value {
     match value["$ref"].as_str() {
         Some(reference) => document.pointer(&reference[1..]).unwrap(),
@@ -12,7 +12,7 @@ pub(super) fn resolved<'a>(document: &'a Value, value: &'a Value) -> &'a Value {
     }
 }
 
-/// The pointer and the value of every media type object in requests and answers.
+/// Every media type object in the description's requests and answers, with the JSON pointer to it.
 fn contents(document: &Value) -> Vec<(String, &Value)> {
     let mut found = vec![];
     for (path, item) in document["paths"].as_object().unwrap() {

@@ -1,6 +1,8 @@
-//! Tests that the message schemas agree with the domain, which must write and read exactly what the schemas describe.
+//! Tests that the schemas of messages agree with the domain, which must write and read exactly what the schemas
+//! describe.
 
-use domain::{Envelope, EventType, RecordedEvent};
+use consumer::webhooks::EventPayload;
+use domain::{Envelope, EventType, RecordedEvent, Timestamp};
 use serde_json::{Value, json};
 
 use super::{Validator, openapi};
@@ -36,7 +38,7 @@ fn every_event_ever_written_is_valid_against_its_schema() {
         let mut event = RecordedEvent::decode(line.to_string().as_bytes(), eur()).unwrap();
         let message = encoded(&event.envelope);
         assert_eq!(messages.check(&schema_of(&message), &message), Ok(()), "{message}");
-        // Clients do not see the hash.
+        // Answers to clients omit the request hash.
         event.envelope.request_hash = None;
         let event: Value = serde_json::from_slice(&event.encode()).unwrap();
         assert_eq!(events.check("/components/schemas/RecordedEvent", &event), Ok(()), "{event}");
@@ -76,7 +78,7 @@ fn every_type_has_an_example_that_the_domain_encodes_unchanged() {
     }
 }
 
-/// The message with the value at `pointer` replaced, or removed with `None`.
+/// The message in which the value at `pointer` is replaced, or removed with `None`.
 fn with(message: &Value, pointer: &str, value: Option<&Value>) -> Value {
     let mut changed = message.clone();
     let (parent, name) = pointer.rsplit_once('/').unwrap();
@@ -84,7 +86,7 @@ fn with(message: &Value, pointer: &str, value: Option<&Value>) -> Value {
     match (value, parent.as_object_mut()) {
         (Some(value), _) => parent[name] = value.clone(),
         (None, Some(members)) => drop(members.remove(name)),
-        (None, None) => panic!("{pointer} is no member"),
+        (None, None) => panic!("there is no member at {pointer}"),
     }
     changed
 }
@@ -129,7 +131,7 @@ fn the_schemas_and_the_domain_accept_the_same_messages() {
             for value in values.iter().map(Some).chain([None]) {
                 let changed = with(&message, &pointer, value);
                 let (described, read) = (messages.check(&schema, &changed), decode(&changed));
-                // No schema can state a sum.
+                // A JSON schema cannot state that a value is the sum of other values.
                 let is_sum = matches!(&read, Err(error) if error.contains("must be the sum of the lines"));
                 if described.is_ok() != (read.is_ok() || is_sum) {
                     differences.push(format!("{event_type} {pointer} {value:?}: {described:?} {read:?}"));
@@ -157,7 +159,7 @@ fn the_schemas_and_the_domain_accept_the_same_messages() {
     }
 }
 
-/// Tests that schemas have titles. Code generators give schemas without a title numbered classes.
+/// Tests that schemas have titles. Without a title, code generators give the class of a schema a number as its name.
 #[test]
 fn every_class_of_a_message_has_a_title_of_its_own() {
     fn untitled(at: &str, value: &Value, titles: &mut Vec<String>) {
@@ -184,4 +186,31 @@ fn every_class_of_a_message_has_a_title_of_its_own() {
     titles.dedup();
     assert_eq!(titles.len(), count, "{titles:?}");
     assert!(count > 20, "{count}");
+}
+
+/// Tests that the bodies of deliveries are valid against the schemas of the OpenAPI and the AsyncAPI description.
+#[test]
+fn deliveries_follow_both_descriptions() {
+    let (mut http, mut messages) = (Validator::of(openapi()), Validator::of(api::asyncapi()));
+    let mut check = |schema: &str, body: &[u8]| {
+        let body: Value = serde_json::from_slice(body).unwrap();
+        let pointer = format!("/components/schemas/{schema}");
+        assert_eq!(
+            (http.check(&pointer, &body), messages.check(&pointer, &body)),
+            (Ok(()), Ok(())),
+            "{body}"
+        );
+        // A body with a wrong `specversion` must be invalid. This shows that the schema does not accept any object.
+        let mut other = body;
+        other["specversion"] = json!("0.3");
+        assert!(http.check(&pointer, &other).is_err() && messages.check(&pointer, &other).is_err());
+    };
+    for event_type in EventType::ALL {
+        let envelope = Envelope::decode(example(event_type).to_string().as_bytes(), eur()).unwrap();
+        let event = RecordedEvent { version: 3, recorded_at: envelope.timestamp, repaired: None, envelope };
+        let payload = EventPayload::of("/orders", event).unwrap();
+        check("WebhookEvent", &payload.body);
+    }
+    let now = Timestamp::from_micros(0).unwrap();
+    check("WebhookTestEvent", &EventPayload::test("/orders", now).unwrap().body);
 }

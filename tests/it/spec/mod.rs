@@ -1,5 +1,5 @@
-//! Tests that the OpenAPI and AsyncAPI descriptions are true ([`messages`], [`examples`], [`live_examples`]) and that
-//! they do not break clients of the last release ([`breaking`]).
+//! Tests that the OpenAPI and AsyncAPI descriptions are true ([`messages`], [`examples`], [`live_examples`]), and
+//! that they do not break clients of the last release ([`breaking`]).
 
 mod breaking;
 mod examples;

@@ -1,11 +1,11 @@
 //! A real browser, for tests of HTML pages.
 
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 
-/// The names of the browser program in Debian and in other systems.
+/// The names of the browser program on Debian and on other systems.
 const NAMES: [&str; 4] = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
-const FLAGS: [&str; 10] = [
+const FLAGS: [&str; 9] = [
     "--headless",
     "--no-sandbox",
     "--disable-gpu",
@@ -15,7 +15,6 @@ const FLAGS: [&str; 10] = [
     "--disable-component-update",
     "--disable-sync",
     "--hide-scrollbars",
-    "--virtual-time-budget=5000",
 ];
 
 /// A browser with a separate profile. If no browser is installed, the test fails and is not skipped.
@@ -26,7 +25,7 @@ fn browser(profile: &Path) -> Command {
         version.is_ok_and(|status| status.success())
     };
     let name = NAMES.iter().find(|name| runs(name)).unwrap_or_else(|| {
-        panic!("pages are tested in a browser, and there is none: install chromium (Debian: apt-get install chromium)")
+        panic!("the tests of pages need a browser, but none is installed: install chromium (Debian: apt-get install chromium)")
     });
     let mut command = Command::new(name);
     command.args(FLAGS).arg(format!("--user-data-dir={}", profile.display())).stderr(Stdio::null());
@@ -36,6 +35,28 @@ fn browser(profile: &Path) -> Command {
 /// The page at this address after its scripts have run, in a window of this width.
 pub fn rendered(address: &str, width: u32, folder: &Path) -> String {
     let window = format!("--window-size={width},1900");
-    let output = browser(&folder.join("profile")).arg(window).arg("--dump-dom").arg(address).output();
+    let flags = [window.as_str(), "--virtual-time-budget=5000", "--dump-dom", address];
+    let output = browser(&folder.join("profile")).args(flags).output();
     String::from_utf8(output.unwrap().stdout).unwrap()
+}
+
+/// A browser that shows a page until this value is dropped. Its clock is the real one, unlike that of [`rendered`], so the
+/// page can wait for events of a server.
+pub struct OpenPage(Child);
+
+impl OpenPage {
+    pub fn at(address: &str, folder: &Path) -> Self {
+        let mut command = browser(&folder.join("profile"));
+        // Without a debugging port, a headless browser ends as soon as the page is loaded.
+        let child = command.arg("--remote-debugging-port=0").arg(address).stdout(Stdio::null()).spawn();
+        Self(child.unwrap())
+    }
+}
+
+impl Drop for OpenPage {
+    fn drop(&mut self) {
+        // The browser may already have ended.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }

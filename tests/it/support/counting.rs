@@ -8,7 +8,6 @@ use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
 use axum::response::Response;
 use serde_json::Value;
-use tokio::net::TcpListener;
 
 use super::http;
 
@@ -44,10 +43,7 @@ impl CountingProxy {
         let counts = Arc::default();
         let passing =
             Passing { upstream: upstream.to_owned(), client: http::client(), counts: Arc::clone(&counts) };
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let endpoint = format!("http://{}", listener.local_addr().unwrap());
-        let router = Router::new().fallback(pass).with_state(passing);
-        tokio::spawn(async move { axum::serve(listener, router).await });
+        let endpoint = http::serve(Router::new().fallback(pass).with_state(passing)).await;
         Self { endpoint, counts }
     }
 
@@ -91,14 +87,14 @@ async fn pass(State(passing): State<Passing>, request: Request) -> Response {
     *response.status_mut() = status;
     response.headers_mut().extend(
         headers.into_iter().filter_map(|(name, value)| Some((name?, value))).filter(|(name, _)| {
-            // The proxy sends the complete body, so the length changes.
+            // The proxy sends the whole body in one piece, so it does not copy the headers about the length.
             name.as_str() != "transfer-encoding" && name.as_str() != "content-length"
         }),
     );
     response
 }
 
-/// The call, with an added request to return the consumed capacity.
+/// The call with an additional parameter, which makes DynamoDB return the consumed capacity.
 fn with_consumed_capacity(body: &[u8]) -> Vec<u8> {
     let mut call: Value = serde_json::from_slice(body).unwrap();
     call["ReturnConsumedCapacity"] = Value::from("INDEXES");

@@ -83,7 +83,7 @@ pub fn paid(order_id: &OrderId) -> Envelope {
     envelope(order_id, Event::Paid(Paid { payment_id, amount, ..Paid::default() }))
 }
 
-/// These events, recorded from version `first` on.
+/// These events as log entries with consecutive versions. The first version is `first`.
 pub fn recorded(first: u64, envelopes: &[Envelope]) -> Vec<RecordedEvent> {
     let numbered = (first..).zip(envelopes);
     numbered
@@ -96,7 +96,7 @@ pub fn recorded(first: u64, envelopes: &[Envelope]) -> Vec<RecordedEvent> {
         .collect()
 }
 
-/// The append of the last `last` events of `log`.
+/// The append of the last `last` events of `log` to the events before them.
 pub fn append_of(log: &[RecordedEvent], last: usize) -> Append {
     let (before, events) = log.split_at(log.len() - last);
     Append {

@@ -1,4 +1,4 @@
-//! Waits for conditions with a deadline. Every test that observes something asynchronous uses it.
+//! Waits for conditions, with a deadline. Every test of asynchronous behaviour uses these functions.
 
 use std::fmt::Debug;
 use std::thread;
@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 /// The maximum time for anything that should happen soon. It is generous, because only a failing test waits this long.
 pub const PATIENCE: Duration = Duration::from_secs(60);
-/// The pause between two calls of `look`. It is short, because tests often wait for it.
+/// The pause between two calls of `look`. The pause is short, because tests wait often.
 const PAUSE: Duration = Duration::from_millis(5);
 
 /// Calls `look` until it returns `Ok`, and returns the value. Panics after [`PATIENCE`] with `what` and the last `Err`.
@@ -51,7 +51,7 @@ pub fn eventually_blocking<T, E: Debug>(what: &str, mut look: impl FnMut() -> Re
     }
 }
 
-/// Returns `Ok` if the condition holds, and otherwise what was seen, for `eventually`.
+/// Returns `Ok` if the condition holds, and otherwise `Err` with the observed value. Use it as the result of `look`.
 pub fn check<E>(holds: bool, seen: E) -> Result<(), E> {
     if holds { Ok(()) } else { Err(seen) }
 }

@@ -1,4 +1,5 @@
-//! Ports that fail on purpose: a log that fails, an inbox without retry delays, and an inbox that cannot delete.
+//! Implementations of the service's ports for tests: a log whose appends fail, an inbox without retry delays, and an
+//! inbox that cannot delete messages.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -10,7 +11,7 @@ use consumer::Disposition;
 use consumer::ports::{Append, AppendError, Appended, Inbox, LoadRequest, LoadedOrder, Message, OrderLog};
 use domain::{OrderId, Receipt};
 
-/// A log whose appends fail for one order, a given number of times.
+/// A log whose appends for one order fail a given number of times.
 pub struct Flaky {
     log: Arc<dyn OrderLog>,
     order_id: OrderId,
@@ -52,7 +53,7 @@ impl OrderLog for Flaky {
     }
 }
 
-/// An inbox that retries without delay, and records the delays by group.
+/// An inbox that retries messages without delay. Records the delays that the consumer requested, by group.
 pub struct Hasty {
     inbox: Arc<dyn Inbox>,
     pub delays: Mutex<HashMap<String, Vec<Duration>>>,

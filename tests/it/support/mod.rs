@@ -1,6 +1,7 @@
-//! Shared by the tests and the benchmarks: the binary, the AWS emulator, events, and waiting for conditions.
+//! Support for the tests and the benchmarks: the binary, the AWS emulator, events, and waiting for conditions.
 
 pub mod browser;
+pub mod consumers;
 #[cfg(feature = "aws")]
 pub mod counting;
 pub mod emulator;
@@ -8,18 +9,21 @@ pub mod events;
 pub mod eventually;
 pub mod flaky;
 pub mod http;
+pub mod receiver;
+pub mod recorded;
 pub mod service;
 pub mod venv;
+pub mod writers;
 
 use std::time::Duration;
 
-/// The options of a test's queue.
+/// The options for the queue of a test.
 #[derive(Debug, Clone, Copy)]
 pub struct QueueOptions {
     pub visibility_timeout: Duration,
     pub max_receives: u32,
     pub delay: Duration,
-    /// The keys of the metadata by which orders can be found.
+    /// The metadata keys by which orders can be found.
     pub searchable_metadata: &'static [&'static str],
 }
 

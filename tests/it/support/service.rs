@@ -17,14 +17,29 @@ use super::eventually::{eventually, eventually_blocking};
 use super::http;
 
 /// The `orders` binary with these arguments.
+/// The variables of the program that have no prefix.
+const UNPREFIXED: [&str; 10] = [
+    "LOG_LEVEL",
+    "QUEUE_URL",
+    "DLQ_URL",
+    "DLQ_BUCKET",
+    "TABLE_NAME",
+    "OUTBOUND_TABLE",
+    "WEBHOOK_QUEUE_URL",
+    "EVENT_BUS",
+    "EVENTS_TOPIC",
+    "ALERTS_TOPIC",
+];
+
 pub fn orders(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_orders"));
     command.args(arguments).stdin(Stdio::null());
-    // The environment of the test run must not change what is tested.
+    // Variables in the environment of the test run must not change what is tested.
     for (variable, _) in std::env::vars_os() {
         let name = variable.to_string_lossy();
-        let ours = ["LOG_LEVEL", "QUEUE_URL", "DLQ_URL", "TABLE_NAME"].contains(&name.as_ref());
-        if ours || ["ORDERS_", "AWS_", "OTEL_"].iter().any(|prefix| name.starts_with(prefix)) {
+        if UNPREFIXED.contains(&name.as_ref())
+            || ["ORDERS_", "AWS_", "OTEL_"].iter().any(|prefix| name.starts_with(prefix))
+        {
             command.env_remove(&variable);
         }
     }
@@ -102,6 +117,16 @@ impl Api {
         })
         .await
     }
+
+    /// Waits until nothing is in flight, and the ledger is balanced. Returns the ledger.
+    pub async fn settled(&self) -> Value {
+        eventually("nothing is in flight", async || {
+            let ledger = self.get("/v1/pipeline").await.1["ledger"].take();
+            let is_settled = ledger["in_flight"] == 0 && ledger["balanced"] == true;
+            if is_settled { Ok(ledger) } else { Err(ledger) }
+        })
+        .await
+    }
 }
 
 /// An answer with its complete body.
@@ -146,7 +171,12 @@ impl Deref for Service {
 impl Service {
     /// Starts `orders serve` on `data`, with additional arguments.
     pub fn start(data: &Path, arguments: &[&str]) -> Self {
-        let mut command = orders(&["serve", "--listen", "127.0.0.1:0"]);
+        Self::start_at("127.0.0.1:0", data, arguments)
+    }
+
+    /// Like `start`, but listens on this address, for example the address of a service that has ended.
+    pub fn start_at(address: &str, data: &Path, arguments: &[&str]) -> Self {
+        let mut command = orders(&["serve", "--listen", address]);
         command.env("ORDERS_MIN_FREE_DISK", "1").arg("--data").arg(data).args(arguments);
         Self::spawn(command)
     }
@@ -179,7 +209,7 @@ impl Service {
         let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
         let stderr = child.stderr.take().unwrap();
         let (lines, log) = channel();
-        // The thread ends with the process.
+        // The thread ends when the process exits.
         thread::spawn(move || {
             BufReader::new(stderr).lines().map_while(Result::ok).try_for_each(|l| lines.send(l))
         });
@@ -204,7 +234,7 @@ impl Service {
         }
     }
 
-    /// The rest of the log. Call it only after the process has ended.
+    /// The log lines that were not read yet. Call this function only after the process has ended.
     pub fn rest_of_log(&self) -> String {
         self.log.lock().unwrap().iter().collect::<Vec<_>>().join("\n")
     }
@@ -238,7 +268,7 @@ impl Service {
 
 impl Drop for Service {
     fn drop(&mut self) {
-        // The process may have exited already. After `wait`, it has exited in any case.
+        // The process may already have exited. After `wait`, it has exited in any case.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

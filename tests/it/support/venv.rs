@@ -25,7 +25,7 @@ impl Venv {
         let requirements = fs::read_to_string(&self.requirements)
             .map_err(|error| format!("{}: {error}", self.requirements.display()))?;
         fs::create_dir_all(folder).map_err(io)?;
-        // One process creates the environment while others wait.
+        // Only one process creates the environment. Other processes that need it wait for the lock.
         let lock =
             OpenOptions::new().read(true).append(true).create(true).open(folder.join("lock")).map_err(io)?;
         lock.lock().map_err(io)?;
@@ -46,18 +46,18 @@ impl Venv {
         let Self { name, needed_by, minor, .. } = self;
         let missing = |error| {
             format!(
-                "{needed_by} need Python 3.{minor} or newer with venv, and `{python}` will not do ({error}): \
+                "{needed_by} need Python 3.{minor} or newer with venv, and `{python}` cannot be used ({error}): \
                  install python3 (Debian: apt-get install python3 python3-venv)"
             )
         };
-        // The check fails if `venv` could not install packages. Debian ships `venv` without `ensurepip` unless
-        // python3-venv is installed.
+        // `venv` needs `ensurepip` to install packages. Debian ships `venv` without `ensurepip` unless python3-venv is
+        // installed.
         let check = format!(
             "import sys; assert sys.version_info >= (3, {minor}), 'it is ' + sys.version.split()[0]\n\
              import ensurepip, venv"
         );
         run(Command::new(python).args(["-c", &check]), lock).map_err(missing)?;
-        // `eprintln!` would not be shown, because tests capture it.
+        // `eprintln!` would show nothing, because tests capture its output.
         let _ = writeln!(io::stderr(), "setting up {name} in {}; this takes a while", venv.display());
         run(Command::new(python).args(["-m", "venv", "--clear"]).arg(venv), lock).map_err(missing)?;
         let mut pip = Command::new(venv.join("bin/python"));
@@ -71,8 +71,8 @@ impl Venv {
     }
 }
 
-/// Runs a command to its end. If it fails, returns the last line of its error output, which has the cause. The command
-/// inherits the lock. So if this process is killed, no other process can start the command until it ends.
+/// Runs a command to its end. If the command fails, returns the last line of its error output, which states the cause.
+/// The command inherits the lock. So even if this process is killed, the lock is held until the command ends.
 fn run(command: &mut Command, lock: &File) -> Result<(), String> {
     let output = lock.try_clone().and_then(|lock| command.stdin(lock).output()).map_err(|e| e.to_string())?;
     if output.status.success() {

@@ -46,7 +46,7 @@ fn the_readme_lists_every_variable_and_output() {
     let names = |module: &Module, kind| -> BTreeSet<String> {
         module.blocks(kind).map(|(name, _)| name.to_owned()).collect()
     };
-    // The other variables of the example are passed to the module.
+    // The example passes all of its variables to the module, except these two.
     let own: BTreeSet<_> = ["region", "emulator_url"].map(str::to_owned).into();
     assert_eq!(listed(&readme, "### Of the example"), own);
     assert_eq!(listed(&readme, "### Of the module"), names(orders(), "variable"));
@@ -93,7 +93,7 @@ fn the_example_makes_what_the_module_makes() {
     let given: Vec<_> = required().into_iter().filter(|(name, _)| *name != "package").collect();
     let plan = example().plan(&given).unwrap();
     let api = plan.get("module.orders.aws_lambda_function.function[api]");
-    assert_eq!(api["filename"], zip, "where scripts/package-lambda.sh puts it");
+    assert_eq!(api["filename"], zip, "the default is the package that scripts/package-lambda.sh creates");
     assert_eq!(api["tags"], serde_json::json!({ "service": "orders" }));
     let addresses: Vec<_> =
         super::plan().addresses().iter().map(|address| format!("module.orders.{address}")).collect();

@@ -176,7 +176,7 @@ fn the_archive_is_closed_encrypted_versioned_and_kept() {
     let lifecycle = "aws_s3_bucket_lifecycle_configuration.archive";
     let rule = &plan.get(lifecycle)["rule"][0];
     assert_eq!(rule["transition"], json!([{ "days": 90, "storage_class": "GLACIER_IR" }]));
-    assert_eq!(rule["expiration"], Json::Null, "a dead letter is an accepted event");
+    assert_eq!(rule["expiration"], Json::Null, "a dead letter holds an accepted event, so it must be kept");
     let expiring = plan_with(&[("archive_expiration_days", 400.into())]);
     assert_eq!(expiring.get(lifecycle)["rule"][0]["expiration"], json!([{ "days": 400 }]));
     assert!(try_plan(&[("archive_expiration_days", 90.into())]).is_err());

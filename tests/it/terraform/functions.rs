@@ -1,4 +1,4 @@
-//! Tests the functions and their event source mappings.
+//! Tests the Lambda functions and their event source mappings.
 
 use serde_json::{Value as Json, json};
 
@@ -48,7 +48,7 @@ fn one_package_serves_every_role() {
             assert_eq!(function["filename"], "bootstrap.zip");
             assert_eq!(
                 function["source_code_hash"], "filebase64sha256(bootstrap.zip)",
-                "a new package is deployed"
+                "a new package triggers a deployment"
             );
             // A dead-letter configuration would apply only to asynchronous invocations.
             assert_eq!(function["dead_letter_config"], Json::Null);
@@ -79,7 +79,7 @@ fn every_role_has_the_variables_that_it_reads() {
         expected.extend(own.as_object().unwrap().clone());
         assert_eq!(plan.get(&function(role))["environment"], json!([{ "variables": expected }]), "{role}");
     }
-    // The program refuses an empty list, so the variable must not be set.
+    // The program refuses an empty list of origins, so the variable must not be set.
     let closed = super::plan();
     let variables = &closed.get(&function("api"))["environment"][0]["variables"];
     assert_eq!(variables["ORDERS_CORS_ORIGINS"], Json::Null);
@@ -93,7 +93,7 @@ fn both_mappings_report_failed_messages() {
         assert_eq!(mappings.len(), 2);
         for (address, mapping) in mappings {
             assert_eq!(mapping["function_response_types"], json!(["ReportBatchItemFailures"]), "{address}");
-            assert_eq!(mapping["filter_criteria"], Json::Null, "{address} would delete messages");
+            assert_eq!(mapping["filter_criteria"], Json::Null, "a filter in {address} would delete messages");
             assert!(mapping["batch_size"].as_u64().unwrap() <= 10, "{address}");
             assert_eq!(mapping["metrics_config"], json!([{ "metrics": ["EventCount"] }]));
         }
@@ -121,7 +121,10 @@ fn lambda_receives_no_more_than_it_can_run() {
         let mapping = plan.get(&format!("aws_lambda_event_source_mapping.{mapping}"));
         let most = mapping["scaling_config"][0]["maximum_concurrency"].as_u64().unwrap();
         let reserved = plan.get(&function(role))["reserved_concurrent_executions"].as_u64().unwrap();
-        assert!((2..=1000).contains(&most) && most <= reserved, "{role}: {most} of {reserved}");
+        assert!(
+            (2..=1000).contains(&most) && most <= reserved,
+            "{role}: the maximum is {most}, and {reserved} are reserved"
+        );
     }
     for (name, value) in [
         ("consumer_maximum_concurrency", 101),
@@ -134,7 +137,7 @@ fn lambda_receives_no_more_than_it_can_run() {
     ] {
         assert!(try_plan(&[(name, value.into())]).is_err(), "{name} = {value}");
     }
-    // Without a reservation, the concurrency of the account is the limit.
+    // A value of -1 reserves no concurrency. In that case, only the account limits the concurrency.
     plan_with(&[("consumer_reserved_concurrency", (-1).into())]);
 }
 
@@ -173,7 +176,7 @@ fn the_expiry_function_runs_every_minute_and_is_not_repeated() {
     assert_eq!(permission["source_arn"], "aws_cloudwatch_event_rule.expiry.arn");
     let asynchronous = plan.get("aws_lambda_function_event_invoke_config.expiry");
     assert_eq!(asynchronous["maximum_retry_attempts"], 0);
-    assert_eq!(plan.get(&function("expiry"))["timeout"], 60, "an invocation ends before the next");
+    assert_eq!(plan.get(&function("expiry"))["timeout"], 60, "an invocation ends before the next one starts");
     for role in ["consumer", "expiry"] {
         assert_eq!(plan.get(&function(role))["environment"][0]["variables"]["ORDERS_EXPIRE_UNPAID"], "48h");
     }

@@ -1,16 +1,20 @@
-//! Tests of the AWS deployment: its settings ([`queues`], [`functions`], [`edges`], [`signals`]), the permissions of
-//! each role ([`permissions`]), and its documentation ([`descriptions`]).
+//! Tests the AWS deployment: its settings ([`queues`], [`functions`], [`edges`], [`signals`], [`feed`],
+//! [`webhooks`]), the permissions of each role ([`permissions`], derived from the [`calls`] of its code), and its
+//! documentation ([`descriptions`]).
 //!
-//! The tests compare evaluated resources and not texts. [`module`] lets the doctor evaluate the configuration for any
-//! values of the variables.
+//! The tests compare evaluated resources and not the text of the configuration. [`module`] lets the doctor evaluate
+//! the configuration for any values of the variables.
 
+mod calls;
 mod descriptions;
 mod edges;
+mod feed;
 mod functions;
 mod module;
 mod permissions;
 mod queues;
 mod signals;
+mod webhooks;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock};
@@ -49,7 +53,7 @@ fn try_plan(variables: &[(&'static str, Json)]) -> Result<Plan, Vec<String>> {
     orders().plan(&all)
 }
 
-/// The resources of the deployment with the default values of all other variables.
+/// The resources of the deployment with default values for all variables that have one.
 fn plan() -> Arc<Plan> {
     static PLAN: LazyLock<Arc<Plan>> = LazyLock::new(|| plan_with(&[]));
     Arc::clone(&PLAN)

@@ -13,7 +13,7 @@ use tempfile::TempDir;
 
 use crate::support::service::orders;
 
-/// The attributes of data sources, which only AWS knows.
+/// The values of attributes of data sources. Terraform reads the values from AWS, but the tests supply them.
 const DATA: [(&str, &str); 3] = [
     ("data.aws_caller_identity.current.account_id", "123456789012"),
     ("data.aws_partition.current.partition", "aws"),
@@ -27,7 +27,8 @@ pub(super) struct Module {
 }
 
 /// The resources of a module, with their arguments. The key is `type.name`, or `type.name[key]` if there are several
-/// instances. Blocks are lists. An attribute that exists only after apply is a text with its own address.
+/// instances. Blocks are lists. If the value of an attribute is unknown before `terraform apply`, the value
+/// is the address of the attribute, as a text.
 pub(super) struct Plan {
     resources: BTreeMap<String, Json>,
 }
@@ -35,7 +36,8 @@ pub(super) struct Plan {
 impl Plan {
     /// A resource that must exist.
     pub(super) fn get(&self, address: &str) -> &Json {
-        self.find(address).unwrap_or_else(|| panic!("{address} is not made; {:?} are", self.addresses()))
+        self.find(address)
+            .unwrap_or_else(|| panic!("{address} does not exist; the resources are {:?}", self.addresses()))
     }
 
     pub(super) fn find(&self, address: &str) -> Option<&Json> {
@@ -68,7 +70,7 @@ impl Module {
         Self { folder: folder.to_owned(), blocks }
     }
 
-    /// All blocks of a kind, each with its label.
+    /// All blocks of one kind, each with its label.
     pub(super) fn blocks<'a>(&'a self, kind: &'a str) -> impl Iterator<Item = (&'a str, &'a Block)> {
         let of_kind = self.blocks.iter().filter(move |block| block.identifier() == kind);
         of_kind.map(|block| (block.labels().first().map_or("", |label| label.as_str()), block))
@@ -137,7 +139,8 @@ fn with_plain_texts(value: &Json) -> Json {
     }
 }
 
-/// A JSON document in an argument. It is a text, or the value that `jsonencode` was called with.
+/// Returns the JSON document in an argument. The argument is a JSON text, or the value that `jsonencode` was called
+/// with.
 pub(super) fn document(argument: &Json) -> Json {
     match argument {
         Json::String(text) => serde_json::from_str(text).unwrap(),

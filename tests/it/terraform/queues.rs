@@ -19,7 +19,7 @@ fn a_fifo_queue_is_in_high_throughput_mode_and_keeps_messages_for_14_days() {
     assert_eq!(main["fifo_throughput_limit"], "perMessageGroupId");
     assert_eq!(main["visibility_timeout_seconds"], 300);
     assert_eq!(main["message_retention_seconds"], 1_209_600);
-    // SQS requires a dead-letter queue of the same kind.
+    // SQS requires that the dead-letter queue of a FIFO queue is also a FIFO queue.
     assert_eq!(
         (&plan.get(DLQ)["name"], &plan.get(DLQ)["fifo_queue"]),
         (&json!("orders-queue-dlq.fifo"), &json!(true))
@@ -49,7 +49,7 @@ fn both_queues_take_large_messages_and_keep_them_for_14_days() {
         for queue in [MAIN, DLQ].map(|queue| plan.get(queue)) {
             assert_eq!(queue["message_retention_seconds"], 14 * 24 * 60 * 60, "14 days");
             assert_eq!(queue["receive_wait_time_seconds"], 20, "long polling");
-            assert_eq!(queue["max_message_size"], 1 << 20, "the code publishes up to 1 MiB");
+            assert_eq!(queue["max_message_size"], 1 << 20, "the service publishes messages of up to 1 MiB");
         }
     }
 }
@@ -79,7 +79,7 @@ fn messages_move_to_the_dead_letter_queue_after_max_receive_count() {
     let five = json!({ "deadLetterTargetArn": "aws_sqs_queue.dlq.arn", "maxReceiveCount": 5 });
     assert_eq!(redrive(&plan()), five);
     assert_eq!(redrive(&standard()), five);
-    // Three is the minimum.
+    // The minimum of `max_receive_count` is 3.
     let three = plan_with(&[("max_receive_count", 3.into())]);
     assert_eq!(redrive(&three)["maxReceiveCount"], 3);
     let errors = try_plan(&[("max_receive_count", 2.into())]).err().unwrap();
@@ -114,7 +114,7 @@ fn batch_settings_follow_the_kind_of_queue() {
     let by_default = plan();
     assert_eq!(by_default.get(mapping)["batch_size"], 10);
     assert_eq!(by_default.get(mapping)["maximum_batching_window_in_seconds"], Json::Null, "FIFO takes none");
-    // A FIFO queue gets no batching window, even if the variable is set.
+    // The mapping of a FIFO queue has no batching window, even if the variable is set.
     let asked = plan_with(&[("batching_window", 20.into())]);
     assert_eq!(asked.get(mapping)["maximum_batching_window_in_seconds"], Json::Null);
     assert_eq!(standard().get(mapping)["maximum_batching_window_in_seconds"], 5);

@@ -1,4 +1,4 @@
-//! Alarms and the dashboard.
+//! Tests the alarms and the dashboard.
 
 use std::collections::BTreeSet;
 
@@ -11,7 +11,7 @@ fn alarm<'a>(plan: &'a Plan, name: &str) -> &'a Json {
     plan.get(&format!("aws_cloudwatch_metric_alarm.{name}"))
 }
 
-/// The namespace, metric, statistic and period of a query with this id.
+/// The metric of the alarm's query with this id: its namespace, name, statistic and period.
 fn metric<'a>(alarm: &'a Json, id: &str) -> &'a Json {
     let queries = alarm["metric_query"].as_array().unwrap();
     &queries.iter().find(|query| query["id"] == id).unwrap_or_else(|| panic!("no {id}"))["metric"][0]
@@ -66,8 +66,12 @@ fn dead_letters_alarm_when_they_stay_longer_than_a_retry_takes() {
         let plan = plan_with(&[("dead_letters_timeout", timeout.into())]);
         let dlq = alarm(&plan, "dlq_not_empty");
         let seconds = dlq["evaluation_periods"].as_i64().unwrap() * 60;
-        assert!(seconds > 6 * timeout && seconds <= 24 * 60 * 60, "{seconds} s at {timeout} s");
-        // A message that is being handled is not visible, and not archived yet.
+        assert!(
+            seconds > 6 * timeout && seconds <= 24 * 60 * 60,
+            "the window is {seconds} s with a timeout of {timeout} s"
+        );
+        // The alarm also counts messages that are being handled. They are not visible on the queue, but they are not
+        // archived yet either.
         assert_eq!(expression(dlq, "left"), "FILL(visible, 0) + FILL(tried, 0)");
         assert_eq!(metric(dlq, "tried")["metric_name"], "ApproximateNumberOfMessagesNotVisible");
     }
@@ -109,7 +113,10 @@ fn every_alarm_has_actions_and_treats_missing_data() {
             .collect()
     );
     for (address, alarm) in plan.all("aws_cloudwatch_metric_alarm") {
-        assert_eq!(alarm["treat_missing_data"], "notBreaching", "{address}: an idle pipeline is no fault");
+        assert_eq!(
+            alarm["treat_missing_data"], "notBreaching",
+            "{address}: an idle pipeline must not raise an alarm"
+        );
         for actions in ["alarm_actions", "ok_actions"] {
             assert_eq!(alarm[actions], json!(["aws_sns_topic.alerts.arn"]), "{address}");
         }
@@ -118,7 +125,7 @@ fn every_alarm_has_actions_and_treats_missing_data() {
             assert_eq!(queries.iter().filter(|query| query["return_data"] == true).count(), 1, "{address}");
             let periods: BTreeSet<_> =
                 queries.iter().filter_map(|it| it["metric"][0]["period"].as_u64()).collect();
-            assert_eq!(periods.len(), 1, "{address}: math needs one period");
+            assert_eq!(periods.len(), 1, "{address}: all metrics of an expression need the same period");
             assert_eq!(alarm["metric_name"], Json::Null, "{address}");
         }
     }
@@ -135,7 +142,7 @@ fn rates_count_all_outcomes_and_need_enough_events() {
     }
 }
 
-/// Asserts that the expression counts every final status once, and no other status.
+/// Asserts that the expression counts each final state exactly once, and no other state.
 fn assert_ended(alarm: &Json, expression: &str) {
     let mut terms: Vec<_> = expression.split(" + ").collect();
     terms.sort_unstable();
@@ -213,11 +220,11 @@ fn the_dashboard_shows_the_pipeline() {
     for widget in widgets {
         let place = ["x", "y"].map(|axis| widget[axis].as_u64().unwrap());
         assert!(place[0] + widget["width"].as_u64().unwrap() <= 24, "{widget}");
-        assert!(places.insert(place), "two widgets at {place:?}");
+        assert!(places.insert(place), "two widgets overlap at {place:?}");
         assert_eq!(widget["properties"]["region"], "eu-central-1");
         for metric in widget["properties"]["metrics"].as_array().unwrap() {
             metrics.insert((metric[0].as_str().unwrap(), metric[1].as_str().unwrap()));
-            // Pairs of dimensions follow the namespace and the name. Options come last.
+            // Each metric consists of the namespace, the name, pairs of dimensions, and options at the end.
             let dimensions =
                 metric.as_array().unwrap().iter().skip(2).take_while(|it| it.is_string()).count();
             assert_eq!(dimensions % 2, 0, "{metric}");
@@ -234,5 +241,20 @@ fn the_dashboard_shows_the_pipeline() {
         ("OrderProcessing", "ProcessingDuration"),
     ] {
         assert!(metrics.contains(&metric), "{metric:?}");
+    }
+}
+
+#[test]
+fn alarms_watch_deliveries_that_were_given_up_and_subscriptions_that_were_stopped() {
+    let webhooks = plan_with(&[("webhooks", true.into())]);
+    for (name, metric) in
+        [("given-up", "WebhookDeliveriesGivenUp"), ("stopped", "WebhookSubscriptionsStopped")]
+    {
+        let expected = json!({
+            "alarm_name": format!("orders-webhooks-{name}"), "namespace": "OrderProcessing", "metric_name": metric,
+            "statistic": "Sum", "threshold": 0, "comparison_operator": "GreaterThanThreshold", "evaluation_periods": 1,
+            "treat_missing_data": "notBreaching", "alarm_actions": ["aws_sns_topic.alerts.arn"],
+        });
+        assert_has(alarm(&webhooks, &format!("webhooks_stopped[{name}]")), &expected);
     }
 }

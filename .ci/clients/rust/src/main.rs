@@ -41,11 +41,11 @@ async fn propose(configuration: &Configuration, order_id: &str, event: ProposedE
     api::propose_event(configuration, order_id, event, None, None, WAIT, None, None, None).await
 }
 
-/// The problem that a request was refused with, and its status.
+/// The status code and the problem of an answer. Panics if the request was not refused with a problem.
 fn refused<T: std::fmt::Debug, E>(answer: Result<T, ApiError<E>>, problem: impl Fn(E) -> Option<Problem>) -> (u16, Problem) {
     match answer {
         Err(ApiError::ResponseError(ResponseContent { status, entity: Some(entity), .. })) => {
-            (status.as_u16(), problem(entity).expect("the error has a problem"))
+            (status.as_u16(), problem(entity).expect("a refused request is answered with a problem"))
         }
         Err(error) => panic!("a problem was expected: {error}"),
         Ok(answer) => panic!("a problem was expected: {answer:?}"),

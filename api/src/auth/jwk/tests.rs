@@ -8,7 +8,7 @@ const ES256: &str = "eyJhbGciOiJFUzI1NiJ9.eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MT
 const EDDSA: &str = "eyJhbGciOiJFZERTQSJ9.RXhhbXBsZSBvZiBFZDI1NTE5IHNpZ25pbmc.hgyY0il_MGCjP0JzlnLWG1PPOt7-09PGcvMg3AIbQR6dWbhijcNR4ki4iylGjg5BhVsPt9g7sVvpAr_MuM0KAg";
 const MODULUS: &str = "ofgWCuLjybRlzo0tZWJjNiuSfb4p4fAkd_wWJcyQoTbji9k0l8W26mPddxHmfHQp-Vaw-4qPCJrcS2mJPMEzP1Pt0Bm4d4QlL-yRT-SFd2lZS-pCgNMsD1W_YpRPEwOWvG6b32690r2jZ47soMZo9wGzjb_7OMg0LOL-bSf63kpaSHSXndS5z5rexMdbBYUsLA9e-KXBdQOS-UTo7WTBEMa2R2CapHg665xsmtdVMTBQY4uDZlxvb3qCo5ZwKh9kG4LT6_I5IhlJH7aGhyxXFvUK-DWNmoudF8NAco9_h9iaGNj8q2ethFkMLs91kzk2PAcDTW9gb54h4FRWyuXpoQ";
 
-/// The public keys of RFC 7515, A.2 and A.3, and of RFC 8037, A.2.
+/// The public keys from appendices A.2 and A.3 of RFC 7515, and from appendix A.2 of RFC 8037.
 fn published() -> [Value; 3] {
     [
         json!({ "kty": "RSA", "kid": "a", "n": MODULUS, "e": "AQAB" }),
@@ -51,7 +51,7 @@ fn a_key_is_found_by_its_id_and_its_own_algorithm() {
     assert_eq!(outcome(&keys, SignatureAlgorithm::Es256, None).as_deref(), Ok("b"));
     assert_eq!(outcome(&keys, SignatureAlgorithm::Rs256, Some("b")), Err(AuthRefusal::OtherAlgorithm));
     assert_eq!(outcome(&keys, SignatureAlgorithm::Rs256, Some("z")), Err(AuthRefusal::UnknownKey));
-    // The EC key of RFC 7517, A.1.
+    // The EC key from appendix A.1 of RFC 7517.
     let second = json!({ "kty": "EC", "kid": "d", "crv": "P-256", "x": "MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4",
                          "y": "4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM" });
     let keys = set(&[ec, second]).unwrap();
@@ -68,7 +68,8 @@ fn unusable_keys_are_ignored() {
         key[member] = value;
         key
     };
-    // Moduli of 1024 and 2047 bits. The second has as many bytes as one of 2048 bits.
+    // Moduli of 1024 and 2047 bits, which are too short. A modulus of 2047 bits has as many bytes as a modulus of 2048
+    // bits.
     let short = URL_SAFE_NO_PAD.encode([0xff; 128]);
     let just_short = URL_SAFE_NO_PAD.encode([[0x7f; 1].as_slice(), &[0xff; 255]].concat());
     let refused = [
@@ -126,5 +127,5 @@ fn a_key_may_occur_twice_and_be_padded() {
     }
     let keys = set(&[padded, ec]).unwrap();
     assert_eq!(keys.len(), 2);
-    assert!(keys.find(SignatureAlgorithm::Es256, None).is_ok(), "they are the same key");
+    assert!(keys.find(SignatureAlgorithm::Es256, None).is_ok(), "both entries of the set are the same key");
 }

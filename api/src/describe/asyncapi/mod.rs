@@ -1,11 +1,13 @@
-//! The AsyncAPI description: the messages on the queue and on the dead-letter queue. `docs` serves it, and the command
-//! `orders asyncapi` prints it.
+//! The AsyncAPI description: the messages on the queue and on the dead-letter queue, and what is posted to webhooks.
+//! `docs` serves the description, and the command `orders asyncapi` prints it.
 //!
-//! There is a message for each [`EventType`], with the same data schema as in the OpenAPI description and an example that
-//! the domain encodes.
+//! The description contains a message for each [`EventType`]. The data of the message has the same schema as in the
+//! OpenAPI description. The domain encodes the example.
 
+mod feed;
 mod page;
 mod v0_messages;
+mod webhooks;
 
 use domain::{EventType, ParkReason};
 use serde_json::{Map, Value, json};
@@ -13,13 +15,13 @@ use serde_json::{Map, Value, json};
 pub(crate) use self::page::page;
 use crate::describe::{event_schemas, samples};
 
-const DESCRIPTION: &str = "The messages on the queue of the order service, for producers that publish to it and for \
-    readers of its dead letters. The queue is an SQS queue, FIFO (recommended) or standard. The message group is the \
-    order id, so the events of an order are handled in order; the deduplication id is the event id. An event on the queue \
-    is a proposal: the rules decide whether it is legal when it is consumed. Amounts are integers in the currency's minor \
-    unit. Members that are not described are ignored.";
+const DESCRIPTION: &str = "The messages of the order service: for producers that publish to its queue, for readers of its \
+    dead letters and its feed, and for receivers of its webhooks. The queue is an SQS queue, FIFO (recommended) or standard. \
+    The message group is the order id, so the events of an order are handled in order; the deduplication id is the event id. \
+    An event on the queue is a proposal: the rules decide whether it is legal when it is consumed. Amounts are integers in \
+    the currency's minor unit. Members that are not described are ignored.";
 
-/// The AsyncAPI description of the queue's messages.
+/// The AsyncAPI description of the messages on the queue, in the feed and in webhook deliveries.
 pub fn asyncapi() -> Value {
     let events = || EventType::ALL.into_iter().map(EventType::as_str);
     let foreign = v0_messages::NAMES;
@@ -33,7 +35,12 @@ pub fn asyncapi() -> Value {
             "license": { "name": env!("CARGO_PKG_LICENSE") },
         },
         "defaultContentType": "application/json",
-        "channels": { "orders": orders(all()), "dead_letters": dead_letters() },
+        "channels": {
+            "orders": orders(all()),
+            "dead_letters": dead_letters(),
+            feed::CHANNEL: feed::channel(),
+            webhooks::CHANNEL: webhooks::channel(&references(webhooks::MESSAGES.into_iter())),
+        },
         "operations": {
             "publishEvent": operation("send", "orders", events(),
                 "The API publishes the events that clients propose, before it returns 202."),
@@ -41,6 +48,10 @@ pub fn asyncapi() -> Value {
                 "The consumer records the event if it is legal, and removes it from the queue."),
             "parkMessage": operation("send", "dead_letters", ["dead_letter"].into_iter(),
                 "The consumer parks messages that it cannot process. No message is dropped."),
+            "sendFeed": operation("send", feed::CHANNEL, [feed::MESSAGE].into_iter(),
+                "The API sends each recorded event to every open stream."),
+            "deliverEvent": operation("send", webhooks::CHANNEL, webhooks::MESSAGES.into_iter(),
+                "The service posts each recorded event to the subscriptions that select it."),
         },
         "components": { "messages": messages(), "schemas": schemas(), "messageTraits": traits() },
     })
@@ -65,7 +76,7 @@ fn orders<'a>(names: impl Iterator<Item = &'a str>) -> Value {
     json!({
         "address": null,
         "title": "The queue of orders",
-        "description": "The queue at `QUEUE_URL`. An event that is delivered more than once is recorded once, by its event id.",
+        "description": "The queue at `QUEUE_URL`. An event that is delivered more than once is recorded only once, because the consumer recognizes its event id.",
         "messages": references(names),
         "x-sqs": {
             "message-group-id": "$message.payload#/data/order_id",
@@ -78,10 +89,10 @@ fn dead_letters() -> Value {
     json!({
         "address": null,
         "title": "The dead letters",
-        "description": "The queue at `DLQ_URL`: messages that cannot be processed, unchanged, with the reason.",
+        "description": "The queue at `DLQ_URL`. It contains messages that could not be processed, each unchanged and with the reason.",
         "messages": references(["dead_letter"].into_iter()),
         "x-sqs": {
-            "message-group-id": "the group of the original message, or its message id if it had no group",
+            "message-group-id": "the group of the original message, or the id of the original message if it had no group",
             "message-deduplication-id": "$message.header#/message_id",
         },
     })
@@ -98,6 +109,8 @@ fn messages() -> Value {
     let mut messages: Map<_, _> = EventType::ALL.into_iter().map(event).collect();
     messages.extend(v0_messages::messages());
     messages.insert("dead_letter".to_owned(), dead_letter());
+    messages.insert(feed::MESSAGE.to_owned(), feed::message());
+    messages.extend(webhooks::messages());
     Value::Object(messages)
 }
 
@@ -113,14 +126,14 @@ fn message(event_type: EventType) -> Value {
     })
 }
 
-/// The message attributes of every event.
+/// The message trait that all events share: it describes their message attributes.
 fn traits() -> Value {
     let text = |description: &str| json!({ "type": "string", "description": description });
     json!({ "traced": {
         "correlationId": { "location": "$message.payload#/correlation_id" },
         "headers": { "type": "object", "title": "trace_headers", "properties": {
             "correlation_id": text("The correlation id of the request that caused the event; the same as in the envelope."),
-            "traceparent": text("The trace of that request (W3C Trace Context)."),
+            "traceparent": text("The trace of the request that caused the event (W3C Trace Context)."),
             "tracestate": text("Vendor-specific data of the trace (W3C Trace Context)."),
         } },
     } })
@@ -137,9 +150,9 @@ fn dead_letter() -> Value {
             },
             "detail": text("The reason in a sentence of at most 1000 characters."),
             "origin_queue": text("The URL of the queue that the message came from."),
-            "message_id": text("The message's id on that queue."),
+            "message_id": text("The id of the message on the queue that it came from."),
             "receive_count": {
-                "type": "string", "pattern": "^[0-9]+$", "description": "How often the message was received there.",
+                "type": "string", "pattern": "^[0-9]+$", "description": "How often the message was received on the queue that it came from.",
             },
         },
         "description": "Message attributes. Some are omitted if the message would exceed the queue's size limit.",
@@ -176,12 +189,14 @@ fn schemas() -> Value {
     schemas.insert("Envelope".to_owned(), event_schemas::envelope());
     schemas.extend(event_schemas::parts().map(|(name, schema)| (name.to_owned(), schema)));
     schemas.extend(v0_messages::schemas());
+    schemas.insert(feed::MESSAGE.to_owned(), feed::schema());
+    schemas.extend(webhooks::schemas());
     schemas.iter_mut().for_each(|(name, schema)| name_parts(name, schema));
     Value::Object(schemas)
 }
 
-/// Gives a title to a schema and to each part for which generators create a class. Without titles, generators number
-/// the classes.
+/// Gives a title to a schema and to each of its parts for which generators create a class. Without titles, generators
+/// number the classes.
 fn name_parts(title: &str, schema: &mut Value) {
     let Some(keywords) = schema.as_object_mut() else { return };
     if ["properties", "enum", "allOf"].iter().any(|keyword| keywords.contains_key(*keyword)) {

@@ -42,8 +42,10 @@ fn message_section(document: &Value, id: &str, message: &Value) -> String {
     let mut section =
         format!("<h3 id=\"{0}\">{0}</h3>\n<p>{1}</p>\n", escape(id), prose(text(&message["summary"])));
     let of_trait = resolved(document, &message["traits"][0]);
+    let own_headers =
+        if message["bindings"]["http"].is_object() { "HTTP headers" } else { "Message attributes" };
     for (title, schema) in [
-        ("Message attributes", &message["headers"]),
+        (own_headers, &message["headers"]),
         ("Message attributes", &of_trait["headers"]),
         ("Body", &message["payload"]),
     ] {
@@ -61,7 +63,7 @@ fn message_section(document: &Value, id: &str, message: &Value) -> String {
     section
 }
 
-/// Adds a row for each member of the schema, including those of nested objects and lists.
+/// Adds a table row for each member of the schema, including the members of nested objects and lists.
 fn fields(document: &Value, schema: &Value, above: &str, rows: &mut String) {
     let schema = resolved(document, schema);
     let parts: Vec<_> = schema["allOf"]
@@ -72,7 +74,8 @@ fn fields(document: &Value, schema: &Value, above: &str, rows: &mut String) {
         lists.flatten().any(|required| required == name)
     };
     let mut seen: Vec<&str> = vec![];
-    // The last part has the most specific schema of a member; the first part determines its position.
+    // Several schemas of an `allOf` may describe the same member. The member's row is at the position of the first such
+    // schema, and shows the description of the last one, which is the most specific.
     for name in parts.iter().flat_map(|part| members(&part["properties"])).map(|(name, _)| name.as_str()) {
         if seen.contains(&name) {
             continue;
@@ -111,7 +114,7 @@ fn limits(member: &Value) -> String {
     names.iter().filter_map(limit).collect()
 }
 
-/// The target of a reference, or the value itself.
+/// Follows the references from `value` to their target. Returns `value` itself if it is not a reference.
 fn resolved<'a>(document: &'a Value, value: &'a Value) -> &'a Value {
     let target = value["$ref"].as_str().and_then(|reference| document.pointer(reference.strip_prefix('#')?));
     match target {

@@ -6,10 +6,10 @@ use serde_json::{Value, json};
 
 use crate::describe::event_schemas;
 
-/// The names of the messages.
+/// The names of the messages of schema version 0.
 pub(super) const NAMES: [&str; 2] = ["article_order_created", "article_order_updated"];
 
-/// The schema of a message with this data.
+/// The schema of a message of schema version 0. `data` is the schema of its data.
 fn around(event_type: &str, data: &Value) -> Value {
     let time = json!({ "type": "string", "description": "RFC 3339. Without an offset, the time is UTC." });
     let mut data = data.clone();

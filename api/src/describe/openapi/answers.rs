@@ -1,4 +1,5 @@
-//! Adds examples, possible problems, links and common request headers to the operations. [`super::complete`] calls it.
+//! Adds examples, possible problems, links and common request headers to the operations. [`super::complete`] calls this
+//! module.
 
 use serde_json::{Value, json};
 use utoipa::openapi::example::{Example, ExampleBuilder};
@@ -47,11 +48,11 @@ const DESCRIPTIONS: [(&str, &str); 8] = [
     (
         "isReady",
         "Checks the queue, the store and the token issuer's keys. `200` means that orders can be read. `writes` in the \
-         body shows whether new events are accepted; with `for=writes`, the status depends on that too.",
+         body shows whether new events are accepted; with `for=writes`, the status depends on `writes` too.",
     ),
 ];
 
-/// Headers that every request may have. Invalid values are ignored, so their schemas have no rules.
+/// Headers that every request may have. Their schemas have no limits, because invalid values are ignored.
 const REQUEST_HEADERS: [(&str, &str); 3] = [
     (
         "X-Correlation-Id",
@@ -60,7 +61,7 @@ const REQUEST_HEADERS: [(&str, &str); 3] = [
     ),
     (
         "traceparent",
-        "The trace that the request belongs to (W3C Trace Context). It is sent along with the event.",
+        "The trace that the request belongs to (W3C Trace Context). The service passes it on with the event.",
     ),
     ("tracestate", "Vendor-specific data of the trace (W3C Trace Context)."),
 ];
@@ -106,7 +107,7 @@ pub(super) fn complete(operation: &mut Operation) {
             }
             let examples = match media_type.as_str() {
                 "application/problem+json" => problems(status, &id, traits),
-                _ => schema.as_deref().map(|name| of_schema(name, status)).unwrap_or_default(),
+                _ => schema.as_deref().map(|name| of_schema(name, status, &id)).unwrap_or_default(),
             };
             content.examples.extend(examples);
         }
@@ -116,8 +117,8 @@ pub(super) fn complete(operation: &mut Operation) {
     }
 }
 
-/// Gives the query parameters `customer_id` and `reference` the schema that they have in a body, where `reference` may be
-/// `null`.
+/// Gives the query parameters `customer_id` and `reference` the same limits as in a body. `null`, which a body allows
+/// for `reference`, is not allowed in a query.
 fn state_rules(parameter: &mut RefOr<Parameter>) {
     match parameter {
         RefOr::T(parameter) if ["customer_id", "reference"].contains(&parameter.name.as_str()) => {
@@ -140,14 +141,15 @@ fn request_header((name, description): (&str, &str)) -> (String, RefOr<Parameter
     (name.to_owned(), RefOr::T(parameter.build()))
 }
 
-/// The name of the schema to which this content refers.
+/// The name of the schema that the content of a body refers to, if it refers to a schema.
 fn schema_name(content: &RefOr<Content>) -> Option<String> {
     let RefOr::T(content) = content else { return None };
     let Some(RefOr::Ref(reference)) = &content.schema else { return None };
     reference.ref_location.strip_prefix("#/components/schemas/").map(str::to_owned)
 }
 
-/// The schema whose examples a response of this status shows: one variant of a union.
+/// The schema whose examples are shown for a response of this status. If `schema` is the union of order and receipt, the
+/// status decides whether examples of orders or of receipts are shown.
 fn shown(schema: String, status: &str) -> String {
     match (schema.as_str(), status) {
         (OrderOrReceipt::NAME, "202") => ReceiptBody::name().into_owned(),
@@ -158,10 +160,14 @@ fn shown(schema: String, status: &str) -> String {
 
 type NamedComponent<T> = (String, RefOr<T>);
 
-fn of_schema(name: &str, status: &str) -> Vec<NamedComponent<Example>> {
+fn of_schema(name: &str, status: &str, operation: &str) -> Vec<NamedComponent<Example>> {
+    let shows_secret = ["createWebhook", "rotateWebhookSecret"].contains(&operation);
     let samples = samples::of_schema(name).into_iter();
-    // A 202 has no outcome yet.
-    let possible = samples.filter(|(_, _, value)| status != "202" || value["state"] == "accepted");
+    let possible = samples.filter(|(_, _, value)| match name {
+        "Webhook" => value["secret"].is_string() == shows_secret,
+        // The receipt in a 202 has no outcome yet, so a 202 shows only examples without an outcome.
+        _ => status != "202" || value["state"] == "accepted",
+    });
     possible.map(named_example).collect()
 }
 
@@ -175,7 +181,9 @@ fn named_example((name, summary, value): (impl Into<String>, &str, Value)) -> Na
 pub(super) struct OperationTraits {
     pub(super) has_body: bool,
     pub(super) takes_key: bool,
-    for_operators: bool,
+    pub(super) for_operators: bool,
+    /// Whether the operation is about webhook subscriptions.
+    pub(super) of_webhooks: bool,
 }
 
 impl OperationTraits {
@@ -184,10 +192,12 @@ impl OperationTraits {
             RefOr::T(parameter) => parameter.name == "Idempotency-Key",
             RefOr::Ref(reference) => reference.ref_location.ends_with("/Idempotency-Key"),
         };
+        let has_tag = |name: &str| operation.tags.iter().flatten().any(|tag| tag == name);
         Self {
             has_body: operation.request_body.is_some(),
             takes_key: operation.parameters.iter().flatten().any(is_key),
-            for_operators: operation.tags.iter().flatten().any(|tag| tag == "operations"),
+            for_operators: has_tag("operations") || has_tag("webhooks"),
+            of_webhooks: has_tag("webhooks"),
         }
     }
 }
@@ -198,21 +208,32 @@ fn problems(status: &str, operation: &str, traits: OperationTraits) -> Vec<Named
     let of_status =
         ProblemKind::ALL.iter().copied().filter(|kind| kind.definition().status.as_str() == status);
     let met = of_status.filter(|kind| match kind {
-        ProblemKind::InvalidJson
-        | ProblemKind::InvalidRequest
-        | ProblemKind::QueueFull
-        | ProblemKind::OutcomeUnknown => traits.has_body,
+        ProblemKind::InvalidJson | ProblemKind::InvalidRequest => traits.has_body,
+        ProblemKind::OutcomeUnknown => traits.has_body || operation == "deleteWebhook",
+        ProblemKind::QueueFull => traits.has_body && !traits.of_webhooks,
         ProblemKind::IdempotencyKeyRequired => traits.takes_key,
         ProblemKind::IdempotencyKeyReused => traits.takes_key || operation == "getReceipt",
         ProblemKind::IllegalTransition => !traits.for_operators,
         ProblemKind::NotReady => operation == "isReady",
-        ProblemKind::OrderNotFound => operation != "getReceipt" && !traits.for_operators,
+        ProblemKind::OrderNotFound => {
+            let for_clients = !["getReceipt", "readFeed"].contains(&operation) && !traits.for_operators;
+            for_clients || operation == "replayWebhook"
+        }
         ProblemKind::EventNotFound => operation == "getReceipt",
         ProblemKind::VersionNotFound => operation == "getOrder",
         ProblemKind::DeadLetterNotFound | ProblemKind::DeadLetterNotParked => of_letter,
+        ProblemKind::WebhookNotFound => {
+            traits.of_webhooks && !["createWebhook", "listWebhooks"].contains(&operation)
+        }
+        ProblemKind::DeliveryNotFound => operation == "skipDelivery",
+        ProblemKind::WebhookConflict => traits.of_webhooks,
+        ProblemKind::BackupRunning => operation == "readBackup",
         ProblemKind::Discarded => operation == "proposeEvent",
-        // Described paths exist, except those for operators if the service has no access to dead letters.
-        ProblemKind::NotFound => traits.for_operators,
+        ProblemKind::CursorExpired | ProblemKind::NotAcceptable => operation == "readFeed",
+        ProblemKind::TooManyStreams => ["readFeed", "exportEvents"].contains(&operation),
+        // `NotFound` is possible only at paths that some services do not have: the paths for operators, and the path of
+        // the feed.
+        ProblemKind::NotFound => traits.for_operators || operation == "readFeed",
         _ => true,
     });
     let refer = |kind: ProblemKind| Ref::new(format!("#/components/examples/{}", kind.name()));
@@ -222,7 +243,8 @@ fn problems(status: &str, operation: &str, traits: OperationTraits) -> Vec<Named
 /// A link: its name, the target operation, and the expressions for its parameters.
 type AnswerLink = (&'static str, &'static str, Vec<(&'static str, &'static str)>);
 
-/// Adds links to the operations that can follow. Schemathesis follows them too.
+/// Adds links from a response to the operations that a client can call next. Schemathesis follows these links in its
+/// tests.
 fn link(response: &mut Response, schema: &str, operation: &str) {
     let order = ("order_id", "$response.body#/order_id");
     let event = ("event_id", "$response.body#/event_id");
@@ -239,10 +261,19 @@ fn link(response: &mut Response, schema: &str, operation: &str) {
                 [("customer_id", "$request.query.customer_id"), ("cursor", "$response.body#/next_cursor")];
             vec![("newest", "getOrder", vec![first]), ("page", "listOrders", page.to_vec())]
         }
+        "Webhook" => {
+            let id = ("webhook_id", "$response.body#/id");
+            vec![("webhook", "getWebhook", vec![id]), ("deliveries", "listDeliveries", vec![id])]
+        }
+        "DeliveryPage" => {
+            let page = [("webhook_id", "$request.path.webhook_id"), ("after", "$response.body#/next_cursor")];
+            vec![("page", "listDeliveries", page.to_vec())]
+        }
         "EventPage" => {
             let page = [("order_id", "$request.path.order_id"), ("cursor", "$response.body#/next_cursor")];
             vec![("page", "listEvents", page.to_vec())]
         }
+        "FeedPage" => vec![("page", "readFeed", vec![("after", "$response.body#/next_cursor")])],
         _ => vec![],
     };
     for (name, target, parameters) in

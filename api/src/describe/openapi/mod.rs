@@ -1,10 +1,11 @@
 //! The OpenAPI description. `lib.rs` starts with [`document`], adds the handlers' own descriptions, and ends with
-//! [`complete`], which adds what all operations share.
+//! [`complete`], which adds the parts that all operations share.
 
 mod answers;
 mod objects;
 mod operations;
 mod shared;
+mod webhooks;
 
 use utoipa::OpenApi as _;
 use utoipa::openapi::OpenApi;
@@ -33,19 +34,21 @@ const BEARER: &str = "bearer";
             it. Every response has an `X-Correlation-Id`, which identifies the request in the logs.\n\n\
             **Authentication.** If the service requires it, send a bearer token. A token with a `customer_id` sees only \
             that customer's orders.\n\n\
-            The messages on the queue are described [separately](../docs/events)."
+            **Events.** Every recorded event can be posted to a URL, as a [webhook](../docs/#/webhooks). The messages on the \
+            queue are described [separately](../docs/events)."
     ),
     servers((url = "/", description = "The service that serves this document")),
     tags(
         (name = "orders", description = "Orders, the events that change them, and receipts"),
         (name = "operations", description = "Dead letters and the pipeline, for operators"),
+        (name = "webhooks", description = "Webhook subscriptions and their deliveries, for operators"),
         (name = "health", description = "Health checks"),
     ),
     components(schemas(ProblemBody<'static>, ValidationError, ValidationCode))
 )]
 struct Document;
 
-/// The description before any path is registered.
+/// The OpenAPI description without any paths.
 pub(crate) fn document() -> OpenApi {
     let mut document = Document::openapi();
     let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).bearer_format("JWT").description(Some(
@@ -57,19 +60,26 @@ pub(crate) fn document() -> OpenApi {
     document
 }
 
-/// Adds what all operations share, such as headers and problems, and the schemas that no handler refers to.
+/// Adds the parts that all operations share, such as headers and problems. Also adds the schemas that no handler refers
+/// to.
 pub(crate) fn complete(api: &mut OpenApi) {
     let components = api.components.get_or_insert_default();
     components.schemas.extend(objects::named());
     answers::components(components);
     for (path, item) in &mut api.paths.paths {
         let limited = path.starts_with("/v1");
-        for (operation, scope) in [(&mut item.get, Scope::Read), (&mut item.post, Scope::Write)] {
+        let operations = [
+            (&mut item.get, Scope::Read),
+            (&mut item.post, Scope::Write),
+            (&mut item.patch, Scope::Write),
+            (&mut item.delete, Scope::Write),
+        ];
+        for (operation, scope) in operations {
             let Some(operation) = operation else { continue };
             // Health checks need no token.
             operation.security = Some(vec![]);
             if limited {
-                let for_operators = operation.tags.iter().flatten().any(|tag| tag == "operations");
+                let for_operators = answers::OperationTraits::of(operation).for_operators;
                 let scope = if for_operators { Scope::Operate } else { scope };
                 operations::secure(operation, scope);
             }
@@ -78,4 +88,5 @@ pub(crate) fn complete(api: &mut OpenApi) {
         }
     }
     shared::share(api);
+    webhooks::add(api);
 }

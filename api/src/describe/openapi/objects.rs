@@ -1,7 +1,8 @@
-//! Named schemas that are not derived from a body. Generated clients have a class for each.
+//! Named schemas that are not derived from a body. Generated clients contain a class for each of these schemas.
 //!
-//! A request can return an order or a receipt, so both have a constant member `object`. Generators treat unions
-//! differently; [`union`](crate::describe::schemas::union) writes a form that all of them support, as `.ci/clients` tests.
+//! A write returns an order or a receipt, so both have a constant member `object` that distinguishes them. Client
+//! generators treat unions differently. [`union`](crate::describe::schemas::union) writes a form that all generators
+//! support, and `.ci/clients` tests this.
 
 use domain::{EventType, FulfilmentStatus, Guard, OrderStatus, ParkReason, PaymentStatus};
 use serde_json::json;
@@ -13,7 +14,7 @@ use crate::describe::schemas::{ORDER, RECEIPT, metadata_changes, metadata_entrie
 use crate::orders::{OrderBody, ReceiptBody};
 
 /// The answer to a write: the order if the event was recorded within the time to wait, otherwise the receipt. Every
-/// success status refers to this schema, because generated clients parse all of them with the first one's.
+/// success status has this schema, because generated clients parse all of them with the schema of the first status.
 pub(crate) struct OrderOrReceipt;
 
 impl OrderOrReceipt {
@@ -37,7 +38,7 @@ impl PartialSchema for OrderOrReceipt {
     }
 }
 
-/// Schemas that several members refer to, or that would otherwise have no name.
+/// The schemas that get a name here: several members refer to them, or they would otherwise have no name.
 #[expect(clippy::too_many_lines, reason = "one table")]
 pub(super) fn named() -> impl Iterator<Item = (String, RefOr<Schema>)> {
     let parts = [
@@ -73,10 +74,10 @@ pub(super) fn named() -> impl Iterator<Item = (String, RefOr<Schema>)> {
                 "properties": {
                     "guard": { "type": "string", "enum": Guard::ALL, "description": "The code of the guard." },
                     "line_id": { "type": "string", "description": "The line whose units the guard counted." },
-                    "order_id": { "type": "string", "description": "The other order that has the reference." },
+                    "order_id": { "type": "string", "description": "The other order that already has the reference." },
                     "numbers": {
                         "type": "object", "additionalProperties": { "type": "integer", "format": "int64" },
-                        "description": "The numbers, by name.",
+                        "description": "The numbers that the guard compared, by name.",
                     },
                 },
                 "required": ["guard"],
@@ -87,7 +88,7 @@ pub(super) fn named() -> impl Iterator<Item = (String, RefOr<Schema>)> {
             json!({
                 "type": "object",
                 "deprecated": true,
-                "description": "Deprecated: `payments` has all payments. The first payment, with the amount captured of it.",
+                "description": "The first payment, with its captured amount. Deprecated: use `payments`, which lists all payments.",
                 "properties": {
                     "payment_id": { "type": "string" },
                     "amount": { "type": "integer", "format": "int64", "minimum": 0 },
@@ -99,7 +100,7 @@ pub(super) fn named() -> impl Iterator<Item = (String, RefOr<Schema>)> {
             json!({
                 "type": "object",
                 "deprecated": true,
-                "description": "Deprecated: `shipments` has all shipments. The first shipment.",
+                "description": "The first shipment. Deprecated: use `shipments`, which lists all shipments.",
                 "properties": { "carrier": { "type": "string" }, "tracking_number": { "type": "string" } },
             }),
         ),

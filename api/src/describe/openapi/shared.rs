@@ -1,5 +1,6 @@
-//! Moves headers, parameters and problems that several operations share to the components. [`super::complete`] calls it
-//! last. Without it, the document would repeat the same problems for each operation.
+//! Moves the headers, parameters, problems and empty answers that several operations share into components. The operations
+//! refer to these components, so the document does not repeat the same problems for each operation. [`super::complete`]
+//! calls this module last.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -11,7 +12,8 @@ use utoipa::openapi::{OpenApi, Ref, RefOr, Response};
 use super::answers::OperationTraits;
 use crate::problem::ProblemKind;
 
-/// Moves every header, parameter and problem that occurs more than once to the components.
+/// Moves every header, parameter and problem that occurs more than once into a component. Each occurrence becomes a
+/// reference to the component.
 pub(super) fn share(api: &mut OpenApi) {
     let headers = operations(api).flat_map(|(_, operation)| operation.responses.responses.values_mut());
     let headers = headers.filter_map(|response| match response {
@@ -30,8 +32,8 @@ pub(super) fn share(api: &mut OpenApi) {
         let variant =
             ProblemVariant { traits: OperationTraits::of(operation), limited: path.starts_with("/v1") };
         let responses = operation.responses.responses.iter_mut();
-        let problems = responses.filter(|(status, _)| status.starts_with(['4', '5']));
-        problems.map(move |(status, response)| (variant.name(status, response), response))
+        let shared = responses.filter(|(status, _)| status.starts_with(['4', '5']) || *status == "204");
+        shared.map(move |(status, response)| (variant.name(status, response), response))
     });
     let problems = moved("responses", problems.collect(), generalized);
 
@@ -42,13 +44,14 @@ pub(super) fn share(api: &mut OpenApi) {
 }
 
 fn operations(api: &mut OpenApi) -> impl Iterator<Item = (&str, &mut Operation)> {
-    api.paths.paths.iter_mut().flat_map(|(path, PathItem { get, post, .. })| {
-        get.iter_mut().chain(post).map(|operation| (path.as_str(), operation))
+    api.paths.paths.iter_mut().flat_map(|(path, PathItem { get, post, patch, delete, .. })| {
+        let operations = get.iter_mut().chain(post).chain(patch).chain(delete);
+        operations.map(|operation| (path.as_str(), operation))
     })
 }
 
-/// Replaces parts that occur at several places by references, and returns the new components. `split` returns the part to
-/// share, and the description of the reference to it.
+/// Moves each part that occurs more than once into a component, replaces its occurrences by references, and returns the
+/// components. `split` returns a part in the form that operations share, and the description that the reference keeps.
 fn moved<T: Serialize>(
     kind: &str,
     places: Vec<(String, &mut RefOr<T>)>,
@@ -69,7 +72,7 @@ fn moved<T: Serialize>(
         if uses.get(&key).is_none_or(|uses| *uses < 2) {
             continue;
         }
-        // If two different parts have the same name, the first becomes the component, and the other stays in place.
+        // Two different parts may have the same name. Then only the first of them becomes a component.
         let (known, _) = components.entry(name.clone()).or_insert_with(|| (key.clone(), part));
         if *known == key {
             let mut reference = Ref::new(format!("#/components/{kind}/{name}"));
@@ -87,26 +90,36 @@ fn parameter_name(parameter: &RefOr<Parameter>) -> String {
     }
 }
 
-/// The properties of an operation that distinguish its problems from those of other operations with the same status.
+/// The properties of an operation that decide which problems it can return with a given status.
 #[derive(Clone, Copy)]
 struct ProblemVariant {
     traits: OperationTraits,
-    /// Whether its requests count towards the request limit.
+    /// Whether requests of this operation count towards the request limit.
     limited: bool,
 }
 
 impl ProblemVariant {
-    /// The name of a problem response: its kind's if only one kind is possible, otherwise its status's.
+    /// The name of a problem response. If only one kind of problem is possible, the response is named after the kind;
+    /// otherwise it is named after the status.
     fn name(self, status: &str, response: &RefOr<Response>) -> String {
         let code: StatusCode = status.parse().unwrap_or_default();
         let mut name = match kinds(response).as_slice() {
             [kind] => pascal_case(kind, '-'),
-            // The first kind is the most specific thing that can be missing.
-            [kind, ..] if code == StatusCode::NOT_FOUND => pascal_case(kind, '-'),
+            // A 404 response is named after its first kind that is not `NotFound`, because `NotFound` only means that
+            // the path does not exist.
+            [first, second, ..] if code == StatusCode::NOT_FOUND => {
+                pascal_case(if *first == ProblemKind::NotFound.name() { second } else { first }, '-')
+            }
             _ => pascal_case(code.canonical_reason().unwrap_or_default(), ' '),
         };
         name += match code {
             StatusCode::BAD_REQUEST if self.traits.takes_key => "WithKey",
+            StatusCode::SERVICE_UNAVAILABLE
+                if kinds(response).contains(&ProblemKind::TooManyStreams.name()) =>
+            {
+                "OfStream"
+            }
+            StatusCode::SERVICE_UNAVAILABLE if self.traits.has_body && self.traits.of_webhooks => "OfWebhook",
             StatusCode::BAD_REQUEST | StatusCode::SERVICE_UNAVAILABLE if self.traits.has_body => "WithBody",
             _ => "",
         };
@@ -132,7 +145,8 @@ fn pascal_case(text: &str, separator: char) -> String {
     text.split(separator).filter(|word| !word.is_empty()).map(capitalized).collect()
 }
 
-/// The response with a description that holds for every operation, and its own description.
+/// Returns a copy of a response with a general description, which operations can share, and the response's own
+/// description.
 fn generalized(response: &Response) -> (Response, String) {
     let mut shared = response.clone();
     let whole = RefOr::T(response.clone());

@@ -1,8 +1,10 @@
-//! Examples for both descriptions: a message of each event type, and the bodies for an order with these events.
+//! Examples for the OpenAPI and AsyncAPI descriptions: a message of each event type, and the bodies for an order with
+//! these events.
 //!
-//! The code that encodes events and bodies writes the examples too, so they are always right.
+//! The code that encodes events and bodies also writes the examples, so the examples never become outdated.
 
 mod operator;
+pub(crate) mod webhooks;
 
 use std::collections::BTreeMap;
 
@@ -11,6 +13,7 @@ use domain::{
 };
 use serde_json::{Value, json};
 
+use crate::feed::FeedPageBody;
 use crate::health::{HealthBody, ReadyBody};
 use crate::http::LinkBuilder;
 use crate::orders::{EventPage, OrderBody, OrderPage, ReceiptBody, proposable};
@@ -19,7 +22,7 @@ use crate::problem::{self, ProblemKind};
 
 const ORDER: &str = "019ab0c2-7d1e-7cc3-98c4-dc0c0c07398f";
 
-/// A queue message of this type.
+/// An example of a queue message with an event of this type.
 pub(crate) fn message(event_type: EventType) -> Value {
     let mut data = data(event_type);
     data["order_id"] = ORDER.into();
@@ -40,7 +43,7 @@ fn envelope(message: &Value) -> Envelope {
     Envelope::decode(message.to_string().as_bytes(), euro).expect("the samples follow the domain's rules")
 }
 
-/// The log of a paid order.
+/// The log of the example order: created, confirmed and paid.
 fn log() -> Vec<RecordedEvent> {
     let types = [EventType::Created, EventType::Confirmed, EventType::Paid];
     let entry = |(version, event_type)| {
@@ -48,6 +51,12 @@ fn log() -> Vec<RecordedEvent> {
         RecordedEvent { version, recorded_at: envelope.timestamp, repaired: None, envelope }
     };
     (1..).zip(types).map(entry).collect()
+}
+
+/// An example of a feed item: the latest event of the example order.
+pub(crate) fn feed_item() -> Value {
+    let mut page = FeedPageBody::example(log());
+    page["items"].as_array_mut().and_then(Vec::pop).unwrap_or_default()
 }
 
 fn to_json(body: impl serde::Serialize) -> Value {
@@ -59,7 +68,7 @@ fn receipt(event_type: EventType, outcome: Option<Outcome>) -> Value {
     to_json(ReceiptBody::of(&receipt, &LinkBuilder::at_root()))
 }
 
-/// Examples of the body with this schema: name, summary and value.
+/// Examples of a body that has this schema: the name, the summary and the value of each.
 pub(crate) fn of_schema(name: &str) -> Vec<(&'static str, &'static str, Value)> {
     let order =
         Order::fold(&log()).expect("the samples follow the domain's rules").expect("there are events");
@@ -76,6 +85,7 @@ pub(crate) fn of_schema(name: &str) -> Vec<(&'static str, &'static str, Value)> 
             let page = EventPage::of(log(), None);
             vec![("last", "The last page", to_json(page))]
         }
+        "FeedPage" => vec![("latest", "The latest events", FeedPageBody::example(log()))],
         "BatchBody" => {
             let refused = problem::example(ProblemKind::InvalidRequest);
             let items = json!([
@@ -92,17 +102,18 @@ pub(crate) fn of_schema(name: &str) -> Vec<(&'static str, &'static str, Value)> 
             ]
         }
         "HealthBody" => vec![("ok", "Alive", to_json(HealthBody { status: "ok" }))],
-        name => operator::of_schema(name),
+        name => operator::of_schema(name).into_iter().chain(webhooks::of_schema(name)).collect(),
     }
 }
 
-/// Examples of the request body of this operation: name, summary and value. Pages sort them by name.
+/// Examples of the request body of this operation: the name, the summary and the value of each. Pages sort the examples
+/// by name.
 pub(crate) fn of_request(operation: &str) -> Vec<(String, &'static str, Value)> {
     match operation {
         "createOrder" => vec![("full".to_owned(), "With all members", data(EventType::Created))],
         "createOrders" => {
             let mut full = data(EventType::Created);
-            // Each order has a reference of its own.
+            // References are unique, so this order cannot have the reference of the `createOrder` example.
             full["reference"] = "WEB-2026-1008".into();
             let minimal = json!({ "customer_id": "customer-7", "currency": "EUR", "items": full["items"] });
             vec![("two".to_owned(), "Two orders", json!({ "orders": [full, minimal] }))]
@@ -119,12 +130,13 @@ pub(crate) fn of_request(operation: &str) -> Vec<(String, &'static str, Value)> 
         }
         operation => {
             let samples = operator::of_request(operation).into_iter();
+            let samples = samples.chain(webhooks::of_request(operation));
             samples.map(|(name, summary, value)| (name.to_owned(), summary, value)).collect()
         }
     }
 }
 
-/// The example of the data of events of this type, as clients send it.
+/// Example data for an event of this type, as clients send it.
 fn data(event_type: EventType) -> Value {
     serde_json::from_str(event_type.example_data()).expect("the examples are JSON")
 }

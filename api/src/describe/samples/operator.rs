@@ -3,34 +3,35 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use domain::{DeadLetter, EventType, Ledger, ParkReason, Prediction};
+use domain::{DeadLetter, EventType, Ledger, ParkReason, Prediction, Timestamp};
 use serde_json::{Value, json};
 
 use crate::http::LinkBuilder;
-use crate::operations::{ParkedSequence, PipelineCounters};
+use crate::operations::{BackupReport, ParkedSequence, PipelineCounters, StoredBackup};
 use crate::operator::{
     DeadLetterBody, DeadLetterPage, DeadLetterSummary, PipelineBody, RedriveBody, RedriveEffect, RedriveItem,
 };
 
 use super::{envelope, message, to_json};
 
-/// The parked sequence: the payment, then the shipment.
+/// The parked sequence of the examples: first the payment, then the shipment.
 fn line() -> [DeadLetter; 2] {
     let paid = message(EventType::Paid).to_string();
     let cut = paid.as_bytes()[..paid.len() - 2].to_vec();
     let shipped = message(EventType::Shipped).to_string().into_bytes();
     let at = |event_type| envelope(&message(event_type)).timestamp;
     let why = |reason: &str| reason.to_owned();
-    let broken =
-        why("the message is not an event envelope: it ends in the middle of an object at line 1 column 280");
-    let behind = why("an earlier event of its order is in the dead letters");
+    let broken = why(
+        "the message is not an event envelope: the JSON ends in the middle of an object at line 1 column 280",
+    );
+    let behind = why("an earlier event of the same order is a dead letter");
     [
         DeadLetter::new("4711", cut, ParkReason::Malformed, broken, at(EventType::Paid)),
         DeadLetter::new("4715", shipped, ParkReason::BehindParked, behind, at(EventType::Shipped)),
     ]
 }
 
-/// Examples of the request body of this operation: name, summary and value.
+/// Examples of the request body of this operation: the name, the summary and the value of each.
 pub(super) fn of_request(operation: &str) -> Vec<(&'static str, &'static str, Value)> {
     match operation {
         "redriveDeadLetters" => vec![
@@ -52,7 +53,7 @@ pub(super) fn of_request(operation: &str) -> Vec<(&'static str, &'static str, Va
     }
 }
 
-/// Examples of the body with this schema: name, summary and value.
+/// Examples of a body that has this schema: the name, the summary and the value of each.
 pub(super) fn of_schema(name: &str) -> Vec<(&'static str, &'static str, Value)> {
     let (line, links) = (line(), LinkBuilder::at_root());
     let behind = RedriveEffect::Predicted(Prediction::FollowsParked);
@@ -94,10 +95,20 @@ pub(super) fn of_schema(name: &str) -> Vec<(&'static str, &'static str, Value)> 
                 dead_letters: 2,
                 exact: true,
             };
+            let time = Timestamp::parse("2026-11-02T09:05:00Z").expect("a valid time");
+            let backup = BackupReport {
+                target: "s3://backups/orders".to_owned(),
+                last: Some(StoredBackup { number: 12, time, position: 1 }),
+                lag: Some(Duration::from_secs(12)),
+                lag_events: Some(1),
+                failures: 0,
+                bytes_written: 20_480,
+                error: None,
+            };
             vec![(
                 "waiting",
-                "One event in flight, and two dead letters",
-                to_json(PipelineBody::of(&numbers)),
+                "One event in flight, two dead letters, and a continuous backup",
+                to_json(PipelineBody::of(&numbers, Some(backup))),
             )]
         }
         _ => vec![],

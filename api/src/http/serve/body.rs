@@ -34,12 +34,14 @@ impl fmt::Display for BodyTimeout {
 
 impl Error for BodyTimeout {}
 
-/// A body that fails with [`BodyTimeout`] if it is incomplete when its time is up. If this value is dropped before the
-/// end of the body, the connection's [`drain`](super::drain) gets the rest.
+/// A request body with a time limit. If the body is incomplete when its time is up, reading it fails with
+/// [`BodyTimeout`]. If this value is dropped before the body has ended, the connection's [`drain`](super::drain) gets
+/// the unread rest.
 pub(super) struct TimedBody {
     incoming: Option<Incoming>,
     due: Instant,
-    /// The timer is created on the first wait, because most bodies arrive together with their headers.
+    /// The timer is created only when the server must wait for the body, because most bodies arrive together with their
+    /// headers.
     timer: Option<Pin<Box<Sleep>>>,
     pace: Arc<ClientPace>,
     was_polled: bool,

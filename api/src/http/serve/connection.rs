@@ -40,7 +40,7 @@ pub(super) async fn run(
     options: &ServeOptions,
     slot: &ConnectionSlot,
 ) {
-    // An answer is one small write, and waiting to fill a packet would only delay it.
+    // Nagle's algorithm would only delay the answer, because an answer is one small write.
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "cannot set TCP_NODELAY");
     }
@@ -61,7 +61,8 @@ pub(super) async fn run(
     let stream = TokioIo::new(WatchedStream { stream, pace: pace.clone() });
     let mut http = http1::Builder::new();
     http.max_buf_size(MAX_BUFFER.max(options.max_head_bytes)).max_header_size(options.max_head_bytes);
-    // `ClientPace` enforces the time limit for headers without a timer for each request.
+    // `ClientPace` limits the time for headers. hyper's own limit is turned off, because hyper sets a timer for each
+    // request.
     http.header_read_timeout(None);
     let mut serving = http.serve_connection(stream, service);
     let mut drain = BodyDrain::new(pace.clone());
@@ -97,7 +98,8 @@ pub(super) async fn run(
     }
 }
 
-/// The request as the router expects it: with its peer address, its deadline and a body with a time limit.
+/// Converts a request to the form that the router expects: with the client's address, a deadline and a body with a time
+/// limit.
 fn arrived(
     request: Request<Incoming>,
     peer: SocketAddr,
@@ -114,7 +116,7 @@ fn arrived(
     request
 }
 
-/// The body of an answer. Dropping it marks the request as answered.
+/// The body of an answer. Once this value is dropped, the request counts as answered.
 struct ResponseBody {
     body: Body,
     _answering: AnswerGuard,

@@ -1,10 +1,11 @@
 //! Reads and drops the rest of a body whose request was answered early, for example because the body is too large or
 //! the token is missing. `connection` polls [`BodyDrain`] and calls [`linger`].
 //!
-//! A client that is still sending when its connection is closed gets a reset and never sees the answer. So the rest of
-//! the body is read and dropped while the answer is sent, and the connection stays open. If the rest is too large, the
-//! answer has `Connection: close`, and the connection is closed in two steps (RFC 9112, section 9.6). The server first
-//! closes the writing side. It closes the reading side when the client has closed too, or after a timeout.
+//! A client that is still sending when its connection is closed gets a reset and never sees the answer. So while the
+//! answer is sent, the rest of the body is read and dropped, and the connection stays open. If the rest is too large to
+//! read, the answer has `Connection: close`, and the server closes the connection in two steps (RFC 9112, section 9.6).
+//! It first closes its writing side. It closes the reading side when the client has closed the connection, or after a
+//! timeout.
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -21,18 +22,18 @@ use tokio::time::{Instant, Sleep, sleep_until, timeout};
 use super::leftover::MAX_BYTES;
 use super::pace::ClientPace;
 
-/// The minimum time for draining a body. It is needed for a body that was too slow, whose own time limit has already
-/// passed.
+/// The minimum time for draining a body. If the client sent the body too slowly, the body's own time limit has already
+/// passed. The client still needs time to see the answer.
 const MIN_DRAIN_TIME: Duration = Duration::from_secs(1);
-/// How long a closing connection waits until its client has closed too.
+/// How long the server waits for the client to close the connection after the server has closed its writing side.
 const LINGER: Duration = Duration::from_secs(2);
 
-/// Reads and drops the unread rest of each body. This future never completes. It must be polled after the connection's
-/// future, which hands over each rest.
+/// Reads and drops the unread rest of each body of a connection. This future never completes. Poll it after the
+/// connection's future, because that future stores the unread rest of a body.
 pub(super) struct BodyDrain {
     pace: Arc<ClientPace>,
     rest: Option<(Incoming, Pin<Box<Sleep>>)>,
-    /// How many more bytes of the rest are read before the drain gives up.
+    /// How many more bytes of the current body may be drained.
     bytes: u64,
 }
 
@@ -41,7 +42,8 @@ impl BodyDrain {
         Self { pace, rest: None, bytes: 0 }
     }
 
-    /// Reads the rest until it ends, is pending, or is too large.
+    /// Reads and drops the rest of the current body until the body has ended. Gives up if the rest is too large or does
+    /// not arrive in time.
     fn poll_rest(&mut self, context: &mut Context<'_>) -> Poll<()> {
         let Some((body, timer)) = &mut self.rest else { return Poll::Ready(()) };
         loop {
@@ -86,7 +88,7 @@ impl Future for BodyDrain {
 
 /// Closes a connection whose client may still be sending, so that the client still receives the answer.
 pub(super) async fn linger(mut stream: TcpStream) {
-    // An error means that the connection is already closed.
+    // An error here means that the connection is already closed.
     let _ = stream.shutdown().await;
     let until_closed = async {
         let mut buffer = vec![0; 16 << 10];
@@ -98,6 +100,6 @@ pub(super) async fn linger(mut stream: TcpStream) {
             }
         }
     };
-    // After this timeout, the client may get a reset and not see the answer.
+    // If the client has not closed the connection before this timeout, it may get a reset and not see the answer.
     let _ = timeout(LINGER, until_closed).await;
 }

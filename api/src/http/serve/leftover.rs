@@ -9,23 +9,24 @@ use tokio::time::Instant;
 /// The maximum number of bytes of a body that are read and dropped.
 pub(super) const MAX_BYTES: u64 = 16 << 20;
 
-/// The unread rest of a body.
+/// The unread rest of a body whose request was answered early.
 #[derive(Debug)]
 pub(super) struct UnreadBody {
     pub(super) body: Incoming,
     /// The time by which the whole body must have arrived.
     pub(super) due: Instant,
-    /// Whether a handler has polled the body. A client that expects `100 Continue` does not send the body before that.
+    /// Whether a handler has polled the body. A client that expects `100 Continue` sends the body only after a handler
+    /// has polled it.
     pub(super) was_polled: bool,
 }
 
-/// Holds the unread rest of a connection's latest body.
+/// Holds the unread rest of the connection's latest body until `drain` takes it.
 #[derive(Debug, Default)]
 pub(super) struct UnreadBodyCell {
     rest: Mutex<Option<UnreadBody>>,
-    /// Whether `rest` is set. Can be read without taking the lock.
+    /// Whether `rest` is set. This flag can be read without the lock.
     has_rest: AtomicBool,
-    /// Whether the connection must close although a body is unread.
+    /// Whether the rest of a body was given up. The connection must then close without reading the rest.
     is_given_up: AtomicBool,
 }
 
@@ -36,7 +37,7 @@ impl UnreadBodyCell {
     }
 
     pub(super) fn take(&self) -> Option<UnreadBody> {
-        // `body` and `drain` both run in the task of the connection, so relaxed ordering is enough.
+        // Relaxed ordering is enough, because `body` and `drain` both run in the task of the connection.
         if !self.has_rest.load(Relaxed) {
             return None;
         }
@@ -44,8 +45,8 @@ impl UnreadBodyCell {
         self.rest.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
-    /// Gives up a rest that is too large to read, or that the client may never send. Returns whether the rest was given
-    /// up.
+    /// Gives up the rest of a body if it is too large to read, or if the client may never send it. Returns whether the
+    /// rest was given up.
     pub(super) fn give_up_if_hopeless(&self, expects_continue: bool) -> bool {
         if !self.has_rest.load(Relaxed) {
             return false;
@@ -63,12 +64,12 @@ impl UnreadBodyCell {
         true
     }
 
-    /// Whether the connection must close although a body is unread.
+    /// Whether the rest of a body was given up, so that the connection must close.
     pub(super) fn is_given_up(&self) -> bool {
         self.is_given_up.load(Relaxed)
     }
 
-    /// Makes the connection close although a body is unread.
+    /// Gives up the rest of a body, so that the connection must close.
     pub(super) fn give_up(&self) {
         self.is_given_up.store(true, Relaxed);
     }

@@ -38,17 +38,17 @@ const KEEPALIVE_AFTER: Duration = Duration::from_secs(60);
 /// The pause after a failed `accept`, so that the accept loop does not spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// The limits of the server. Each time limit covers its whole period; activity within the period does not extend it.
+/// The limits of the server. Activity of the client does not extend a time limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ServeOptions {
     /// The number of threads that only serve connections. If it is 0, the caller's runtime serves them.
     pub threads: usize,
-    /// The maximum number of open connections, at least 1. If all are in use, the server closes a connection whose
-    /// client is idle or slow. It chooses the address (for IPv6, the /64) with the most connections. If no connection
-    /// can be closed, new connections wait.
+    /// The maximum number of open connections, at least 1. If all are in use, the server closes an idle or slow
+    /// connection of the address (for IPv6, the /64) with the most connections. If no connection can be closed, new
+    /// connections wait.
     pub max_connections: usize,
-    /// The maximum number of connections of one address while less than an eighth of all connections is free. If it is
-    /// `max_connections` or more, one address may use all of them.
+    /// The maximum number of connections of one address while less than an eighth of all connections is free. With a
+    /// value of `max_connections` or more, one address may use all connections.
     pub max_connections_per_address: usize,
     /// The maximum size of a request's line and headers, in bytes. A larger request is answered with `431`. A request
     /// may have at most 100 headers.
@@ -84,23 +84,23 @@ impl Default for ServeOptions {
     }
 }
 
-/// Serves `router` on `listener` until `shutdown` completes. Then it accepts no more connections and closes idle ones.
-/// Requests in progress have [`ServeOptions::grace`] to finish.
+/// Serves `router` on `listener` until `shutdown` completes. After that, the server accepts no more connections and
+/// closes idle connections. Requests in progress have [`ServeOptions::grace`] to finish.
 pub async fn serve(
     listener: TcpListener,
     router: Router,
     options: ServeOptions,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> anyhow::Result<()> {
-    // Connections inherit this option. If a client vanishes during a long answer, the option ends the connection
-    // earlier than our limits would. All other connections are ended by our limits.
+    // Every connection inherits TCP keepalive from the listener. If a client vanishes during a long answer, TCP keepalive
+    // closes the connection earlier than our time limits do. In all other cases, our limits act first.
     if let Err(error) =
         SockRef::from(&listener).set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEPALIVE_AFTER))
     {
         tracing::debug!(%error, "cannot set SO_KEEPALIVE");
     }
     let server = HttpServer {
-        // Prepares the routes once, because otherwise each request would prepare them.
+        // The routes are prepared once, here. Otherwise axum would prepare them again for each request.
         router: router.with_state(()),
         options,
         slots: ConnectionSlots::new(&options),
@@ -114,7 +114,7 @@ pub async fn serve(
     }
     drop(listener);
     server.slots.stop();
-    // A connection frees its slot when it ends.
+    // A connection frees its slot when it ends. So when all slots are free, all connections have ended.
     if timeout(options.grace, server.slots.all_free()).await.is_err() {
         let seconds = options.grace.as_secs();
         tracing::warn!(seconds, "shutting down with requests still in progress");
@@ -139,10 +139,11 @@ impl HttpServer {
                         self.start(stream, peer, slot);
                     }
                 }
-                // Only this connection has failed, and the next one may succeed.
+                // The error concerns only the connection that was to be accepted, so the next one is accepted
+                // immediately.
                 Err(error) if is_of_connection(&error) => {}
                 Err(error) => {
-                    // The most likely cause is too many open files, so connections that can be closed are closed.
+                    // Most likely, the process has too many open files. Closing connections frees some of them.
                     tracing::error!(%error, "cannot accept a connection");
                     self.slots.make_room();
                     sleep(ACCEPT_PAUSE).await;

@@ -1,9 +1,9 @@
-//! Tracks what a client does with its connection, and when it must do more. `connection`, `body` and `drain` report to
-//! the connection's [`ClientPace`]. `slots` and [`SlowClient`] query it.
+//! Tracks what a client does with its connection, and the time by which the client must act. `connection`, `body` and
+//! `drain` report to the connection's [`ClientPace`]. `slots` and [`SlowClient`] query it.
 //!
-//! Tracking costs each request a few reads of the clock. The only timer of a connection is in [`SlowClient`].
-//! Everything about a connection happens in one task, so relaxed ordering is enough. The fields are atomic because a
-//! task may move to another thread.
+//! Tracking is cheap: it reads the clock a few times for each request, and the only timer of a connection is in
+//! [`SlowClient`]. One task does all work of a connection, so relaxed ordering is enough. The fields are atomic because
+//! a task may move to another thread.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -19,7 +19,8 @@ use super::leftover::UnreadBodyCell;
 
 const NEVER: u64 = u64::MAX;
 
-/// What the client of a connection must do, and by when. Times are in milliseconds since the connection was accepted.
+/// What the client of a connection must do, and the time by which it must do so. Times are in milliseconds since the
+/// connection was accepted.
 #[derive(Debug)]
 pub(super) struct ClientPace {
     pub(super) leftover: UnreadBodyCell,
@@ -27,16 +28,18 @@ pub(super) struct ClientPace {
     head: Duration,
     idle: Duration,
     write: Duration,
-    /// Whether the connection is between two requests and no byte of the next one has arrived.
+    /// Whether the connection is between two requests, and no byte of the next request has arrived.
     is_idle: AtomicBool,
-    /// The time by which the next request must begin, or its headers must end. `NEVER` while a request is being
-    /// answered.
+    /// The deadline for the next request to begin or, once it has begun, for its headers to end. `NEVER` while a
+    /// request is being answered.
     request_due: AtomicU64,
-    /// The time since which the connection waits for the next request or for the rest of a body.
+    /// When the connection began to wait for the next request, for more of its headers, or for the rest of a body that
+    /// is drained.
     request_since: AtomicU64,
-    /// The time since which a handler waits for the next part of a body.
+    /// When a handler began to wait for the next part of a body.
     body_since: AtomicU64,
-    /// The time by which the client must read something. `NEVER` unless the client blocks a write.
+    /// The time by which the client must read some of its answer. `NEVER` unless a write is blocked because the client
+    /// does not read.
     write_due: AtomicU64,
     is_answering: AtomicBool,
     /// Whether the rest of a body is being drained.
@@ -44,8 +47,8 @@ pub(super) struct ClientPace {
 }
 
 impl ClientPace {
-    /// The pace of a connection that was just accepted. Such a connection is not idle, because its first request is
-    /// expected now.
+    /// The pace of a connection that was just accepted. A new connection is not idle: its first request must arrive
+    /// within the limit for headers.
     pub(super) fn new(options: &ServeOptions) -> Arc<Self> {
         let never = || AtomicU64::new(NEVER);
         let pace = Self {
@@ -70,7 +73,7 @@ impl ClientPace {
         duration_millis(self.accepted_at.elapsed().saturating_add(after))
     }
 
-    /// Requires the client to send its next request, or the rest of its headers, within `limit`.
+    /// Sets the deadline for the client to send its next request, or the rest of its headers.
     fn expect_request_within(&self, limit: Duration) {
         let now = self.millis(Duration::ZERO);
         self.request_since.store(now, Relaxed);
@@ -81,7 +84,7 @@ impl ClientPace {
         self.is_idle.load(Relaxed)
     }
 
-    /// The time since which the connection waits for its client. `None` while the service works on a request.
+    /// When the connection began to wait for its client. `None` while the service works on a request.
     pub(super) fn waits_since(&self) -> Option<Instant> {
         let write_due = self.write_due.load(Relaxed);
         let write_since =
@@ -90,7 +93,8 @@ impl ClientPace {
         if since == NEVER { None } else { self.accepted_at.checked_add(Duration::from_millis(since)) }
     }
 
-    /// Records that the client sent bytes.
+    /// Records that bytes from the client have arrived. On an idle connection, the next request begins, and its time
+    /// limit for headers starts.
     pub(super) fn received(&self) {
         if self.is_idle() {
             self.is_idle.store(false, Relaxed);
@@ -114,14 +118,14 @@ impl ClientPace {
         AnswerGuard(Arc::clone(self))
     }
 
-    /// Suspends the limit for requests, because no request is expected or another limit applies.
+    /// Removes the time limit for the next request, because no request is expected or another limit applies.
     fn suspend_request_limit(&self) {
         self.is_idle.store(false, Relaxed);
         self.request_due.store(NEVER, Relaxed);
         self.request_since.store(NEVER, Relaxed);
     }
 
-    /// Records that the client may send its next request.
+    /// Records that the connection is idle: the client may send its next request.
     fn become_idle(&self) {
         self.is_idle.store(true, Relaxed);
         self.expect_request_within(self.idle);
@@ -134,8 +138,8 @@ impl ClientPace {
         }
     }
 
-    /// Records that the rest of a body is being drained from now on, with a separate time limit. The answer may still
-    /// be in progress.
+    /// Records that the rest of a body is being drained from now on. Draining has its own time limit. The answer may
+    /// still be in progress.
     pub(super) fn begin_drain(&self) {
         self.is_draining.store(true, Relaxed);
         self.suspend_request_limit();
@@ -148,7 +152,7 @@ impl ClientPace {
         if self.is_answering.load(Relaxed) { self.suspend_request_limit() } else { self.become_idle() }
     }
 
-    /// Records whether the client's socket accepted a write or blocks it.
+    /// Records the result of a write: the socket has accepted it, or it is blocked because the client does not read.
     pub(super) fn wrote<T>(&self, written: &Poll<T>) {
         let waits = self.write_due.load(Relaxed) != NEVER;
         if written.is_pending() != waits {
@@ -160,7 +164,7 @@ impl ClientPace {
     /// The time by which the client must act. `None` if the service does not wait for the client.
     fn due(&self) -> Option<Instant> {
         let due = self.request_due.load(Relaxed).min(self.write_due.load(Relaxed));
-        // Times beyond the range of the clock also become `None`.
+        // A time that the clock cannot represent also becomes `None`.
         if due == NEVER { None } else { self.accepted_at.checked_add(Duration::from_millis(due)) }
     }
 }
@@ -169,7 +173,7 @@ fn duration_millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(NEVER)
 }
 
-/// Marks a request as being answered until it is dropped.
+/// While this guard exists, its request counts as being answered.
 #[derive(Debug)]
 pub(super) struct AnswerGuard(Arc<ClientPace>);
 
@@ -179,7 +183,8 @@ impl Drop for AnswerGuard {
     }
 }
 
-/// Completes when the client is too slow. It must be polled after everything that reports to the pace.
+/// Completes when the client has missed its time limit. Poll this future after all futures that report to the pace, so
+/// that it sees their reports.
 ///
 /// If the time limit becomes earlier, the timer is reset immediately. If the limit becomes later, the timer is reset
 /// only when it fires. So a connection in steady use never resets the timer.
@@ -233,7 +238,7 @@ mod tests {
         ClientPace::new(&limits)
     }
 
-    /// The seconds until the client is too slow, if that happens within 1000 seconds.
+    /// The number of seconds until the client is too slow, or `None` if it is not too slow within 1000 seconds.
     async fn seconds_left(pace: &Arc<ClientPace>, too_slow: &mut SlowClient) -> Option<u64> {
         let before = Instant::now();
         let is_up = timeout(1000 * SECOND, &mut *too_slow).await.is_ok();
@@ -247,10 +252,18 @@ mod tests {
         let mut too_slow = SlowClient::new(Arc::clone(&pace));
         advance(4 * SECOND).await;
         pace.received();
-        assert_eq!(seconds_left(&pace, &mut too_slow).await, Some(6), "since it was accepted");
+        assert_eq!(
+            seconds_left(&pace, &mut too_slow).await,
+            Some(6),
+            "the limit begins when the connection is accepted"
+        );
 
         let answering = pace.answering();
-        assert_eq!(seconds_left(&pace, &mut too_slow).await, None, "it is not the client's turn");
+        assert_eq!(
+            seconds_left(&pace, &mut too_slow).await,
+            None,
+            "no limit applies while a request is answered"
+        );
         drop(answering);
         assert!(pace.is_idle());
         assert_eq!(seconds_left(&pace, &mut too_slow).await, Some(75));

@@ -1,10 +1,10 @@
 //! The slots for connections, and the choice of a connection to close when all slots are in use.
 //!
-//! The accept loop [takes](ConnectionSlots::take) a slot for each connection, and the connection frees it by dropping
-//! its [`ConnectionSlot`]. While slots are free, every address gets one, but the last ones are reserved for addresses
-//! with less than their share. When no slot is free, the server closes a connection of the address with the most
-//! connections. It closes only a connection that waits for its client: an idle one, or one in the middle of a request
-//! or an answer. A connection whose request the service is processing is never closed.
+//! The accept loop [takes](ConnectionSlots::take) a slot for each connection, and the connection frees the slot by
+//! dropping its [`ConnectionSlot`]. The last free slots are reserved for addresses that have less than their share.
+//! When no slot is free, the server closes a connection of the address with the most connections. It closes only a
+//! connection that waits for its client, whether between two requests or in the middle of a request or an answer. It
+//! never closes a connection while the service processes the request.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
@@ -19,16 +19,17 @@ use tokio::time::{Instant, timeout};
 
 use super::ServeOptions;
 use super::pace::ClientPace;
+use crate::http::fair_share::FairShare;
 
-/// The pause between two searches for a connection to close, while none can be closed.
+/// The pause before another search for a connection to close, after a search that found none.
 const RETRY_INTERVAL: Duration = Duration::from_millis(100);
-/// How many connections of an address the first search considers, oldest first. The other connections are considered
+/// How many connections of an address are searched first, oldest first. The address's other connections are searched
 /// only if none of these can be closed.
 const SEARCHED_FIRST: usize = 512;
-/// How often the log may report that all slots are in use, in seconds.
+/// The minimum time between two log messages that all slots are in use, in seconds.
 const REPORT_INTERVAL: u64 = 10;
 
-/// A command of the server to a connection.
+/// A command from the server to a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ConnectionCommand {
     /// Close the connection if it waits for its client.
@@ -41,7 +42,7 @@ pub(super) enum ConnectionCommand {
 #[derive(Debug)]
 pub(super) struct ConnectionHandle {
     pub(super) pace: Arc<ClientPace>,
-    /// The command that the connection has not executed yet; 0 means no command.
+    /// The last command that was sent to the connection and is not executed yet. 0 means no command.
     command: AtomicU8,
     notify: Notify,
 }
@@ -74,7 +75,8 @@ pub(super) struct ConnectionSlot {
 }
 
 impl ConnectionSlot {
-    /// Reports that the connection does not close, because its client has sent a request in the meantime.
+    /// Notifies the accept loop that this connection stays open although the server told it to close, because its
+    /// client has sent a request in the meantime.
     pub(super) fn keep(&self) {
         self.slots.changed.notify_one();
     }
@@ -109,13 +111,9 @@ type ConnectionsOfNetwork = BTreeMap<u64, Arc<ConnectionHandle>>;
 /// The slots of a server.
 #[derive(Debug)]
 pub(super) struct ConnectionSlots {
-    max: usize,
-    /// How many connections a network may have while only reserved slots are free.
-    share: usize,
-    /// How many slots are reserved for networks with less than their share.
-    reserve: usize,
+    share: FairShare,
     table: Mutex<ConnectionTable>,
-    /// Notified when a connection has ended or has refused to close.
+    /// Notified when a connection has ended, or could not close because its client has sent a request.
     changed: Notify,
     started: Instant,
     report_at: AtomicU64,
@@ -131,13 +129,8 @@ enum SlotSearch {
 
 impl ConnectionSlots {
     pub(super) fn new(options: &ServeOptions) -> Arc<Self> {
-        let max = options.max_connections.max(1);
-        let share = options.max_connections_per_address.clamp(1, max);
         Arc::new(Self {
-            max,
-            share,
-            // If one network may use all slots, no slot is reserved.
-            reserve: if share < max { max / 8 } else { 0 },
+            share: FairShare::new(options.max_connections.max(1), options.max_connections_per_address),
             table: Mutex::default(),
             changed: Notify::new(),
             started: Instant::now(),
@@ -149,8 +142,8 @@ impl ConnectionSlots {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits for a slot for a connection from `network`. Returns `None` if the network has its share and none of its
-    /// connections can be closed. Waiting for such a slot would block the connections of other networks.
+    /// Waits for a slot for a connection from `network`. Returns `None` if the network already has its share and none
+    /// of its connections can be closed. Waiting in this case would block connections from other networks.
     pub(super) async fn take(
         self: &Arc<Self>,
         network: IpAddr,
@@ -160,7 +153,8 @@ impl ConnectionSlots {
             match self.find(network, options) {
                 SlotSearch::Slot(slot) => return Some(slot),
                 SlotSearch::Refused => return None,
-                // Searches again, whether a notification or the timeout has ended the wait.
+                // It does not matter whether the wait ended with a notification or with the timeout: the loop searches
+                // again.
                 SlotSearch::Wait => drop(timeout(RETRY_INTERVAL, self.changed.notified()).await),
             }
         }
@@ -169,20 +163,20 @@ impl ConnectionSlots {
     fn find(self: &Arc<Self>, network: IpAddr, options: &ServeOptions) -> SlotSearch {
         let mut table = self.table();
         let held = table.by_network.get(&network).map_or(0, BTreeMap::len);
-        let has_share = held >= self.share && self.share < self.max;
-        let reserve = if has_share { self.reserve } else { 0 };
-        if self.max - table.count > reserve {
+        if self.share.has_room(table.count, held) {
             return SlotSearch::Slot(self.add(&mut table, network, options));
         }
-        if has_share {
+        if self.share.is_used_up(held) {
             let own = table.by_network.get(&network);
             if !own.is_some_and(|handles| close_one(handles, false)) {
                 counter!("orders_connections_closed_total", "reason" => "share").increment(1);
-                self.report("an address uses its whole share of the connections: refusing further ones");
+                self.report(
+                    "an address uses its whole share of the connections: its further connections are refused",
+                );
                 return SlotSearch::Refused;
             }
         } else if !table.make_room(network, held) {
-            self.report("all connections are in use, and none waits for its client: new ones must wait");
+            self.report("all connections are in use, and none can be closed: new connections must wait");
         }
         SlotSearch::Wait
     }
@@ -202,7 +196,7 @@ impl ConnectionSlots {
         ConnectionSlot { handle, slots: Arc::clone(self), network, number }
     }
 
-    /// Closes every idle connection and one more that waits for its client, to free file descriptors.
+    /// Frees file descriptors: closes every idle connection, and one other connection that waits for its client.
     pub(super) fn make_room(&self) {
         let table = self.table();
         for handle in table.by_network.values().flat_map(BTreeMap::values) {
@@ -234,14 +228,15 @@ impl ConnectionSlots {
         let now = self.started.elapsed().as_secs();
         let at = self.report_at.load(Relaxed);
         if now >= at && self.report_at.compare_exchange(at, now + REPORT_INTERVAL, Relaxed, Relaxed).is_ok() {
-            tracing::warn!(connections = self.max, per_address = self.share, "{what}");
+            let (connections, per_address) = (self.share.max(), self.share.share());
+            tracing::warn!(connections, per_address, "{what}");
         }
     }
 }
 
 impl ConnectionTable {
-    /// Closes a connection to free a slot for `network`, which holds `held` connections. Networks with fewer
-    /// connections lose only idle ones. Returns whether a connection could be closed.
+    /// Closes a connection to free a slot for `network`, which has `held` connections. A network that has fewer
+    /// connections than `network` can lose only idle connections. Returns whether a connection could be closed.
     fn make_room(&self, network: IpAddr, held: usize) -> bool {
         let rank = |(other, handles): &(&IpAddr, &ConnectionsOfNetwork)| (handles.len(), **other == network);
         let Some(greatest) = self.by_network.iter().max_by_key(rank) else { return false };
@@ -254,8 +249,8 @@ impl ConnectionTable {
     }
 }
 
-/// Closes the connection that has waited longest for its client, idle connections first. Returns whether a connection
-/// could be closed.
+/// Closes the connection that has waited longest for its client. Idle connections are closed first. If `only_idle` is
+/// true, only idle connections are closed. Returns whether a connection could be closed.
 fn close_one(handles: &ConnectionsOfNetwork, only_idle: bool) -> bool {
     let candidate = |handle: &Arc<ConnectionHandle>| {
         let since = handle.pace.waits_since().filter(|_| !handle.has_command())?;

@@ -1,8 +1,8 @@
 //! The threads that serve connections, each with its own single-threaded runtime. The accept loop in the parent assigns
 //! each connection to one of them, and the connection stays there.
 //!
-//! The threads do not share work, because a work-stealing runtime wakes idle threads to look for work. Many requests
-//! wait for the same disk sync and continue together, so such a runtime would wake a thread for every few requests.
+//! The threads do not steal work from each other. Many requests wait for the same disk sync and continue at the same
+//! time. A work-stealing runtime would then wake many idle threads, each for only a few requests.
 
 use std::future::Future;
 use std::io;
@@ -16,15 +16,15 @@ use tokio::sync::{mpsc, watch};
 
 pub(super) struct ServingThreads {
     all: Vec<ServingThread>,
-    /// The sender that keeps the runtimes running. Dropping it ends them.
+    /// Keeps the runtimes running. Dropping this sender ends the runtimes.
     run: watch::Sender<()>,
-    /// The receiver of a channel that closes when the last thread has ended.
+    /// A channel that closes when the last thread has ended, so that a shutdown can wait for all threads.
     ended: mpsc::Receiver<()>,
 }
 
 struct ServingThread {
     runtime: Handle,
-    /// The reference count is the number of connections, because each connection of the thread holds a clone.
+    /// Each connection of the thread holds a clone of this `Arc`. The reference count gives the number of connections.
     connections: Arc<()>,
 }
 
@@ -38,7 +38,7 @@ impl ServingThreads {
             let handle = runtime.handle().clone();
             let (mut running, alive) = (running.clone(), alive.clone());
             let serve = move || {
-                // No value is ever sent. Dropping the sender ends the wait with an error.
+                // No value is ever sent on this channel. The wait ends with an error when the sender is dropped.
                 let _ = runtime.block_on(running.changed());
                 drop(runtime);
                 drop(alive);
@@ -76,7 +76,7 @@ impl ServingThreads {
     pub(super) async fn stop(self) {
         let Self { all, run, mut ended } = self;
         drop((all, run));
-        // Returns when every thread has dropped its sender.
+        // Each thread holds a sender until it ends, so the channel closes when all threads have ended.
         let _ = ended.recv().await;
     }
 }

@@ -10,7 +10,7 @@ use tokio::net::TcpStream;
 
 use super::pace::ClientPace;
 
-/// A stream that reports reads and writes to the pace.
+/// The TCP stream of a connection, which reports its reads and writes to the pace.
 pub(super) struct WatchedStream {
     pub(super) stream: TcpStream,
     pub(super) pace: Arc<ClientPace>,

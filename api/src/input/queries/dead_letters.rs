@@ -5,8 +5,7 @@ use axum::http::request::Parts;
 use domain::{DeadLetterState, ParkReason, Timestamp};
 use serde_json::{Value, json};
 use utoipa::IntoParams;
-use utoipa::openapi::Required;
-use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
+use utoipa::openapi::path::{Parameter, ParameterIn};
 
 use super::pairs::{MAX_LIMIT, QueryPairs};
 use crate::describe::{operator_schemas, schemas};
@@ -14,7 +13,7 @@ use crate::input::cursor;
 use crate::operations::{DeadLetterFilter, DeadLetterPosition};
 use crate::problem::Problem;
 
-/// A filter of dead letters, and a page.
+/// The query: a filter of dead letters, and the page to return.
 #[derive(Debug)]
 pub(crate) struct DeadLettersQuery {
     pub(crate) filter: DeadLetterFilter,
@@ -23,12 +22,12 @@ pub(crate) struct DeadLettersQuery {
 }
 
 impl DeadLettersQuery {
-    /// The list that a cursor belongs to.
+    /// The scope of the cursors of this list: a text that identifies the filter.
     pub(crate) fn scope(&self) -> String {
         scope(&self.filter)
     }
 
-    /// The query of the next page.
+    /// The query string that requests the next page, which begins at `cursor`.
     pub(crate) fn next(&self, cursor: &str) -> String {
         let DeadLetterFilter { state, reason, order_id, parked_from, parked_before } = &self.filter;
         let mut query = form_urlencoded::Serializer::new(String::new());
@@ -72,14 +71,13 @@ impl<S: Sync> FromRequestParts<S> for DeadLettersQuery {
     }
 }
 
-/// Written by hand, because a derived parameter with a separate schema loses its description.
+/// `IntoParams` is implemented by hand. A derived implementation would lose the description of every parameter whose
+/// schema is written by hand.
 impl IntoParams for DeadLettersQuery {
     fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
         let time = || json!({ "type": "string", "format": "date-time" });
         let of = |(name, description, schema): (&str, &str, Value)| {
-            let parameter = ParameterBuilder::new().name(name).parameter_in(ParameterIn::Query);
-            let parameter = parameter.required(Required::False).description(Some(description));
-            parameter.schema(Some(schemas::schema(schema))).build()
+            schemas::query_parameter(name, description, schemas::schema(schema))
         };
         [
             (

@@ -1,12 +1,20 @@
-//! Extractors of query strings. The handlers of lists, orders, receipts and readiness use them.
+//! Extractors of query strings. The handlers of lists, orders, receipts, the feed and readiness use them.
 //!
 //! Unknown parameters are errors. Otherwise a misspelt filter would be ignored, and the list would be unfiltered.
 
+mod backup;
 mod dead_letters;
+mod deliveries;
+mod export;
+mod feed;
 mod orders;
 mod pairs;
 
+pub(crate) use self::backup::BackupQuery;
 pub(crate) use self::dead_letters::DeadLettersQuery;
+pub(crate) use self::deliveries::DeliveriesQuery;
+pub(crate) use self::export::ExportQuery;
+pub(crate) use self::feed::{FeedPlace, FeedQuery};
 pub(crate) use self::orders::OrdersQuery;
 use self::pairs::QueryPairs;
 
@@ -15,8 +23,7 @@ use axum::http::request::Parts;
 use domain::{AsOf, EventType};
 use serde_json::json;
 use utoipa::IntoParams;
-use utoipa::openapi::Required;
-use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
+use utoipa::openapi::path::{Parameter, ParameterIn};
 
 use crate::describe::schemas;
 use crate::http::RequestTag;
@@ -44,34 +51,37 @@ impl<S: Send + Sync> FromRequestParts<S> for HistoryQuery {
     }
 }
 
+/// The query of a list without parameters.
+#[derive(Debug)]
+pub(crate) struct NoQuery;
+
+impl<S: Sync> FromRequestParts<S> for NoQuery {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        QueryPairs::of(&parts.uri)?.finish(Self)
+    }
+}
+
 /// The query of a receipt.
 #[derive(Debug)]
 pub(crate) struct ReceiptQuery {
     pub(crate) event_type: Option<EventType>,
-    /// The tag of the request that proposed the event.
+    /// The tag of the request that proposed the event, as in the link of a receipt.
     pub(crate) request: Option<RequestTag>,
 }
 
-/// Written by hand, because a derived parameter with a separate schema loses its description.
+/// `IntoParams` is implemented by hand. A derived implementation would lose the description of every parameter whose
+/// schema is written by hand.
 impl IntoParams for ReceiptQuery {
     fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
-        let description = "The event's type. It is part of an `accepted` receipt's link if the queue cannot be searched. With \
-            it, an event without an outcome is `accepted` instead of not found. Otherwise, it has no effect.";
-        let parameter = ParameterBuilder::new()
-            .name("type")
-            .parameter_in(ParameterIn::Query)
-            .required(Required::False)
-            .description(Some(description))
-            .schema(Some(schemas::event_type()));
+        let description = "The event's type. If the queue cannot be searched, the link of an `accepted` receipt contains this \
+            parameter. If an event has no outcome, a request with this parameter returns the state `accepted` instead of 404. \
+            In all other cases, the parameter has no effect.";
+        let event_type = schemas::query_parameter("type", description, schemas::event_type());
         let description = "The first 16 digits of the request's hash. They are part of the receipt's link if the request had \
             an idempotency key. If the event was accepted from a different request with this key, the answer is 422.";
-        let request = ParameterBuilder::new()
-            .name("request")
-            .parameter_in(ParameterIn::Query)
-            .required(Required::False)
-            .description(Some(description))
-            .schema(Some(schemas::request_tag()));
-        vec![parameter.build(), request.build()]
+        vec![event_type, schemas::query_parameter("request", description, schemas::request_tag())]
     }
 }
 
@@ -85,7 +95,7 @@ impl<S: Sync> FromRequestParts<S> for ReceiptQuery {
     }
 }
 
-/// What the service must be ready for.
+/// What a readiness check asks about: only reads, or also writes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ReadyFor {
     Reads,
@@ -98,14 +108,10 @@ pub(crate) struct ReadyQuery(pub(crate) ReadyFor);
 
 impl IntoParams for ReadyQuery {
     fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
-        let description = "What the service must be ready for: `reads` (the default), or `writes`, which means to accept new events.";
-        let parameter = ParameterBuilder::new()
-            .name("for")
-            .parameter_in(ParameterIn::Query)
-            .required(Required::False)
-            .description(Some(description))
-            .schema(Some(schemas::schema(json!({ "type": "string", "enum": ["reads", "writes"] }))));
-        vec![parameter.build()]
+        let description =
+            "What the service must be ready for: `reads` (the default), or `writes` (to accept new events).";
+        let purposes = schemas::schema(json!({ "type": "string", "enum": ["reads", "writes"] }));
+        vec![schemas::query_parameter("for", description, purposes)]
     }
 }
 

@@ -7,8 +7,7 @@ use axum::http::request::Parts;
 use domain::{FulfilmentStatus, OrderStatus, PaymentStatus, Reference, Timestamp};
 use serde_json::{Value, json};
 use utoipa::IntoParams;
-use utoipa::openapi::Required;
-use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
+use utoipa::openapi::path::{Parameter, ParameterIn};
 
 use super::pairs::{MAX_LIMIT, QueryPairs};
 use crate::describe::schemas;
@@ -17,26 +16,26 @@ use crate::ports::{OrderFilter, OrderPosition};
 use crate::problem::Problem;
 use crate::state::SharedState;
 
-/// What precedes a key of the metadata in the name of a parameter.
+/// The prefix of the parameters that filter by metadata. The rest of the name is the metadata key.
 pub(super) const METADATA: &str = "metadata.";
 
-/// Which orders to list, and which page.
+/// The query: which orders to list, and which page to return.
 #[derive(Debug)]
 pub(crate) struct OrdersQuery {
     pub(crate) filter: OrderFilter,
-    /// The reference of the order. With it, the list has at most one order.
+    /// The reference of the order. With a reference, the list contains at most one order.
     pub(crate) reference: Option<Reference>,
     pub(crate) limit: usize,
     pub(crate) after: Option<OrderPosition>,
 }
 
 impl OrdersQuery {
-    /// The list that a cursor belongs to.
+    /// The scope of the cursors of this list: a text that identifies the filter and the reference.
     pub(crate) fn scope(&self) -> String {
         scope(&self.filter, self.reference.as_ref())
     }
 
-    /// The query of the next page.
+    /// The query string that requests the next page, which begins at `cursor`.
     pub(crate) fn next(&self, cursor: &str) -> String {
         let mut query = form_urlencoded::Serializer::new(String::new());
         query.extend_pairs(conditions(&self.filter, self.reference.as_ref()));
@@ -44,7 +43,8 @@ impl OrdersQuery {
     }
 }
 
-/// The conditions as the parameters that state them, in an order that never changes.
+/// The conditions of the filter, as names and values of query parameters. Cursors depend on the order of the
+/// conditions, so it must never change.
 fn conditions(filter: &OrderFilter, reference: Option<&Reference>) -> Vec<(String, String)> {
     let time = |time: Option<Timestamp>| time.map(|time| time.to_string());
     let conditions = [
@@ -63,7 +63,8 @@ fn conditions(filter: &OrderFilter, reference: Option<&Reference>) -> Vec<(Strin
     present.chain(metadata).collect()
 }
 
-/// The list of a filter, for its cursors. Cursors that clients hold depend on this text, so it must never change.
+/// The scope of the cursors of a list: a text that identifies its conditions. This text must never change, because the
+/// cursors that clients hold depend on it.
 fn scope(filter: &OrderFilter, reference: Option<&Reference>) -> String {
     const PREFIX: &str = "orders\n";
     const OF_CUSTOMER: [&str; 4] = ["customer_id", "status", "created_from", "created_before"];
@@ -72,7 +73,7 @@ fn scope(filter: &OrderFilter, reference: Option<&Reference>) -> String {
         |name: &str| conditions.iter().find(|(given, _)| given == name).map(|(_, value)| value.as_str());
     let is_of_customer = conditions.iter().all(|(name, _)| OF_CUSTOMER.contains(&name.as_str()));
     if filter.customer_id.is_some() && is_of_customer {
-        // The text from when only a customer's orders could be listed.
+        // Lists of one customer existed before other lists, so their cursors still use an older form of this text.
         return OF_CUSTOMER.map(|name| value(name).unwrap_or_default()).join("\n");
     }
     let mut text = form_urlencoded::Serializer::for_suffix(PREFIX.to_owned(), PREFIX.len());
@@ -105,7 +106,8 @@ impl FromRequestParts<SharedState> for OrdersQuery {
     }
 }
 
-/// The conditions on metadata. Only `searchable` keys have an index.
+/// Reads the conditions on metadata from the query. A metadata key that is not in `searchable` has no index, so it is
+/// an error.
 fn metadata(pairs: &mut QueryPairs, searchable: &BTreeSet<String>) -> BTreeMap<String, String> {
     let mut conditions = BTreeMap::new();
     for (name, value) in pairs.take_prefixed(METADATA) {
@@ -119,17 +121,17 @@ fn metadata(pairs: &mut QueryPairs, searchable: &BTreeSet<String>) -> BTreeMap<S
     conditions
 }
 
-/// Written by hand, because a derived parameter with its own schema loses its description.
+/// `IntoParams` is implemented by hand. A derived implementation would lose the description of every parameter whose
+/// schema is written by hand.
 impl IntoParams for OrdersQuery {
     fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
         let time = || json!({ "type": "string", "format": "date-time" });
-        // A pattern and not an enumeration, because clients may be generated from an earlier list of words.
+        // The schema is a pattern and not an enumeration. With an enumeration, a client that was generated before a
+        // word was added could not send that word.
         let words =
             |words: &[&str]| json!({ "type": "string", "pattern": format!("^({})$", words.join("|")) });
         let of = |(name, description, schema): (&str, &str, Value)| {
-            let parameter = ParameterBuilder::new().name(name).parameter_in(ParameterIn::Query);
-            let parameter = parameter.required(Required::False).description(Some(description));
-            parameter.schema(Some(schemas::schema(schema))).build()
+            schemas::query_parameter(name, description, schemas::schema(schema))
         };
         let parameters = [
             (
@@ -139,7 +141,7 @@ impl IntoParams for OrdersQuery {
             ),
             (
                 "reference",
-                "Only the order with this reference: a list of at most one order. Needs no `customer_id`",
+                "Only the order with this reference, so the list contains at most one order. A `customer_id` is not needed",
                 json!({ "type": "string", "minLength": 1, "maxLength": 64 }),
             ),
             ("status", "Only orders with this status", words(&OrderStatus::ALL.map(OrderStatus::as_str))),

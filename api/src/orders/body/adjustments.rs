@@ -38,8 +38,8 @@ pub(crate) struct AdjustmentBody {
         value_type = i64, minimum = -9_007_199_254_740_991_i64, maximum = 9_007_199_254_740_991_i64, example = 490
     )]
     amount: BodyField<SignedAmount>,
-    /// The line that the adjustment belongs to. Its amount counts in proportion to the units of the line that are neither
-    /// cancelled nor returned.
+    /// The line that the adjustment belongs to. Units of the line that are cancelled or returned reduce the amount
+    /// proportionally.
     #[schema(
         value_type = Option<String>, min_length = 1, max_length = 64,
         pattern = r"^[^\x00-\x1f\x7f-\x9f\s]([^\x00-\x1f\x7f-\x9f]*[^\x00-\x1f\x7f-\x9f\s])?$"

@@ -1,4 +1,4 @@
-//! The body of a contact: personal data. Orders and amendments contain it.
+//! The body of a contact, which is personal data. Orders and amendments contain contacts.
 //!
 //! Errors contain the rule that a value breaks, and never the value.
 
@@ -31,10 +31,10 @@ pub(crate) struct ContactBody {
         pattern = r"^[^\x00-\x08\x0b-\x1f\x7f-\x9f]*[^\x00-\x08\x0b-\x1f\x7f-\x9f\s][^\x00-\x08\x0b-\x1f\x7f-\x9f]*$"
     )]
     phone: BodyField<Text<40>>,
-    /// Where the goods go.
+    /// The address to which the goods are sent.
     #[schema(value_type = Option<AddressBody>)]
     shipping_address: BodyField<Address>,
-    /// Where the invoice goes.
+    /// The address to which the invoice is sent.
     #[schema(value_type = Option<AddressBody>)]
     billing_address: BodyField<Address>,
 }

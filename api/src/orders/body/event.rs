@@ -1,4 +1,5 @@
-//! The body that proposes an event: `{type, data}`, where the type determines the data. `accept` reads it.
+//! The body that proposes an event: `{type, data}`, where the type determines the schema of the data. `accept` reads
+//! this body.
 
 use domain::wording::value_error;
 use domain::{Event, EventType};
@@ -23,8 +24,8 @@ struct ProposedEventBody<'de> {
     data: ProposedData<'de>,
 }
 
-/// Written by hand, because `validator` names errors after fields, and no field can be named `type`. The data is checked
-/// later, when it is read according to the type.
+/// This implementation is written by hand, because `validator` names errors after fields, and no field can be named
+/// `type`. The data is checked later, when it is read according to the type.
 impl Validate for ProposedEventBody<'_> {
     fn validate(&self) -> Result<(), validator::ValidationErrors> {
         if self.event_type.is_some() {
@@ -55,7 +56,8 @@ impl<'de> MemberSlot<'de> for ProposedData<'de> {
 impl ProposedData<'_> {
     fn field<T: for<'de> FromJson<'de>>(&self) -> BodyField<T> {
         let Some(raw) = self.0 else { return BodyField::Absent };
-        // Skipping the data does not find every syntax error, such as half of a surrogate pair in a string.
+        // The data was skipped when the body was parsed. Skipping misses some syntax errors, such as half of a
+        // surrogate pair in a string.
         serde_json::from_str(raw.get()).unwrap_or_else(|error| {
             BodyField::Wrong(invalid(
                 ValidationCode::Format,

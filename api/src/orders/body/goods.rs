@@ -26,13 +26,14 @@ pub(crate) struct ShippedData {
         pattern = r"^[^\x00-\x1f\x7f-\x9f\s]([^\x00-\x08\x0b-\x1f\x7f-\x9f]*[^\x00-\x1f\x7f-\x9f\s])?$"
     )]
     tracking_number: BodyField<Text<128>>,
-    /// Your id of the shipment, unique within its order. If absent, its number is its id: `1` for the first shipment.
+    /// Your id of the shipment, unique within its order. If absent, the number of the shipment is its id: `1` for the
+    /// first shipment.
     #[schema(
         value_type = Option<String>, min_length = 1, max_length = 64,
         pattern = r"^[^\x00-\x1f\x7f-\x9f\s]([^\x00-\x08\x0b-\x1f\x7f-\x9f]*[^\x00-\x1f\x7f-\x9f\s])?$"
     )]
     shipment_id: BodyField<Text<64>>,
-    /// The units in the shipment. If absent: all that is left to ship.
+    /// The units in the shipment. If absent, all units that are left to ship.
     #[schema(value_type = Option<Vec<LineQuantityBody>>, min_items = 1, max_items = 1000)]
     items: BodyField<LineQuantities>,
 }
@@ -41,7 +42,7 @@ pub(crate) struct ShippedData {
 #[derive(Debug, Default, Validate, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct DeliveredData {
-    /// The delivered shipment. If absent: all shipments that are not delivered yet.
+    /// The delivered shipment. If absent, all shipments that are not delivered yet.
     #[schema(
         value_type = Option<String>, min_length = 1, max_length = 64,
         pattern = r"^[^\x00-\x1f\x7f-\x9f\s]([^\x00-\x08\x0b-\x1f\x7f-\x9f]*[^\x00-\x1f\x7f-\x9f\s])?$"
@@ -60,7 +61,7 @@ pub(crate) struct CancelledData {
         pattern = r"^[^\x00-\x08\x0b-\x1f\x7f-\x9f]*[^\x00-\x08\x0b-\x1f\x7f-\x9f\s][^\x00-\x08\x0b-\x1f\x7f-\x9f]*$"
     )]
     reason: BodyField<Text<500>>,
-    /// The cancelled units. If absent: all that is left to ship.
+    /// The cancelled units. If absent, all units that are left to ship.
     #[schema(value_type = Option<Vec<LineQuantityBody>>, min_items = 1, max_items = 1000)]
     items: BodyField<LineQuantities>,
 }
@@ -75,13 +76,14 @@ pub(crate) struct ReturnRequestedData {
         pattern = r"^[^\x00-\x08\x0b-\x1f\x7f-\x9f]*[^\x00-\x08\x0b-\x1f\x7f-\x9f\s][^\x00-\x08\x0b-\x1f\x7f-\x9f]*$"
     )]
     reason: BodyField<Text<500>>,
-    /// Your id of the return, unique within its order. If absent, its number is its id: `1` for the first return.
+    /// Your id of the return, unique within its order. If absent, the number of the return is its id: `1` for the first
+    /// return.
     #[schema(
         value_type = Option<String>, min_length = 1, max_length = 64,
         pattern = r"^[^\x00-\x1f\x7f-\x9f\s]([^\x00-\x08\x0b-\x1f\x7f-\x9f]*[^\x00-\x1f\x7f-\x9f\s])?$"
     )]
     return_id: BodyField<Text<64>>,
-    /// The units to return. If absent: all that are delivered and not returned.
+    /// The units to return. If absent, all units that are delivered and not returned.
     #[schema(value_type = Option<Vec<LineQuantityBody>>, min_items = 1, max_items = 1000)]
     items: BodyField<LineQuantities>,
 }
@@ -97,14 +99,15 @@ pub(crate) struct ReturnedData {
         pattern = r"^[^\x00-\x08\x0b-\x1f\x7f-\x9f]*[^\x00-\x08\x0b-\x1f\x7f-\x9f\s][^\x00-\x08\x0b-\x1f\x7f-\x9f]*$"
     )]
     reason: BodyField<Text<500>>,
-    /// The return that arrived. It need not have been requested. If absent, its number is its id.
+    /// The return that arrived. It may be a return that was not requested. If absent, the number of the return is its
+    /// id.
     #[schema(
         value_type = Option<String>, min_length = 1, max_length = 64,
         pattern = r"^[^\x00-\x1f\x7f-\x9f\s]([^\x00-\x08\x0b-\x1f\x7f-\x9f]*[^\x00-\x1f\x7f-\x9f\s])?$"
     )]
     return_id: BodyField<Text<64>>,
-    /// The returned units. If absent: those of the requested return; for other returns, all that are delivered and not
-    /// returned.
+    /// The returned units. If absent, the units of the requested return; if none was requested, all units that are
+    /// delivered and not returned.
     #[schema(value_type = Option<Vec<LineQuantityBody>>, min_items = 1, max_items = 1000)]
     items: BodyField<LineQuantities>,
 }

@@ -1,4 +1,4 @@
-//! The parts of request bodies that describe lines: an order's lines, and how many units of each an event concerns.
+//! The parts of request bodies that describe lines: the lines of an order, and the numbers of units in an event.
 
 use std::collections::HashSet;
 use std::ops::RangeInclusive;
@@ -20,7 +20,8 @@ use crate::input::{
 #[serde(deny_unknown_fields)]
 #[schema(as = Line)]
 pub(crate) struct OrderLineBody {
-    /// Your id of the line, unique within its order. If absent, the line's place is its id: `1` for the first line.
+    /// Your id of the line, unique within its order. If absent, the position of the line is its id: `1` for the first
+    /// line.
     #[schema(
         value_type = Option<String>, min_length = 1, max_length = 64,
         pattern = r"^[^\x00-\x1f\x7f-\x9f\s]([^\x00-\x1f\x7f-\x9f]*[^\x00-\x1f\x7f-\x9f\s])?$"
@@ -62,7 +63,7 @@ members!(OrderLineBody {
 #[serde(deny_unknown_fields)]
 #[schema(as = LineQuantity)]
 pub(crate) struct LineQuantityBody {
-    /// The line. Each line may occur once.
+    /// The id of the line. Each line may occur only once.
     #[validate(required)]
     #[schema(
         value_type = String, min_length = 1, max_length = 64,
@@ -96,9 +97,10 @@ impl<'de> FromJson<'de> for LineItems {
 
     fn from_array<A: SeqAccess<'de>>(array: A) -> Result<Parsed<Self>, A::Error> {
         let id = |line: &LineItem, index| line_id(line.line_id.as_ref(), index).into_owned();
-        let rule = "must be the id of one line only; a line without an id has its place as its id";
+        let rule = "must be unique within the order; a line without a line_id has its position as its id";
         let lines = read_distinct(array, 1..=Self::MAX, "lines", ("line_id", rule), id)?;
-        // With a valid number of lines and distinct ids, only their sum can be wrong, so the error must name the sum.
+        // The number of lines and their ids are valid here, so `parse` refuses only lines whose sum is too
+        // large. The error must name the sum.
         let sum =
             |lines| Self::parse(lines).map_err(|error| invalid(ValidationCode::Range, error.to_string()));
         Ok(lines.and_then(sum))
@@ -116,8 +118,9 @@ impl<'de> FromJson<'de> for LineQuantities {
     }
 }
 
-/// Reads the elements of an array, whose number must be within `allowed`. Each element has an id, which must occur only once:
-/// `(member, rule)` is the member that contains it, and the error of the second element with the same id.
+/// Reads the elements of an array. Their number must be within `allowed`, and their ids must be distinct. `id` returns
+/// the id of an element, and `member` is the name of the member that contains the id. `rule` is the error for an id
+/// that occurred before.
 pub(super) fn read_distinct<'de, T: FromJson<'de>, A: SeqAccess<'de>>(
     array: A,
     allowed: RangeInclusive<usize>,
@@ -128,8 +131,13 @@ pub(super) fn read_distinct<'de, T: FromJson<'de>, A: SeqAccess<'de>>(
     let (mut elements, mut seen) = (Vec::new(), HashSet::new());
     let mut errors = BodyErrors::default();
     let count = read_elements(array, *allowed.end(), |at, element: Parsed<T>| {
+        // An array with one element, the most frequent case, cannot repeat an id. So the set of seen ids is filled only
+        // from the second element on.
+        if at == 1 {
+            seen.extend(elements.iter().map(|first| id(first, 0)));
+        }
         match element {
-            Ok(element) if seen.insert(id(&element, at)) => elements.push(element),
+            Ok(element) if at == 0 || seen.insert(id(&element, at)) => elements.push(element),
             Ok(_) => {
                 let mut duplicate = BodyErrors::default();
                 duplicate.add(member, ValidationCode::Duplicate, rule);

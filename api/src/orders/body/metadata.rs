@@ -1,4 +1,4 @@
-//! The client's own key-value data, and changes of it. Orders and `order_annotated` contain them.
+//! The client's own key-value data, and changes of this data. Orders and `order_annotated` contain them.
 
 use std::collections::BTreeMap;
 
@@ -31,7 +31,7 @@ impl<'de> FromJson<'de> for MetadataPatch {
     }
 }
 
-/// Reads the entries of an object. Those beyond the limit are only counted.
+/// Reads the entries of an object. Entries beyond the limit are not stored but only counted.
 fn read_entries<'de, V, T, A: MapAccess<'de>>(
     mut object: A,
     value: impl Fn(BodyField<String>) -> Parsed<V>,

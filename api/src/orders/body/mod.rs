@@ -32,7 +32,7 @@ trait ClientData: for<'de> FromJson<'de> {
     /// The body that describes the members and their limits.
     type Body: ToSchema;
 
-    /// The value of absent data. `None` if the data is required.
+    /// The value to use if the data is absent. `None` if the data is required.
     fn absent() -> Option<Self> {
         None
     }
@@ -40,10 +40,10 @@ trait ClientData: for<'de> FromJson<'de> {
 
 /// How clients send the data of one kind of event.
 pub(crate) struct DataBody {
-    /// The name of its schema.
+    /// The name of the schema of the data.
     pub(crate) name: String,
     pub(crate) schema: RefOr<Schema>,
-    /// The named schemas that it refers to.
+    /// The named schemas that the schema of the data refers to.
     pub(crate) parts: Vec<(String, RefOr<Schema>)>,
     /// Whether the data may be absent or `null`.
     pub(crate) is_optional: bool,
@@ -56,11 +56,12 @@ fn data_body<T: ClientData>() -> DataBody {
     DataBody { name, schema, parts, is_optional: T::absent().is_some() }
 }
 
-/// Adds the columns of this crate to the table of event kinds.
+/// Generates the functions of this crate that depend on the kind of event. The table of event kinds in `domain` calls
+/// this macro.
 macro_rules! columns {
     ($($kind:ident($data:ty))*) => {
         impl DataBody {
-            /// The body of the data of events of this type.
+            /// How clients send the data of events of this type.
             pub(crate) fn of(event_type: EventType) -> Self {
                 match event_type {
                     $(EventType::$kind => data_body::<$data>(),)*
@@ -79,8 +80,8 @@ macro_rules! columns {
 
 domain::for_each_event_kind!(columns);
 
-/// Implements [`FromJson`] and [`ClientData`] for the data of an event, through the DTO that describes it. The conversion
-/// returns `None` if a required member is absent, which validation has excluded.
+/// Implements [`FromJson`] and [`ClientData`] for the data of an event, through the DTO that describes the data. The
+/// conversion returns `None` only if a required member is absent. Validation has already refused such data.
 macro_rules! data {
     ($($value:ty, $dto:ident => $convert:expr;)*) => {$(
         impl<'de> $crate::input::FromJson<'de> for $value {

@@ -82,7 +82,8 @@ pub(crate) struct RefundedData {
     #[validate(required)]
     #[schema(value_type = i64, minimum = 0, maximum = 9_007_199_254_740_991_i64)]
     amount: BodyField<Amount>,
-    /// The payment that is refunded. If absent: the payments in the order in which they came, each as far as it is captured.
+    /// The payment that is refunded. If absent, the refund is taken from the payments in the order in which they came,
+    /// from each up to its captured amount.
     #[schema(
         value_type = Option<String>, min_length = 1, max_length = 128,
         pattern = r"^[^\x00-\x1f\x7f-\x9f\s]([^\x00-\x08\x0b-\x1f\x7f-\x9f]*[^\x00-\x1f\x7f-\x9f\s])?$"
@@ -94,8 +95,8 @@ pub(crate) struct RefundedData {
         pattern = r"^[^\x00-\x08\x0b-\x1f\x7f-\x9f]*[^\x00-\x08\x0b-\x1f\x7f-\x9f\s][^\x00-\x08\x0b-\x1f\x7f-\x9f]*$"
     )]
     reason: BodyField<Text<500>>,
-    /// Whether the refund is a concession that also lowers the total, as a credit note does. Otherwise a refund of more than is
-    /// owed to the customer becomes due again.
+    /// Whether the refund is a concession that also lowers the total, as a credit note does. Otherwise, if you refund more than
+    /// you owe the customer, the excess becomes due from the customer again.
     #[schema(value_type = Option<bool>)]
     goodwill: BodyField<bool>,
 }
@@ -122,7 +123,7 @@ data! {
         payment_id: Some(data.payment_id.into_valid()?),
         amount: Some(data.amount.into_valid()?),
         method: data.method.into_valid(),
-        // Only older schema versions have events that settle.
+        // Only events of older schema versions settle a payment.
         settles: false,
     });
     Refunded, RefundedData => |data| Some(Self {

@@ -1,4 +1,4 @@
-//! The data of events about the order itself: what it contains, what is noted about it, and whether it may go on.
+//! The data of events about the order itself: amendments, notes, holds and confirmations.
 
 use domain::adjustments::Adjustments;
 use domain::contact::Contact;
@@ -11,24 +11,25 @@ use validator::Validate;
 use super::{AdjustmentBody, ClientData, ContactBody, OrderLineBody, data};
 use crate::input::{BodyField, FromJson, Parsed, ValidationCode, invalid, members, read_object};
 
-/// Data of `order_amended`: at least one member. Each replaces the order's as a whole; an absent member stays as it is.
+/// Data of `order_amended`: at least one member. Each member replaces the whole corresponding part of the order. The
+/// order keeps parts whose member is absent.
 #[derive(Debug, Default, Validate, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(min_properties = 1)]
 pub(crate) struct AmendedData {
-    /// All lines from now on.
+    /// All lines of the amended order.
     #[validate(custom(function = not_null))]
     #[schema(value_type = Vec<OrderLineBody>, required = false, min_items = 1, max_items = 1000)]
     items: BodyField<LineItems>,
-    /// All adjustments from now on. Those of a line name a line of the amended order.
+    /// All adjustments of the amended order. An adjustment of a line must name a line of the amended order.
     #[validate(custom(function = not_null))]
     #[schema(value_type = Vec<AdjustmentBody>, required = false, max_items = 100)]
     adjustments: BodyField<Adjustments>,
-    /// The contact from now on.
+    /// The contact of the amended order.
     #[validate(custom(function = not_null))]
     #[schema(value_type = ContactBody, required = false)]
-    contact: BodyField<Contact>,
-    /// Your own number of the order from now on. No other order of this service may have it.
+    contact: BodyField<Box<Contact>>,
+    /// Your own number of the amended order. No other order of this service may have the same number.
     #[validate(custom(function = not_null))]
     #[schema(
         value_type = String, required = false, min_length = 1, max_length = 64,
@@ -37,7 +38,7 @@ pub(crate) struct AmendedData {
     reference: BodyField<Reference>,
 }
 
-/// Data of `order_annotated`: at least one member.
+/// Data of `order_annotated`, which has at least one member.
 #[derive(Debug, Default, Validate, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(min_properties = 1)]
@@ -46,7 +47,7 @@ pub(crate) struct AnnotatedData {
     #[validate(custom(function = not_null))]
     #[schema(schema_with = crate::describe::schemas::metadata_patch, required = false)]
     metadata: BodyField<MetadataPatch>,
-    /// The notes from now on.
+    /// The new notes, which replace all earlier notes.
     #[validate(custom(function = not_null))]
     #[schema(
         value_type = String, required = false, min_length = 1, max_length = 2000,
@@ -85,12 +86,11 @@ impl Validate for NoData {
     }
 }
 
-/// `null` could be meant to remove a part, which is not possible.
+/// Refuses `null`. Clients could expect `null` to remove a part of the order, but a part can only be replaced.
 fn not_null<T>(field: &BodyField<T>) -> Result<(), validator::ValidationError> {
     match field {
-        BodyField::Null => {
-            Err(ValidationCode::Type.error("must not be null; a member that is absent stays as it is"))
-        }
+        BodyField::Null => Err(ValidationCode::Type
+            .error("must not be null; to leave this part of the order unchanged, omit the member")),
         _ => Ok(()),
     }
 }
@@ -118,7 +118,7 @@ impl<'de> FromJson<'de> for Amended {
             Some(Self {
                 items: data.items.into_valid(),
                 adjustments: data.adjustments.into_valid(),
-                contact: data.contact.into_valid().map(Box::new),
+                contact: data.contact.into_valid(),
                 reference: data.reference.into_valid(),
             })
         })?;

@@ -31,24 +31,25 @@ pub(crate) struct CreateOrder {
     #[validate(required)]
     #[schema(value_type = Vec<OrderLineBody>, min_items = 1, max_items = 1000)]
     items: BodyField<LineItems>,
-    /// If present, it must equal the sum of the lines (quantity × unit price) and adjustments.
+    /// The expected total. If present, it must equal the sum of the lines (quantity × unit price) and adjustments.
     #[schema(value_type = Option<i64>, minimum = 0, maximum = 9_007_199_254_740_991_i64)]
     total: BodyField<Amount>,
     /// Your own key-value data: at most 20 entries.
     #[schema(schema_with = crate::describe::schemas::metadata, required = false)]
     metadata: BodyField<Metadata>,
-    /// Discounts, shipping, taxes and fees, each with an id of its own. The total with them must not be negative.
+    /// Discounts, shipping, taxes and fees, each with an id of its own. The total, which includes them, must not be
+    /// negative.
     #[schema(value_type = Option<Vec<AdjustmentBody>>, max_items = 100)]
     adjustments: BodyField<Adjustments>,
-    /// Your own number of the order. No other order of this service may have it.
+    /// Your own number of the order. No other order of this service may have the same number.
     #[schema(
         value_type = Option<String>, min_length = 1, max_length = 64,
         pattern = r"^[^\x00-\x1f\x7f-\x9f\s]([^\x00-\x1f\x7f-\x9f]*[^\x00-\x1f\x7f-\x9f\s])?$"
     )]
     reference: BodyField<Reference>,
-    /// Whom to reach about the order: personal data.
+    /// Whom to contact about the order. The contact is personal data.
     #[schema(value_type = Option<ContactBody>)]
-    contact: BodyField<Contact>,
+    contact: BodyField<Box<Contact>>,
     /// Notes for people.
     #[schema(
         value_type = Option<String>, min_length = 1, max_length = 2000,
@@ -58,7 +59,8 @@ pub(crate) struct CreateOrder {
     /// When the service proposes to cancel the order if it is still unpaid.
     #[schema(value_type = Option<String>, format = "date-time")]
     expires_at: BodyField<Timestamp>,
-    /// Whether the order may be shipped before it is paid, as for invoices and cash on delivery. By default it may not.
+    /// Whether the order may be shipped before it is paid, as for invoices and cash on delivery. The default is
+    /// `false`.
     #[schema(value_type = Option<bool>)]
     ship_unpaid: BodyField<bool>,
 }
@@ -78,7 +80,7 @@ members!(CreateOrder {
 });
 
 impl CreateOrder {
-    /// The sum of the lines and adjustments. `None` if one of them is invalid.
+    /// The sum of the lines and adjustments. `None` if a line or an adjustment is invalid or if there are no lines.
     fn sum(&self) -> Option<Result<Amount, InvalidValue>> {
         let items = self.items.as_valid()?;
         Some(match &self.adjustments {
@@ -114,7 +116,7 @@ data! {
             metadata: order.metadata.into_valid().unwrap_or_default(),
             adjustments: order.adjustments.into_valid().unwrap_or_default(),
             reference: order.reference.into_valid(),
-            contact: order.contact.into_valid().map(Box::new),
+            contact: order.contact.into_valid(),
             notes: order.notes.into_valid(),
             expires_at: order.expires_at.into_valid(),
             ship_unpaid: order.ship_unpaid.into_valid().unwrap_or_default(),

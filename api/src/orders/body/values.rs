@@ -1,4 +1,4 @@
-//! How single values are read from JSON: ids, names, texts, numbers. The bodies consist of them.
+//! Reads single values from JSON: ids, names, texts and numbers. The bodies consist of these values.
 
 use domain::value::without_blanks;
 use domain::{Amount, Currency, CustomerId, LineId, Quantity, Reference, SignedAmount, Sku, Text};

@@ -1,4 +1,5 @@
-//! What is true of every order, computed independently of the crate: counters, sums, total, balance and words.
+//! The conditions that every order must meet. They are computed independently of the crate: counters, sums, total,
+//! balance and statuses.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +14,7 @@ macro_rules! ensure {
     };
 }
 
-/// Checks the order; the error is the condition that does not hold.
+/// Checks the order. The error describes the first condition that does not hold.
 pub(crate) fn check(order: &Order) -> Result<(), String> {
     units(order)?;
     money(order)?;
@@ -24,7 +25,7 @@ pub(crate) fn check(order: &Order) -> Result<(), String> {
     Ok(())
 }
 
-/// The sum of the units by line.
+/// The number of units of each line, by line id, summed over `items`.
 fn sum<'a>(items: impl Iterator<Item = &'a Vec<LineQuantity>>) -> BTreeMap<String, u32> {
     let mut sums = BTreeMap::new();
     for item in items.flatten() {
@@ -66,7 +67,7 @@ fn units(order: &Order) -> Result<(), String> {
     Ok(())
 }
 
-/// The total, computed again in wide arithmetic and with fractions instead of rounding by integers.
+/// Computes the total of the order a second time, in wide arithmetic and with fractions instead of rounded integers.
 fn total(order: &Order) -> i128 {
     if order.items.iter().all(|line| line.cancelled == line.quantity.get()) {
         return 0;
@@ -126,7 +127,7 @@ fn money(order: &Order) -> Result<(), String> {
     Ok(())
 }
 
-/// Each word says what the counters say, and the words do not contradict each other.
+/// Checks that each status follows from the counters, and that the statuses do not contradict each other.
 fn words(order: &Order) -> Result<(), String> {
     let (units, money) = (order.units(), order.money());
     let (status, payment, fulfilment) = (order.status, order.payment_status(), order.fulfilment_status());

@@ -1,7 +1,9 @@
-//! Every history of a few small orders, until no new state is found. In each state: the counters, sums and words are right,
-//! `allowed_events` lists exactly the legal events, and an event is early exactly if it is legal in a later state.
+//! Tests every history of a few small orders, until no new state is found. In each state, the counters, sums and
+//! statuses must be right, and `allowed_events` must list exactly the legal events. An event must be early if and
+//! only if it is legal in a later state.
 //!
-//! The short form takes seconds. The long form adds larger orders: `scripts/exhaustive-orders.sh` runs it.
+//! The short form of the test takes seconds. The long form also searches larger orders, and
+//! `scripts/exhaustive-orders.sh` runs it.
 
 pub(crate) mod invariants;
 mod search;
@@ -13,7 +15,8 @@ use serde_json::{Value, json};
 use crate::given::{after, event_type, proposed};
 use search::{Alphabet, search};
 
-/// An order and the events that may follow, one a line: the short type, and the data.
+/// An order, and the events that the search applies to it. Each line of `events` contains a short event type and the
+/// event's data.
 struct World {
     created: Value,
     events: &'static str,
@@ -33,7 +36,7 @@ impl World {
     }
 }
 
-/// An order of these lines, each with an id, a quantity and a price.
+/// The data of an order with these lines. Each line is given as id, quantity and price.
 fn created(lines: &[(&str, u32, i64)], ship_unpaid: bool) -> Value {
     let total: i64 = lines.iter().map(|(_, quantity, price)| i64::from(*quantity) * price).sum();
     let line = |(id, quantity, price): &(&str, u32, i64)| json!({"line_id": id, "sku": "s", "quantity": quantity, "unit_price": price});
@@ -43,7 +46,8 @@ fn created(lines: &[(&str, u32, i64)], ship_unpaid: bool) -> Value {
     })
 }
 
-/// Events about goods: parts and all, amendments up and down, holds, and returns with and without a request.
+/// Events about goods: some or all units, amendments to more and to fewer units, holds, and returns with and without
+/// a request.
 const GOODS: &str = r#"
     confirmed
     held {"hold":"h"}
@@ -64,7 +68,7 @@ const GOODS: &str = r#"
     returned {"return_id":"q","items":[{"line_id":"a","quantity":2}]}
 "#;
 
-/// Events about two lines.
+/// Events about an order with two lines.
 const LINES: &str = r#"
     confirmed
     amended {"items":[{"line_id":"b","sku":"s","quantity":2,"unit_price":1}]}
@@ -79,7 +83,8 @@ const LINES: &str = r#"
     returned {"return_id":"p","items":[{"line_id":"b","quantity":2}]}
 "#;
 
-/// Events about two payments: with and without an authorization, in parts, voided, and refunded with and without goodwill.
+/// Events about two payments, with and without an authorization. Captures and refunds may be partial, authorizations
+/// may be voided, and refunds may be concessions.
 const MONEY: &str = r#"
     confirmed
     amended {"items":[{"line_id":"a","sku":"s","quantity":1,"unit_price":3}]}
@@ -99,7 +104,7 @@ const MONEY: &str = r#"
     cancelled
 "#;
 
-/// Events about the goods and the money of one line.
+/// Events about both the goods and the payments of an order with one line.
 const LIFE: &str = r#"
     confirmed
     amended {"items":[{"line_id":"a","sku":"s","quantity":1,"unit_price":2}],"adjustments":[{"adjustment_id":"d","kind":"discount","amount":-1,"line_id":"a"}]}
@@ -132,7 +137,7 @@ fn every_history_of_a_small_order_keeps_every_invariant() {
     for world in worlds() {
         let found = search(&world.alphabet(), |_, verdict| verdict).unwrap_or_else(|error| panic!("{error}"));
         println!(
-            "{} states, {} events, {} early and {} never",
+            "{} states, {} events, {} verdicts 'early' and {} verdicts 'never'",
             found.states, found.steps, found.early, found.never
         );
         assert!(found.states > 100 && found.early > 100 && found.never > 100, "{found:?}");
@@ -156,13 +161,13 @@ fn every_history_of_a_larger_order_keeps_every_invariant() {
     }
 }
 
-/// The error of a search that sees other verdicts.
+/// Runs the search with wrong verdicts, which `mutate` makes, and returns the error with which the search reports them.
 fn refuted(world: &World, mutate: impl Fn(Guard, Verdict) -> Verdict) -> String {
     let mutated = |guard: Option<Guard>, verdict| match guard {
         Some(guard) => mutate(guard, verdict),
         None => verdict,
     };
-    search(&world.alphabet(), mutated).expect_err("a wrong verdict is found")
+    search(&world.alphabet(), mutated).expect_err("the search finds the wrong verdict")
 }
 
 #[test]
@@ -179,7 +184,7 @@ fn the_search_finds_a_guard_that_is_wrong() {
     for (world, guard) in [(&goods, Guard::NotHeld), (&life, Guard::Covered), (&lines, Guard::UnitsDelivered)]
     {
         let error = refuted(world, |failed, verdict| never(failed, verdict, guard));
-        assert!(error.contains("was judged never, and is legal later"), "{error}");
+        assert!(error.contains("was judged 'never', but is legal later"), "{error}");
     }
     for (world, guard) in [
         (&life, Guard::PaymentCapturable),
@@ -188,11 +193,11 @@ fn the_search_finds_a_guard_that_is_wrong() {
         (&life, Guard::PaymentVoidable),
     ] {
         let error = refuted(world, |failed, verdict| early(failed, verdict, guard));
-        assert!(error.contains("was judged early, and is never legal"), "{error}");
+        assert!(error.contains("was judged 'early', but is never legal"), "{error}");
     }
     let error =
         refuted(&life, |failed, verdict| if failed == Guard::Refundable { Verdict::Legal } else { verdict });
-    assert!(error.contains("was judged legal, and does not apply"), "{error}");
+    assert!(error.contains("was judged 'legal', but cannot be applied"), "{error}");
 }
 
 #[test]

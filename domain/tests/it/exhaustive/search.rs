@@ -1,4 +1,5 @@
-//! The search: it applies each event of an alphabet in each state that it finds, and then checks what each verdict promised.
+//! The search through all histories that consist of given events, which are called the alphabet. The search applies
+//! each event in each state that it finds. Then it checks that each verdict is true for the later states.
 
 use std::collections::HashMap;
 
@@ -7,13 +8,13 @@ use domain::{Event, Guard, Order, RecordedEvent, Verdict, allowed_events, judge}
 use super::{invariants, witness};
 use crate::given::{envelope, eur, log, recorded};
 
-/// What a history may consist of.
+/// The events that a history may contain: the creation of the order, and the events that may follow.
 pub(super) struct Alphabet {
     pub(super) created: Event,
     pub(super) events: Vec<Event>,
 }
 
-/// How much a search found.
+/// The numbers of what a search found: states, steps between them, and 'early' and 'never' verdicts.
 #[derive(Debug, Default)]
 pub(super) struct Found {
     pub(super) states: usize,
@@ -22,10 +23,10 @@ pub(super) struct Found {
     pub(super) never: usize,
 }
 
-/// A state with what may follow, in the order of the alphabet.
+/// A state of the order that the search found. `verdicts` and `next` have one element for each event of the alphabet.
 struct State {
     order: Order,
-    /// The state before it and the event that led here.
+    /// The state before this one and the event between the two, as indexes. `None` for the first state.
     from: Option<(usize, usize)>,
     verdicts: Vec<Promise>,
     next: Vec<usize>,
@@ -38,10 +39,11 @@ enum Promise {
     Never,
 }
 
-/// Every this many states, a whole log is folded and compared.
+/// The slow checks, such as folding the whole log, run only for one of this many states.
 const FOLDED: usize = 8;
 
-/// Searches all histories of the alphabet. `mutate` may change a verdict, with the guard that failed; for a test of the search.
+/// Searches all histories that consist of events of the alphabet. `mutate` gets each verdict and the guard that
+/// failed, and returns the verdict that the search uses. A test of the search itself returns wrong verdicts.
 pub(super) fn search(
     alphabet: &Alphabet,
     mutate: impl Fn(Option<Guard>, Verdict) -> Verdict,
@@ -64,7 +66,7 @@ pub(super) fn search(
             found.steps += 1;
             let applied = apply(&order, event).map_err(|error| {
                 format!(
-                    "{event:?} was judged legal, and does not apply: {error}: {}",
+                    "{event:?} was judged 'legal', but cannot be applied: {error}: {}",
                     history(alphabet, &states, at)
                 )
             })?;
@@ -99,20 +101,21 @@ fn promise(order: &Order, event: &Event, mutate: &impl Fn(Option<Guard>, Verdict
     }
 }
 
-/// The order after the event, in its canonical form.
+/// Applies the event to the order. Returns the new order in canonical form.
 pub(super) fn apply(order: &Order, event: &Event) -> Result<Order, String> {
     let entry = recorded(order.version + 1, event.clone());
     Order::apply(Some(order.clone()), &entry).map(canonical).map_err(|error| error.to_string())
 }
 
-/// The order without what no later event depends on: its version and times.
+/// Replaces the version and the times of an order by fixed values, because no later event depends on them.
 fn canonical(order: Order) -> Order {
     let (created_at, recorded_at) = (order.created_at, None);
     Order { version: 1, updated_at: created_at, recorded_at, ..order }
 }
 
-/// Identifies a state. Two states with the same key have the same future: the items of what has arrived are in the counters,
-/// and of earlier refunds only the ids and the concessions count.
+/// The key of a state. States with the same key allow the same later events. So the key omits the units of finished
+/// shipments and returns, because the counters contain them. It also omits the reasons of finished returns, and
+/// refunds that have no id and are no concession.
 fn key(order: &Order) -> Vec<u8> {
     let mut order = order.clone();
     for shipment in
@@ -129,25 +132,26 @@ fn key(order: &Order) -> Vec<u8> {
     order.encode()
 }
 
-/// `allowed_events` lists a type exactly if an event of the alphabet, or the easiest event of the type, is legal.
+/// Checks `allowed_events`: no event of the alphabet may be legal unless its type is listed, and the easiest event of
+/// each listed type must be legal.
 fn check_allowed(alphabet: &Alphabet, order: &Order) -> Result<(), String> {
     let allowed: Vec<_> = allowed_events(Some(order)).collect();
     let is_legal = |event: &Event| judge(Some(order), None, &envelope(event.clone())) == Verdict::Legal;
     for event in alphabet.events.iter().filter(|event| !allowed.contains(&event.event_type())) {
         if is_legal(event) {
-            return Err(format!("{event:?} is legal, and its type is not allowed"));
+            return Err(format!("{event:?} is legal, but its type is not allowed"));
         }
     }
     for event_type in allowed {
         let easiest = witness::easiest(order, event_type);
         if !easiest.as_ref().is_some_and(&is_legal) {
-            return Err(format!("{event_type} is allowed, and {easiest:?} is not legal"));
+            return Err(format!("{event_type} is allowed, but {easiest:?} is not legal"));
         }
     }
     Ok(())
 }
 
-/// The log of the history folds to the state, and the stored order is read as it was.
+/// Checks that the log of the history folds to the state, and that an order is read back as it was stored.
 fn check_fold(alphabet: &Alphabet, states: &[State], at: usize) -> Result<(), String> {
     let entries = log(path(states, at).into_iter().map(|index| match index {
         None => alphabet.created.clone(),
@@ -157,14 +161,15 @@ fn check_fold(alphabet: &Alphabet, states: &[State], at: usize) -> Result<(), St
         entries.iter().map(|entry| RecordedEvent::decode(&entry.encode(), eur()).unwrap()).collect();
     let folded = Order::fold(&read).map_err(|error| error.to_string())?.unwrap();
     let stored: Order = serde_json::from_slice(&folded.encode()).unwrap();
-    // The first history to a state may differ from the path in what the key leaves out.
+    // The search may have reached the state through another history, whose order differs in what the key omits. So
+    // only the keys of the two orders are compared.
     if read != entries || stored != folded || key(&canonical(folded)) != key(&states[at].order) {
         return Err(format!("the log does not fold to the state: {}", history(alphabet, states, at)));
     }
     Ok(())
 }
 
-/// The indexes of the events that lead to a state; `None` is the creation.
+/// The events that lead to a state, as indexes into the alphabet. `None` stands for the creation.
 fn path(states: &[State], mut at: usize) -> Vec<Option<usize>> {
     let mut path = Vec::new();
     while let Some((before, event)) = states[at].from {
@@ -185,7 +190,8 @@ fn history(alphabet: &Alphabet, states: &[State], at: usize) -> String {
     )
 }
 
-/// An event that was judged early is legal in a later state, and one that was judged never is legal in none.
+/// Checks the verdicts: an event that was judged 'early' must be legal in some later state, and an event that was
+/// judged 'never' must be legal in no later state.
 fn check_promises(alphabet: &Alphabet, states: &[State], found: &mut Found) -> Result<(), String> {
     let mut before: Vec<Vec<usize>> = vec![Vec::new(); states.len()];
     for (at, state) in states.iter().enumerate() {
@@ -209,7 +215,7 @@ fn check_promises(alphabet: &Alphabet, states: &[State], found: &mut Found) -> R
                     found.early += 1;
                     if !is_reachable[at] && !witness::can_become_legal(&state.order, event) {
                         let history = history(alphabet, states, at);
-                        return Err(format!("{event:?} was judged early, and is never legal: {history}"));
+                        return Err(format!("{event:?} was judged 'early', but is never legal: {history}"));
                     }
                 }
                 Promise::Never => {
@@ -218,7 +224,7 @@ fn check_promises(alphabet: &Alphabet, states: &[State], found: &mut Found) -> R
                         || (at % FOLDED == 0 && witness::can_become_legal(&state.order, event))
                     {
                         let history = history(alphabet, states, at);
-                        return Err(format!("{event:?} was judged never, and is legal later: {history}"));
+                        return Err(format!("{event:?} was judged 'never', but is legal later: {history}"));
                     }
                 }
             }

@@ -1,4 +1,5 @@
-//! Events outside an alphabet: the easiest event of each type, and a path that makes an early event legal.
+//! Constructs events that a search's alphabet lacks: the easiest event of each type, and events that can make an
+//! early event legal.
 
 use domain::{Event, EventType, Order, OrderLine, Verdict, judge};
 use serde_json::{Value, json};
@@ -6,14 +7,14 @@ use serde_json::{Value, json};
 use super::search::apply;
 use crate::given::{envelope, proposed};
 
-/// One unit of the first line that has some.
+/// The data that names one unit of the first line for which `available` returns more than 0.
 fn one_unit(order: &Order, available: fn(&OrderLine) -> u32) -> Option<Value> {
     let mut lines = domain::order_line::line_ids(&order.items).zip(&order.items);
     let (id, _) = lines.find(|(_, line)| available(line) > 0)?;
     Some(json!([{"line_id": id, "quantity": 1}]))
 }
 
-/// The event of this type that is legal if any is.
+/// The event of this type that is most easily legal: if any event of the type is legal, this event is legal too.
 pub(super) fn easiest(order: &Order, event_type: EventType) -> Option<Event> {
     let voidable =
         || order.payments.iter().find(|it| it.authorized.is_some() && !it.voided && it.captured.minor() == 0);
@@ -34,7 +35,8 @@ pub(super) fn easiest(order: &Order, event_type: EventType) -> Option<Event> {
     Some(proposed(event_type, &data))
 }
 
-/// Whether the event becomes legal on the way to an order of which more is ordered, paid, shipped and delivered.
+/// Applies helpful events to the order, step by step, such as payments and shipments. Returns whether `event` was
+/// legal at any step.
 pub(super) fn can_become_legal(order: &Order, event: &Event) -> bool {
     let mut order = order.clone();
     for step in 0..6 {
@@ -52,7 +54,8 @@ fn steps(order: &Order, step: usize, event: &Event) -> Vec<Event> {
     match step {
         0 => order.holds.iter().map(|it| proposed(EventType::Released, &json!({"hold": it.hold}))).collect(),
         1 => vec![proposed(EventType::Confirmed, &json!({}))],
-        // The authorized payments, the one that the event means, and one more that covers everything.
+        // Captures the payments of the order, the payment that the event refunds, and one more payment that covers
+        // the rest of the total.
         2 => {
             let known = order.payments.iter().map(|payment| json!({"payment_id": payment.payment_id}));
             let meant = match event {

@@ -1,4 +1,4 @@
-//! The guard about the size of an order.
+//! Tests the guard about the size of an order.
 
 use domain::{EventType, Guard, Verdict, judge};
 use serde_json::{Value, json};
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::{is_allowed, legal, order_of, refused, units};
 use crate::given::{envelope, proposed};
 
-/// An order of 200 units that may be shipped unpaid.
+/// A confirmed order of 200 units that may be shipped unpaid.
 fn many() -> domain::Order {
     let created = json!({
         "customer_id": "c", "currency": "EUR", "total": 200, "ship_unpaid": true,
@@ -16,7 +16,10 @@ fn many() -> domain::Order {
 }
 
 fn full(what: &str, limit: i64, verdict: &str) -> (String, Value) {
-    (format!("{verdict} size_fits: the order has {limit} {what}"), json!({"present": limit, "limit": limit}))
+    (
+        format!("verdict '{verdict}', guard size_fits: the order has {limit} {what}"),
+        json!({"present": limit, "limit": limit}),
+    )
 }
 
 #[test]
@@ -30,7 +33,7 @@ fn an_order_has_up_to_100_payments_and_refunds() {
     refused(&order, "payment_authorized", json!({"payment_id": "q", "amount": 2}), &detail, numbers);
     assert!(!is_allowed(&order, "payment_authorized"));
     order = legal(&order, "paid", json!({"payment_id": "p"}));
-    assert!(!is_allowed(&order, "paid"), "no authorization is left");
+    assert!(!is_allowed(&order, "paid"), "no authorized payment is left to capture");
     for _ in 0..100 {
         order = legal(&order, "refunded", json!({"amount": 1}));
     }
@@ -58,7 +61,7 @@ fn an_order_has_up_to_100_shipments_and_returns() {
     refused(&order, "return_requested", units(&[("1", 1)]), &detail, numbers);
     assert!(!is_allowed(&order, "return_requested"));
     let order = legal(&order, "returned", json!({"return_id": "r"}));
-    assert!(!is_allowed(&order, "returned"), "no request is left");
+    assert!(!is_allowed(&order, "returned"), "no requested return is left");
 }
 
 #[test]
@@ -73,7 +76,7 @@ fn an_order_has_up_to_20_holds() {
     legal(&legal(&order, "released", json!({"hold": "7"})), "held", json!({"hold": "20"}));
 }
 
-/// Lines whose JSON has about this many bytes each.
+/// The lines for the data of an order. The JSON of each line has about `bytes` bytes.
 fn long_lines(count: usize, bytes: usize) -> Value {
     let line = |n: usize| json!({"line_id": format!("{n:0>64}"), "sku": "s", "name": "n".repeat(bytes - 130), "quantity": 1, "unit_price": 0});
     json!((0..count).map(line).collect::<Vec<_>>())
@@ -93,7 +96,7 @@ fn a_created_or_amended_order_leaves_room_for_its_shipments_and_returns() {
     let Verdict::Early(refusal) = judge(Some(&order), None, &amended) else { panic!() };
     assert_eq!(refusal.violation.unwrap().numbers["limit"], 200_000);
 
-    // Everything can be shipped, delivered and returned at once.
+    // One event can ship all units, one can deliver them, and one can return them.
     let order = legal(&legal(&order, "shipped", json!({})), "delivered", json!({}));
     let order = legal(&order, "returned", json!({}));
     assert!(order.encode().len() < 400_000, "{}", order.encode().len());

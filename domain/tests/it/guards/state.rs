@@ -1,4 +1,4 @@
-//! Guards about the order as a whole.
+//! Tests the guards about the order as a whole.
 
 use domain::{EventType, OrderId, Verdict, judge};
 use serde_json::json;
@@ -9,7 +9,13 @@ use crate::given::{data, envelope, event, proposed};
 #[test]
 fn new_and_exists() {
     let pending = order(&[]);
-    refused(&pending, "created", data(EventType::Created), "never new: the order exists", json!({}));
+    refused(
+        &pending,
+        "created",
+        data(EventType::Created),
+        "verdict 'never', guard new: the order exists",
+        json!({}),
+    );
     for event_type in EventType::ALL {
         match judge(None, None, &envelope(event(event_type))) {
             Verdict::Legal => assert_eq!(event_type, EventType::Created),
@@ -30,11 +36,16 @@ fn reference_free() {
     let holder = OrderId::parse("order-9").unwrap();
     let amended = envelope(proposed(EventType::Amended, &json!({"reference": "PO-1"})));
     assert_eq!(judge(Some(&pending), None, &amended), Verdict::Legal);
-    assert_eq!(judge(Some(&pending), Some(&amended.order_id), &amended), Verdict::Legal, "it is its own");
+    assert_eq!(
+        judge(Some(&pending), Some(&amended.order_id), &amended),
+        Verdict::Legal,
+        "an order may keep its own reference"
+    );
     for (existing, event, is_legal_without) in [
         (Some(&pending), amended, true),
         (None, envelope(event(EventType::Created)), true),
-        // The order does not exist yet, and when it does, the reference will still be taken.
+        // An amendment with a taken reference can never become legal, even if its order does not exist yet. The
+        // reference is still taken once the order exists.
         (None, envelope(proposed(EventType::Amended, &json!({"reference": "PO-1"}))), false),
     ] {
         assert_eq!(judge(existing, None, &event) == Verdict::Legal, is_legal_without);
@@ -49,11 +60,17 @@ fn reference_free() {
 fn open_not_cancelled_and_unconfirmed() {
     let closed = order(&[("cancelled", json!({}))]);
     for (short, data) in [("amended", json!({})), ("held", json!({"hold": "h"}))] {
-        refused(&closed, short, data, "never open: nothing is left to ship", json!({}));
+        refused(&closed, short, data, "verdict 'never', guard open: nothing is left to ship", json!({}));
     }
-    refused(&closed, "confirmed", json!({}), "never unconfirmed: nothing is left to ship", json!({}));
+    refused(
+        &closed,
+        "confirmed",
+        json!({}),
+        "verdict 'never', guard unconfirmed: nothing is left to ship",
+        json!({}),
+    );
     let authorization = json!({"payment_id": "p", "amount": 1});
-    let detail = "never not_cancelled: every unit is cancelled";
+    let detail = "verdict 'never', guard not_cancelled: every unit is cancelled";
     refused(&closed, "payment_authorized", authorization.clone(), detail, json!({}));
 
     let partly = order(&[("cancelled", units(&[("a", 2)]))]);
@@ -64,18 +81,18 @@ fn open_not_cancelled_and_unconfirmed() {
         &confirmed,
         "confirmed",
         json!({}),
-        "never unconfirmed: the order is confirmed already",
+        "verdict 'never', guard unconfirmed: the order is already confirmed",
         json!({}),
     );
 
-    // An invoice can be authorized after the goods were shipped.
+    // An invoice can be authorized even after the goods were shipped.
     let shipped = legal(&legal(&confirmed, "paid", json!({"amount": 50})), "shipped", json!({}));
     legal(&shipped, "payment_authorized", authorization);
 }
 
 #[test]
 fn confirmed() {
-    let detail = "early confirmed: the order is not confirmed";
+    let detail = "verdict 'early', guard confirmed: the order is not confirmed";
     let paid = order(&[("paid", json!({"amount": 250}))]);
     refused(&paid, "shipped", json!({}), detail, json!({}));
     legal(&legal(&paid, "confirmed", json!({})), "shipped", json!({}));
@@ -84,25 +101,37 @@ fn confirmed() {
 #[test]
 fn holds() {
     let ready = order(&[("confirmed", json!({})), ("paid", json!({"amount": 250}))]);
-    let detail = "early hold_known: the order has no hold \"h\"";
+    let detail = "verdict 'early', guard hold_known: the order has no hold \"h\"";
     refused(&ready, "released", json!({"hold": "h"}), detail, json!({}));
     let held = legal(&ready, "held", json!({"hold": "h"}));
-    let detail = "early hold_free: the order has the hold \"h\" already";
+    let detail = "verdict 'early', guard hold_free: the order already has the hold \"h\"";
     refused(&held, "held", json!({"hold": "h"}), detail, json!({}));
     let twice = legal(&held, "held", json!({"hold": "i"}));
-    refused(&twice, "shipped", json!({}), "early not_held: the order is held: \"h\"", json!({"holds": 2}));
+    refused(
+        &twice,
+        "shipped",
+        json!({}),
+        "verdict 'early', guard not_held: the order is held: \"h\"",
+        json!({"holds": 2}),
+    );
 
-    // A hold stops shipments, and nothing else.
+    // A hold prevents shipments, but no other events.
     legal(&twice, "cancelled", json!({}));
     legal(&twice, "amended", json!({}));
     let once = legal(&twice, "released", json!({"hold": "h"}));
-    refused(&once, "shipped", json!({}), "early not_held: the order is held: \"i\"", json!({"holds": 1}));
+    refused(
+        &once,
+        "shipped",
+        json!({}),
+        "verdict 'early', guard not_held: the order is held: \"i\"",
+        json!({"holds": 1}),
+    );
     let free = legal(&once, "released", json!({"hold": "i"}));
     legal(&legal(&free, "held", json!({"hold": "h"})), "released", json!({"hold": "h"}));
     let shipped = legal(&free, "shipped", json!({}));
-    let detail = "never hold_known: the order has no hold \"h\"";
+    let detail = "verdict 'never', guard hold_known: the order has no hold \"h\"";
     refused(&shipped, "released", json!({"hold": "h"}), detail, json!({}));
-    // A hold of an order of which nothing is left to ship can still be released.
+    // A hold can still be released if nothing of the order is left to ship.
     let cancelled = legal(&twice, "cancelled", json!({}));
     legal(&cancelled, "released", json!({"hold": "h"}));
 }
@@ -113,7 +142,7 @@ fn metadata_fits() {
         json!({ "metadata": (from..to).map(|n| (n.to_string(), json!("x"))).collect::<serde_json::Map<_, _>>() })
     };
     let full = legal(&order(&[]), "annotated", entries(0, 20));
-    let detail = "early metadata_fits: the metadata would have more than 20 entries";
+    let detail = "verdict 'early', guard metadata_fits: the metadata would have more than 20 entries";
     refused(&full, "annotated", entries(20, 21), detail, json!({"present": 20, "limit": 20}));
     legal(&full, "annotated", entries(19, 20));
     legal(&full, "annotated", json!({"metadata": {"0": null, "20": "x"}}));

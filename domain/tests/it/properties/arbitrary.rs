@@ -1,4 +1,4 @@
-//! Random valid values of every type.
+//! Generates random valid values of every type.
 
 use domain::{
     Amount, CorrelationId, Envelope, EventId, MessageBody, OrderId, RecordedEvent, Repair, Repaired, Text,
@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::events::event;
 
-/// The first and the last microsecond of the years 0 to 9999.
+/// The first microsecond of the year 0 and the last microsecond of the year 9999.
 const FIRST: i64 = -62_167_219_200_000_000;
 const LAST: i64 = 253_402_300_799_999_999;
 
@@ -33,11 +33,11 @@ fn event_id() -> impl Strategy<Value = EventId> {
     any::<u128>().prop_map(|bits| EventId::from(Uuid::from_u128(bits)))
 }
 
-/// Characters that JSON escapes, wide ones, combining ones and invisible ones.
+/// Characters that JSON escapes, and wide, combining and invisible characters.
 const LETTERS: &str =
     "aZ09 -_.,:;#'\"\\/{}[]<>%$éß→\u{a0}\u{301}\u{200b}\u{2028}\u{202e}\u{feff}語🫖👩\u{200d}🚀";
 
-/// One line of 1 to `max` characters, not all blank.
+/// One line of text with 1 to `max` characters, at least one of which is not blank.
 pub(crate) fn words(max: usize) -> impl Strategy<Value = String> + Clone {
     let letters: Vec<char> = LETTERS.chars().collect();
     vec(prop::sample::select(letters), 0..max).prop_map(|chars| chars.into_iter().chain(['x']).collect())
@@ -95,7 +95,7 @@ fn repaired() -> impl Strategy<Value = Repaired> {
     )
 }
 
-/// The log entry of any event of the order `order-1` at this version.
+/// A log entry of the order `order-1` with this version and any event.
 pub(crate) fn entry(version: impl Strategy<Value = u64>) -> impl Strategy<Value = RecordedEvent> {
     (version, event()).prop_map(|(version, event)| crate::given::recorded(version, event))
 }

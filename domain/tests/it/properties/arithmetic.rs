@@ -1,4 +1,5 @@
-//! Counters and sums over the whole range of amounts and quantities: nothing overflows, and every sum is right in wide arithmetic.
+//! Tests counters and sums over the whole range of amounts and quantities: nothing overflows, and every sum agrees
+//! with wide arithmetic.
 
 use domain::{Amount, Envelope, Event, EventType, Order, Verdict, judge};
 use proptest::collection::vec;
@@ -8,7 +9,7 @@ use serde_json::{Value, json};
 use crate::exhaustive::invariants;
 use crate::given::{after, envelope, eur};
 
-/// Amounts of the whole range, with many at its ends.
+/// Random amounts from the whole range, many of them near its ends.
 fn amount() -> impl Strategy<Value = i64> {
     prop_oneof![
         0..10_i64,
@@ -23,7 +24,8 @@ fn quantity() -> impl Strategy<Value = i64> {
     prop_oneof![1..4_i64, Just(1_000_000), 999_990..=1_000_000_i64, 1..=1_000_000_i64]
 }
 
-/// The data of a creation. The total is what is missing of it: it may be out of range, and then there is no such order.
+/// The data of a creation whose total is the sum of its lines and adjustments. The total may be out of range; then
+/// the data is invalid.
 fn creation() -> impl Strategy<Value = Value> {
     let line = (quantity(), prop_oneof![3 => 0..=Amount::MAX / 2_000_000, 1 => amount()]);
     let adjustment = (amount(), any::<bool>(), proptest::option::of(1..=2_u32));
@@ -47,7 +49,7 @@ fn creation() -> impl Strategy<Value = Value> {
     })
 }
 
-/// A later event. Some are refused.
+/// An event after the creation. The guards refuse some of these events.
 fn later() -> impl Strategy<Value = (EventType, Value)> {
     let id = prop::sample::select(vec!["p", "q"]);
     let units = (1..=2_u32, quantity())
@@ -74,7 +76,7 @@ fn later() -> impl Strategy<Value = (EventType, Value)> {
     ]
 }
 
-/// The event with this data. `None` if the data is invalid, such as a sum out of range.
+/// Decodes an event with this data. `None` if the data is invalid, for example because a sum is out of range.
 fn decoded(event_type: EventType, mut data: Value) -> Option<Event> {
     data["order_id"] = json!("order-1");
     let message = json!({

@@ -1,4 +1,4 @@
-//! Decoding: it inverts encoding, ignores what newer producers add, and never panics.
+//! Tests decoding: it is the inverse of encoding, ignores members that newer producers add, and never panics.
 
 use domain::identify;
 use domain::{Envelope, Order, RecordedEvent};
@@ -30,7 +30,7 @@ fn value() -> impl Strategy<Value = Value> {
     })
 }
 
-/// Pointers to `value` and to every value inside it.
+/// Adds the JSON pointers to `value` and to every value inside it to `found`.
 fn pointers(value: &Value, at: &str, found: &mut Vec<String>) {
     found.push(at.to_owned());
     match value {
@@ -48,7 +48,7 @@ fn pointers(value: &Value, at: &str, found: &mut Vec<String>) {
     }
 }
 
-/// One change to a value in a message: the value is replaced, or one of its fields is removed, or a field is added.
+/// One change to a message: a value is replaced, or a field is removed or added.
 #[derive(Debug, Clone)]
 enum Change {
     Replace(Value),
@@ -82,7 +82,8 @@ fn mutate(message: &mut Value, at: Index, change: Change) {
     }
 }
 
-/// Decodes `message` in every way. A decoded value must survive encoding, and an error must have a text and a reason.
+/// Decodes `message` with every decoder. A decoded value must survive encoding, and an error must have a text and a
+/// reason.
 fn decode_all(message: &[u8]) {
     match Envelope::decode(message, eur()) {
         Ok(envelope) => assert_eq!(Envelope::decode(&envelope.encode(), eur()), Ok(envelope)),

@@ -17,7 +17,7 @@ use proptest::strategy::Union;
 
 use super::arbitrary::{amount, text, timestamp, words};
 
-/// Lines without overflow: 1000 × 10^3 × 10^9 is less than the largest amount.
+/// Lines whose sum cannot overflow: 1000 × 10^3 × 10^9 is less than the largest amount.
 fn items(priced: bool) -> impl Strategy<Value = LineItems> {
     let sku = words(64).prop_map(|text| Sku::parse(&text).unwrap());
     let quantity = (1..=1000_i64).prop_map(|n| Quantity::parse(n).unwrap());
@@ -51,7 +51,8 @@ fn created() -> impl Strategy<Value = Created> {
     (customer_id, currency, items(false), adjustments(), metadata, of_client).prop_map(
         |(customer_id, currency, items, adjustments, metadata, of_client)| {
             let (reference, contact, notes, expires_at, ship_unpaid) = of_client;
-            // Discounts of more than the lines cost would be refused.
+            // If the discounts exceed the price of the lines, the creation would be refused, so the adjustments are
+            // dropped.
             let total = adjustments.total_with(&items);
             let adjustments = if total.is_ok() { adjustments } else { Adjustments::default() };
             Created {
@@ -127,7 +128,7 @@ fn annotated() -> impl Strategy<Value = Annotated> {
         .prop_map(|(patch, notes)| Annotated { metadata: MetadataPatch::parse(patch).unwrap(), notes })
 }
 
-/// A short id, so that two events often have the same.
+/// A short id from a small range, so that two events often have the same id.
 fn id<const MAX: usize>() -> impl Strategy<Value = Option<Text<MAX>>> {
     option::of(prop::sample::select(std::vec!["1", "2", "a", "b"]).prop_map(|id| Text::parse(id).unwrap()))
 }
@@ -211,7 +212,8 @@ fn name<const MAX: usize>() -> impl Strategy<Value = Text<MAX>> {
     words(MAX.min(40)).prop_map(|text| Text::parse(&text).unwrap())
 }
 
-/// An event of a few lines, payments, shipments and returns, with an amount that an order of a few units may cost.
+/// An event about a few lines, payments, shipments and returns. Most amounts are possible totals of an order with a
+/// few units.
 pub(crate) fn related_event() -> impl Strategy<Value = Event> {
     let amount = prop_oneof![Just(0), 1..5000_i64, Just(Amount::MAX)];
     let amount = option::weighted(0.7, amount.prop_map(|minor| Amount::parse(minor).unwrap()));

@@ -1,4 +1,4 @@
-//! Folding and judging: they are deterministic, never panic, and agree with each other.
+//! Tests folding and judging: both are deterministic, never panic, and agree with each other.
 
 use domain::{Envelope, Event, Order, RejectReason, Verdict, allowed_events, judge};
 use proptest::collection::vec;
@@ -8,7 +8,7 @@ use proptest::sample::Index;
 use super::{arbitrary, events};
 use crate::given::{envelope, log, recorded};
 
-/// The events of these that are legal one after the other.
+/// Keeps each event that is legal after the events that were kept before it.
 fn legal(events: Vec<Event>) -> Vec<Event> {
     let (mut order, mut kept) = (None, Vec::new());
     for event in events {
@@ -21,7 +21,7 @@ fn legal(events: Vec<Event>) -> Vec<Event> {
     kept
 }
 
-/// A legal history. Most events concern the same few lines, payments, shipments and returns.
+/// A legal history. Most of its events concern the same few lines, payments, shipments and returns.
 fn history() -> impl Strategy<Value = Vec<Event>> {
     let start = events::event_of(domain::EventType::Created);
     let rest = vec(prop_oneof![9 => events::related_event(), 1 => events::event()], 0..24);
@@ -92,9 +92,9 @@ proptest! {
         let legal = judge(order.as_ref(), None, &entry.envelope) == Verdict::Legal;
         let event_type = entry.envelope.event.event_type();
         let is_allowed = allowed_events(order.as_ref()).any(|allowed| allowed == event_type);
-        // The refund of version 1 that settles an order is not offered to clients.
+        // Clients cannot send the refund of version 1 that settles an order, so `allowed_events` does not list it.
         let settles = matches!(&entry.envelope.event, Event::Refunded(refunded) if refunded.settles);
-        prop_assert!(is_allowed || !legal || settles, "{event_type} is legal and not allowed");
+        prop_assert!(is_allowed || !legal || settles, "{event_type} is legal but not allowed");
         prop_assert_eq!(legal, Order::apply(order, &entry).is_ok());
     }
 
@@ -114,7 +114,7 @@ proptest! {
                 prop_assert_eq!(refusal.reason, RejectReason::VersionMismatch);
             }
             (std::cmp::Ordering::Equal, verdict) => prop_assert_eq!(verdict, judge(order.as_ref(), None, &free)),
-            (_, verdict) => prop_assert!(false, "expected {expected} at {version}: {verdict:?}"),
+            (_, verdict) => prop_assert!(false, "the event expects version {expected}, and the order is at {version}: {verdict:?}"),
         }
     }
 

@@ -1,4 +1,4 @@
-//! Properties that hold for every input, tested with many random ones.
+//! Tests properties that hold for every input, with many random inputs.
 
 mod arbitrary;
 mod arithmetic;

@@ -1,10 +1,10 @@
-//! Totals, compared with the same sum in wider arithmetic.
+//! Tests totals against the same sum in wider arithmetic.
 
 use domain::{Amount, LineItem, LineItems, Quantity};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-/// Prices of the whole range, with enough small ones that sums fall on both sides of the limit.
+/// Prices from the whole range, with enough small prices that sums fall on both sides of the limit.
 fn price() -> impl Strategy<Value = Option<i64>> + Clone {
     let price = prop_oneof![
         0..=Amount::MAX,

@@ -1,4 +1,4 @@
-//! Times: printing and reading, with any offset or none.
+//! Tests that times are printed and read correctly, with any offset or none.
 
 use chrono::{FixedOffset, SecondsFormat};
 use domain::Timestamp;
@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::arbitrary;
 
-/// Text in the format of a time, whose numbers need not be valid.
+/// A text in the format of a time, which may contain invalid numbers.
 const LOOKS_LIKE_A_TIME: &str = concat!(
     "[0-9]{4}-[01][0-9]-[0-3][0-9]T[0-2][0-9]:[0-5][0-9]:[0-6][0-9]",
     "(\\.[0-9]{1,9})?(Z|[+-][01][0-9]:[0-5][0-9])?",
@@ -30,7 +30,8 @@ proptest! {
     fn a_time_is_the_same_at_every_offset(time in arbitrary::timestamp(), minutes in -23 * 60..=23 * 60) {
         let local = time.to_utc().with_timezone(&FixedOffset::east_opt(minutes * 60).unwrap());
         let printed = local.to_rfc3339_opts(SecondsFormat::Micros, false);
-        // At the edges of the years 0 to 9999 the local year has five digits or a sign, which RFC 3339 does not allow.
+        // Near the edges of the years 0 to 9999, the local year can have five digits or a sign, which RFC 3339 does
+        // not allow.
         if printed.as_bytes()[4] == b'-' && !printed.starts_with('-') {
             prop_assert_eq!(Timestamp::parse(&printed), Ok(time));
         }

@@ -1,10 +1,10 @@
-//! Reports dead letters to the operators of the service. Each alert is pending on disk until it is raised, so that
-//! neither a crash nor a failing sink loses it.
+//! Reports dead letters to the operators of the service. Each alert is pending on disk until it is delivered, so that
+//! neither a crash nor a failed delivery loses it.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use consumer::alert::Alert;
+use consumer::alert::{Alert, DeadLetterAlert};
 use consumer::backoff::exponential;
 use consumer::ports::Alerts;
 use fjall::{UserKey, UserValue};
@@ -17,9 +17,9 @@ use crate::embedded::store::keys;
 use crate::embedded::store::stage::Stage;
 use crate::embedded::store::writer::Durability;
 
-/// How long the first dead letter waits for others, so that many dead letters within a short time raise one alert.
+/// How long an alert waits after the first dead letter, so that it also covers the dead letters that follow soon.
 const GATHER_TIME: Duration = Duration::from_secs(1);
-/// One alert covers at most this many dead letters. Each takes a few bytes of memory.
+/// The maximum number of dead letters that one alert covers. Each dead letter takes a few bytes of memory.
 const MAX_LETTERS_PER_ALERT: usize = 1_000_000;
 /// The longest pause before an alert is tried again.
 const MAX_RETRY_PAUSE: Duration = Duration::from_secs(300);
@@ -54,11 +54,11 @@ pub async fn run(engine: Embedded, alerts: Arc<dyn Alerts>, mut stop: watch::Rec
     }
 }
 
-/// The key and the value of each row of `alerts`.
+/// The rows of pending alerts, each as its key and its value.
 type PendingAlerts = Vec<(UserKey, UserValue)>;
 
 impl DeadLetters {
-    /// Raises one alert for all dead letters whose alert is pending. Returns how many there were.
+    /// Raises one alert for all dead letters whose alert is pending. Returns the number of these dead letters.
     async fn raise(self: &Arc<Self>, alerts: &dyn Alerts) -> anyhow::Result<usize> {
         let letters = Arc::clone(self);
         let (pending, alert) = self.store.read_turns.read(move || letters.pending_alerts()).await?;
@@ -69,7 +69,8 @@ impl DeadLetters {
         if count > 0 {
             let raised = move |letters: &Arc<Self>, stage: &mut Stage| {
                 let alerts = &letters.store.keys.alerts;
-                // If the dead letter has been parked again since, its alert has another value and stays pending.
+                // If a dead letter was parked again since its row was read, the row has another value. The row then
+                // stays, so that another alert follows.
                 let rows = pending.iter().map(|(key, _)| alerts.get(key)).collect::<Result<Vec<_>, _>>()?;
                 let rows =
                     rows.into_iter().zip(pending).filter(|(row, (_, since))| row.as_ref() == Some(since));
@@ -81,9 +82,9 @@ impl DeadLetters {
         Ok(count)
     }
 
-    /// Reads the pending alerts. Returns them together with one alert for those whose dead letter still exists.
+    /// Reads the rows of the pending alerts. Returns the rows, and one alert for their dead letters that still exist.
     fn pending_alerts(&self) -> anyhow::Result<(PendingAlerts, Option<Alert>)> {
-        let mut alert = Alert::default();
+        let mut alert = DeadLetterAlert::default();
         let mut pending = Vec::new();
         for row in self.store.keys.alerts.iter().take(MAX_LETTERS_PER_ALERT) {
             let (key, since) = row.into_inner()?;
@@ -92,6 +93,6 @@ impl DeadLetters {
             }
             pending.push((key, since));
         }
-        Ok((pending, Some(alert).filter(|alert| alert.count > 0)))
+        Ok((pending, Some(alert).filter(|alert| alert.count > 0).map(Alert::DeadLetters)))
     }
 }

@@ -1,5 +1,5 @@
-//! Imports dead letters of another archive, for `orders dlq import`. An imported dead letter never replaces a different
-//! one that has the same id: such a conflict is reported, and the rest is imported.
+//! Imports dead letters from another archive, for `orders dlq import`. If the store has a different dead letter with
+//! the same id, the import keeps the stored one, reports the conflict, and imports the others.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -12,10 +12,11 @@ use crate::embedded::store::stage::Stage;
 use crate::embedded::store::writer::Durability;
 use crate::now;
 
-/// One commit imports at most this many dead letters, with about this many bytes of bodies.
+/// The maximum number of dead letters that one commit imports.
 const MAX_LETTERS_OF_COMMIT: usize = 500;
+/// The maximum size of the bodies that one commit imports, in bytes. A larger body has a commit of its own.
 const MAX_BODY_BYTES_OF_COMMIT: usize = 8 << 20;
-/// Who made a repair by import: a command on a data folder has no authenticated user.
+/// The name that the import records as the author of a repair. A command on a data folder has no authenticated user.
 const REPAIRED_BY: &str = "orders dlq import";
 
 /// A dead letter to import.
@@ -25,11 +26,11 @@ pub struct Incoming {
     pub letter: DeadLetter,
     /// Where the dead letter was read from, for reports.
     pub from: String,
-    /// Whether the archive contained the id. If not, the id was derived from the file name.
+    /// Whether the archive contained the dead letter's id. If not, the id was derived from the name of the file.
     pub names_itself: bool,
 }
 
-/// What an import did.
+/// The result of an import.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Imported {
     /// The number of dead letters that were added.
@@ -51,9 +52,9 @@ enum ImportAction {
 }
 
 impl DeadLetters {
-    /// Imports dead letters in the order in which they were parked. If a dead letter exists already, is the same one
-    /// and is parked, it gets the imported body as a repair. `progress` gets the number of dead letters processed so
-    /// far.
+    /// Imports dead letters in the order in which they were parked. If the store already has the same dead letter in
+    /// the state parked, the stored dead letter gets the imported body as a repair. `progress` gets the number of dead
+    /// letters processed so far.
     pub(crate) async fn import(
         self: &Arc<Self>,
         letters: Vec<Incoming>,
@@ -145,7 +146,8 @@ fn size_of_commit(letters: &[Incoming]) -> usize {
     letters.iter().take(MAX_LETTERS_OF_COMMIT).take_while(fits).count().max(1)
 }
 
-/// The reason why `letter` must not replace the body of the `known` dead letter with the same id, or `None` if it may.
+/// Why the imported `letter` must not replace the body of the stored dead letter `known`, which has the same id.
+/// `None` if it may.
 fn conflict(known: &DeadLetter, letter: &DeadLetter, names_itself: bool) -> Option<String> {
     let id = &known.id;
     if !names_itself {
@@ -156,7 +158,7 @@ fn conflict(known: &DeadLetter, letter: &DeadLetter, names_itself: bool) -> Opti
     }
     if known.state != DeadLetterState::Parked {
         return Some(format!(
-            "the dead letter {id} is {}, and only a parked one can be repaired",
+            "the dead letter {id} is {}, and only a parked dead letter can be repaired",
             known.state.as_str()
         ));
     }
@@ -164,20 +166,22 @@ fn conflict(known: &DeadLetter, letter: &DeadLetter, names_itself: bool) -> Opti
     if let (Some(ours), Some(theirs)) = (&known.order_id, &order)
         && ours != theirs
     {
-        return Some(format!("the dead letter {id} belongs to order {ours}, and this one to order {theirs}"));
+        return Some(format!(
+            "the stored dead letter {id} belongs to order {ours}, and the imported dead letter to order {theirs}"
+        ));
     }
     if let (Some(ours), Some(theirs)) = (known.sent_at, letter.sent_at)
         && ours != theirs
     {
         return Some(format!(
-            "the dead letter {id} was sent at {ours}, and this one at {theirs}: they are not the same"
+            "the message of the stored dead letter {id} was sent at {ours}, and that of the imported dead letter at {theirs}"
         ));
     }
     None
 }
 
-/// Keeps one dead letter for each id. A dead letter that contains its id takes precedence over one with a derived id.
-/// The repaired version of a dead letter takes precedence over the original.
+/// Keeps one of the imported dead letters with the same id. A dead letter that contains its id takes precedence over
+/// one with a derived id. The repaired version of a dead letter takes precedence over the original.
 fn distinct(mut letters: Vec<Incoming>, imported: &mut Imported) -> Vec<Incoming> {
     letters.sort_by(|one, other| (!one.names_itself, &one.from).cmp(&(!other.names_itself, &other.from)));
     let mut places: HashMap<String, usize> = HashMap::new();

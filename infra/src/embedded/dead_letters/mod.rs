@@ -35,16 +35,16 @@ pub(crate) struct DeadLetters {
     pub(crate) store: Arc<Store>,
     log: Arc<Log>,
     queue: Arc<EmbeddedQueue>,
-    /// The lock that a change of dead letters holds while it is prepared and committed.
+    /// Each change of dead letters holds this lock from its preparation until its commit.
     turn: Arc<AsyncMutex<()>>,
-    /// Wakes the task that raises alerts when one is pending.
+    /// Wakes the task that raises alerts when an alert is pending.
     alarm: Notify,
 }
 
-/// The rows of a dead letter.
+/// The rows in which a dead letter is stored.
 pub(crate) struct EncodedDeadLetter {
     letter: Vec<u8>,
-    /// The receipt of the dead letter's event, as key and row.
+    /// The key and the row of the receipt for the dead letter's event.
     receipt: Option<(Vec<u8>, Vec<u8>)>,
     is_new: bool,
 }

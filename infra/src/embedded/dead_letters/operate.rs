@@ -36,9 +36,12 @@ impl DeadLetters {
         after: Option<&DeadLetterPosition>,
         limit: usize,
     ) -> anyhow::Result<DeadLetterList> {
-        let end = after.map(|after| after.key.parse::<u64>().context("a position in the dead letters"));
+        let end = after.map(|after| {
+            after.key.parse::<u64>().context("the position in the list of dead letters is not a number")
+        });
         let end = end.transpose()?.unwrap_or(u64::MAX);
-        // Discarded dead letters are in no sequence.
+        // A search for discarded dead letters cannot read a parked sequence, because discarded dead letters are in no
+        // sequence.
         let in_sequence =
             filter.order_id.as_ref().filter(|_| filter.state != Some(DeadLetterState::Discarded));
         let view = self.store.view();
@@ -88,7 +91,7 @@ impl DeadLetters {
     ) -> anyhow::Result<ParkedSequence> {
         let (dead_letters, order_id) = (Arc::clone(self), order_id.clone());
         let read = move || {
-            // Reads one more than the limit, which shows whether the sequence is longer.
+            // Reads one dead letter more than the limit, which shows whether the sequence is longer.
             let view = dead_letters.store.view();
             let mut letters = dead_letters.first_of_sequence(&*view, &order_id, limit + 1)?;
             let is_longer = letters.len() > limit;

@@ -83,11 +83,11 @@ impl DeadLetters {
         Ok(())
     }
 
-    /// The dead letter that a message becomes, and its sequence number. A redriven message becomes the dead letter that
-    /// it was before.
+    /// Makes a dead letter of a message. Returns the dead letter and its sequence number. The message of a redrive
+    /// becomes the dead letter that it was before.
     fn letter_of(&self, message: &MessageToPark) -> anyhow::Result<(u64, DeadLetter)> {
         let key = message.seq.to_be_bytes();
-        let row = self.store.keys.queue.get(key)?.context("the message is gone")?;
+        let row = self.store.keys.queue.get(key)?.context("the message is no longer on the queue")?;
         let StoredMessage { header, body } = StoredMessage::decode(&row)?;
         let (reason, detail) = (message.reason, message.detail.clone());
         if let Some(id) = header.attributes.get(DEAD_LETTER)

@@ -37,7 +37,7 @@ impl DeadLetters {
         end: u64,
     ) -> impl DoubleEndedIterator<Item = anyhow::Result<u64>> + use<R> {
         let range = || keys::parked_key(order_id, 0)..keys::parked_key(order_id, end);
-        // Usually there are no dead letters, and no read is needed.
+        // Usually the store has no dead letters. Then no read is needed.
         let rows =
             (state.dead_letters() > 0).then(|| state.range(&self.store.keys.parked_sequences, range()));
         rows.into_iter().flatten().map(|row| keys::parked_seq(&row.key()?))

@@ -18,17 +18,18 @@ use crate::repaired::repaired;
 
 /// What the redrive of a dead letter must do.
 enum PlannedRedrive {
-    /// Nothing, because the message is on the queue already.
+    /// Do nothing, because the message is already on the queue.
     Queued,
     /// Put the message on the queue.
     Due { seq: u64, was_parked: bool, letter: Vec<u8>, header: Box<MessageHeader>, message: Vec<u8> },
 }
 
 impl DeadLetters {
-    /// Queues all of the dead letters or none, so that no message of a sequence is queued without the earlier ones.
+    /// Queues the messages of all these dead letters, or none. So no message of a parked sequence is queued without
+    /// the messages before it.
     pub(crate) async fn replay(self: &Arc<Self>, letters: &[DeadLetter]) -> Vec<Result<(), ReplayError>> {
         if let Some(why) = self.queue.no_room() {
-            let full = |_| Err(ReplayError::Unavailable(anyhow!("the queue takes no new messages: {why}")));
+            let full = |_| Err(ReplayError::Unavailable(anyhow!("the queue accepts no new messages: {why}")));
             return letters.iter().map(full).collect();
         }
         let ids: Vec<_> = letters.iter().map(|letter| letter.id.clone()).collect();

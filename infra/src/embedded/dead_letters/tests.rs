@@ -43,9 +43,9 @@ async fn a_long_parked_sequence_is_read_only_as_far_as_needed() {
     let event_ids = vec![EventId::from(Uuid::nil()); 3];
     let wanted = LoadRequest { order_id: order_id.clone(), event_ids, references: Vec::new() };
     let loaded = engine.load(&[wanted]).await.remove(0).unwrap();
-    assert_eq!(loaded.parked, ids[..4], "one more than the wanted events");
+    assert_eq!(loaded.parked, ids[..4], "a load reads one dead letter more than there are wanted events");
 
-    // The list is newest first.
+    // The list begins with the newest dead letter.
     let filter = DeadLetterFilter { order_id: Some(order_id), ..DeadLetterFilter::default() };
     let (mut listed, mut after) = (Vec::new(), None);
     loop {

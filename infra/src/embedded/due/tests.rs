@@ -1,4 +1,4 @@
-//! Orders that are unpaid at their deadline, with the real engine and a clock that the tests set.
+//! Tests what happens to orders that are unpaid at their deadline, with the real engine and a clock that the tests set.
 
 mod races;
 
@@ -124,7 +124,7 @@ async fn an_unpaid_order_is_cancelled_at_its_deadline_and_only_once() {
 
     assert_eq!(proposed(&role).await, 0);
     assert_eq!(ledger(&engine).await, Ledger { accepted: 2, recorded: 2, ..Ledger::default() });
-    // Money that comes after the cancellation is recorded, and owed back.
+    // A payment after the cancellation is recorded, and its amount is owed to the customer.
     accept(&engine, &[paid("o")]).await;
     let order = order(&engine, "o").await;
     assert_eq!(
@@ -155,7 +155,7 @@ async fn orders_that_never_expire_pay_nothing_and_paid_ones_leave_the_index() {
 #[tokio::test]
 async fn unpaid_orders_expire_at_the_configured_age() {
     let (_folder, engine) = open_inline();
-    // The orders are created at 10:00 on 23 November 2026, which is NOON - 6 days 2 hours.
+    // The orders are created at 10:00 on 23 November 2026, which is 6 days and 2 hours before NOON.
     let shippable = r#","customer_id":"c","currency":"EUR","items":[{"sku":"s","quantity":1,"unit_price":2}],"total":2,"ship_unpaid":true"#;
     let confirmed = envelope("confirmed", "order_confirmed", "");
     accept(&engine, &[created("pending"), created("confirmed"), created("paid"), expiring("own", NOON)])
@@ -185,10 +185,10 @@ async fn a_clock_that_jumps_neither_fires_early_nor_loses_a_deadline() {
     let role = role(&engine, || time(CLOCK.load(SeqCst)));
     accept(&engine, &[expiring("near", NOON + SECOND), expiring("far", NOON + 3600 * SECOND)]).await;
     CLOCK.store(NOON + 60 * SECOND, SeqCst);
-    assert_eq!(proposed(&role).await, 1, "forward: the order that is due by the new time");
+    assert_eq!(proposed(&role).await, 1, "the clock jumps forward: one order is due at the new time");
     CLOCK.store(NOON - 3600 * SECOND, SeqCst);
     accept(&engine, &[expiring("between", NOON)]).await;
-    assert_eq!(proposed(&role).await, 0, "backward: nothing is due");
+    assert_eq!(proposed(&role).await, 0, "the clock jumps backward: no order is due");
     CLOCK.store(NOON, SeqCst);
     assert_eq!(proposed(&role).await, 1);
     CLOCK.store(NOON + 7200 * SECOND, SeqCst);
@@ -205,12 +205,20 @@ async fn a_queued_proposal_is_not_repeated_and_two_services_cancel_once() {
         accept(&engine, &[expiring("o", NOON)]).await;
         drain(&engine).await;
         let role = role(&engine, || time(NOON));
-        assert_eq!((proposed(&role).await, proposed(&role).await), (1, 0), "the proposal is queued");
+        assert_eq!(
+            (proposed(&role).await, proposed(&role).await),
+            (1, 0),
+            "a proposal that is queued is not repeated"
+        );
     }
     let engine = open();
     let one = role(&engine, || time(NOON));
-    assert_eq!((proposed(&one).await, engine.queue_depth()), (0, 1), "also after a restart");
-    // Another service that has not seen the queue proposes the same event.
+    assert_eq!(
+        (proposed(&one).await, engine.queue_depth()),
+        (0, 1),
+        "a proposal that is queued is not repeated after a restart"
+    );
+    // Another service, which has not seen the queue, proposes the same event.
     let order_before = order(&engine, "o").await;
     let repeated = expiry(&order_before, time(NOON));
     accept(&engine, &[repeated]).await;
@@ -244,7 +252,7 @@ async fn orders_are_recorded_while_ten_thousand_expire() {
     }
     let role = role(&engine, || time(NOON));
     let pass = tokio::spawn(async move { role.pass(None).await.unwrap() });
-    // Each of these requests has one event, as most have. They take turns with the pages of the pass.
+    // The requests arrive while the pass reads its pages. Each request has one event, like most real requests.
     let mut intake: u64 = 0;
     while !pass.is_finished() {
         accept(&engine, &[created(&format!("new-{intake}"))]).await;
@@ -270,7 +278,7 @@ async fn a_rebuild_corrects_the_index() {
     assert_eq!(
         rebuilt.differences.examples,
         [
-            "order a: missing in the index by deadline",
+            "order a: it is missing from the index by deadline",
             "order b: a row of the index by deadline is out of date"
         ]
     );

@@ -36,8 +36,8 @@ fn counts(messages: &[Message]) -> Vec<u32> {
     messages.iter().map(|message| message.receive_count).collect()
 }
 
-/// The number of rows that count the receives of whole deliveries, and of those that count the receives of single
-/// messages.
+/// The numbers of rows with receive counts: first the rows that count a whole delivery, then the rows that count a
+/// single message.
 fn receive_rows(engine: &Embedded) -> (usize, usize) {
     let keys = &engine.store().keys;
     (keys.first_receives.len().unwrap(), keys.receives.len().unwrap())
@@ -76,7 +76,7 @@ async fn a_crash_between_receive_and_ack_keeps_the_receive_count() {
     assert_eq!(
         counts(&receive(&engine).await),
         [3],
-        "the others were received as often as allowed, and are parked"
+        "the other messages were received the maximum number of times, and are parked"
     );
     assert_eq!((engine.dead_letter_count(), engine.queue_depth()), (2, 1));
 }
@@ -91,7 +91,11 @@ async fn a_row_of_receives_is_removed_with_the_last_message_that_it_counts() {
     assert_eq!(receive_rows(&engine), (1, 0));
     engine.retry(&[(&received[1], Duration::ZERO)]).await.remove(0).unwrap();
     let again = receive(&engine).await;
-    assert_eq!((counts(&again), receive_rows(&engine)), (vec![2], (0, 1)), "it has a row of its own");
+    assert_eq!(
+        (counts(&again), receive_rows(&engine)),
+        (vec![2], (0, 1)),
+        "a message that is received again has its own row"
+    );
     ack(&engine, &again[0]).await;
     assert_eq!((receive_rows(&engine), engine.queue_depth()), ((0, 0), 0));
 }

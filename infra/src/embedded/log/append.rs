@@ -7,16 +7,18 @@ use std::sync::Arc;
 use anyhow::Context;
 use consumer::decide::reference_of;
 use consumer::ports::{Append, AppendError, Appended};
-use domain::{EventId, Order, OrderId, Outcome, Receipt, RecordedEvent, Reference};
+use domain::{Event, EventId, Order, OrderId, Outcome, Receipt, RecordedEvent, Reference};
 
 use super::Log;
+use crate::embedded::store::feed::customer_hash;
+use crate::embedded::store::feed::encode::NewFeedEntry;
 use crate::embedded::store::indexes::IndexChanges;
 use crate::embedded::store::keys;
 use crate::embedded::store::records::{log_entry, receipt_row};
 use crate::embedded::store::stage::Stage;
 use crate::embedded::store::writer::Durability;
 
-/// The rows of an append. The caller encodes them to save time on the writing thread.
+/// An append, encoded as rows. The caller encodes it, so that the writing thread has less work.
 pub(crate) struct EncodedAppend {
     pub(crate) order_id: OrderId,
     /// The order's version after the append.
@@ -33,7 +35,9 @@ pub(crate) struct EncodedEntry {
     /// The id of the message that carried the event, if it is known.
     message: Option<String>,
     pub(crate) key: Vec<u8>,
-    pub(crate) row: Vec<u8>,
+    row: Vec<u8>,
+    /// The feed entry of the event.
+    feed: NewFeedEntry,
 }
 
 /// The writes that accompany log entries and can be rebuilt from them.
@@ -59,6 +63,7 @@ impl EncodedAppend {
         let customer = || keys::customer_key(&order.customer_id, order.created_at.micros(), &order.order_id);
         let others = events.iter().filter(|(event, _)| event.version > 1);
         let receipts = others.map(receipt).collect::<Result<_, _>>()?;
+        let hash = customer_hash(&order.customer_id);
         let entry = |(event, message): (&RecordedEvent, Option<String>)| {
             let for_receipt = message.as_deref().filter(|_| event.version == 1);
             EncodedEntry {
@@ -66,6 +71,7 @@ impl EncodedAppend {
                 event_id: event.envelope.event_id,
                 key: keys::log_key(&order.order_id, event.version),
                 row: log_entry(event, for_receipt),
+                feed: feed_entry(event, Some(hash)),
                 message,
             }
         };
@@ -87,6 +93,22 @@ impl EncodedAppend {
 }
 
 impl Log {
+    /// Reserves the versions of an append. Returns the first version that another event has, or `None` if all are reserved.
+    pub(crate) fn claim_versions(
+        &self,
+        stage: &mut Stage,
+        append: &EncodedAppend,
+    ) -> fjall::Result<Option<u64>> {
+        let first = append.version + 1 - append.entries.len() as u64;
+        for (version, entry) in (first..).zip(&append.entries) {
+            if stage.is_claimed(&entry.key) || self.store.keys.log.contains_key(&entry.key)? {
+                return Ok(Some(version));
+            }
+            stage.claim(entry.key.clone());
+        }
+        Ok(None)
+    }
+
     pub(crate) async fn append(self: &Arc<Self>, appends: &[Append]) -> Vec<Result<Appended, AppendError>> {
         let all: Vec<_> = appends.iter().map(|append| EncodedAppend::of(append, &self.searchable)).collect();
         let log = Arc::clone(self);
@@ -127,30 +149,32 @@ impl Log {
         rows.into_iter().map(result).collect()
     }
 
-    /// Runs on the writing thread, so nothing else changes the log between this check and the commit.
+    /// Stages an append after a check against the log. Runs on the writing thread, so nothing else changes the log
+    /// between the check and the commit.
     fn stage_append(&self, stage: &mut Stage, append: EncodedAppend) -> Result<Appended, AppendError> {
         let unavailable = AppendError::Unavailable;
         let order_id = &append.order_id;
         let (mut missing, mut repaired_entry) = (Vec::new(), None);
-        for EncodedEntry { version, event_id, message, key, row } in append.entries {
-            let conflict = || AppendError::Conflict { order_id: order_id.clone(), version };
-            if stage.is_claimed(&key) {
+        for entry in append.entries {
+            let conflict = || AppendError::Conflict { order_id: order_id.clone(), version: entry.version };
+            if stage.is_claimed(&entry.key) {
                 return Err(conflict());
             }
-            match self.event_in(&self.store.latest(), order_id, version).map_err(unavailable)? {
-                Some(there) if there.envelope.event_id != event_id => return Err(conflict()),
+            match self.event_in(&self.store.latest(), order_id, entry.version).map_err(unavailable)? {
+                Some(there) if there.envelope.event_id != entry.event_id => return Err(conflict()),
                 Some(_) => {
-                    let known = self.latest_receipt(order_id, event_id).map_err(unavailable)?;
+                    let known = self.latest_receipt(order_id, entry.event_id).map_err(unavailable)?;
                     let carried_by = known.and_then(|known| known.message);
-                    if message.is_some() && carried_by.is_some() && carried_by != message {
+                    if entry.message.is_some() && carried_by.is_some() && carried_by != entry.message {
                         return Err(conflict());
                     }
-                    if version == 1 && carried_by.is_none() {
-                        // The stored entry lacks the message id, so it is written again with it.
-                        repaired_entry = Some((key, row));
+                    if entry.version == 1 && carried_by.is_none() {
+                        // The stored log entry lacks the id of its message. So this commit writes the entry again,
+                        // with the id.
+                        repaired_entry = Some(entry);
                     }
                 }
-                None => missing.push((key, row)),
+                None => missing.push(entry),
             }
         }
         let already = missing.is_empty();
@@ -162,7 +186,7 @@ impl Log {
                 Some(_) => !self.projection_lags(order_id, append.version).map_err(unavailable)?,
                 None => repaired_entry.is_none(),
             };
-            // The derived writes of a later version are there, and these would replace them.
+            // If the log contains a later version, the derived writes of this append would replace newer ones.
             let next = keys::log_key(order_id, append.version + 1);
             if is_complete
                 || self.store.keys.log.contains_key(next).map_err(|error| unavailable(error.into()))?
@@ -170,23 +194,29 @@ impl Log {
                 return Ok(Appended::Already);
             }
         }
-        let entries: Vec<_> = missing.into_iter().chain(repaired_entry).collect();
-        entries.iter().for_each(|(key, _)| stage.claim(key.clone()));
-        self.stage_entries(stage, order_id, entries.into_iter(), append.derived);
+        missing.iter().chain(&repaired_entry).for_each(|entry| stage.claim(entry.key.clone()));
+        if let Some(EncodedEntry { key, row, .. }) = repaired_entry {
+            stage.put(&self.store.keys.log, key, row);
+        }
+        self.stage_entries(stage, order_id, missing, append.derived);
         Ok(if already { Appended::Already } else { Appended::New })
     }
 
-    /// Stages entries of an order's log and their derived writes. fjall applies a commit row by row, and readers may
-    /// see part of it. So the entry is staged before the receipt that reports it.
+    /// Stages entries of an order's log and their derived writes. fjall applies the rows of a commit one after the
+    /// other, and readers may see only the first of them. So the log entry is staged before the receipt that reports
+    /// it.
     pub(crate) fn stage_entries(
         &self,
         stage: &mut Stage,
         order_id: &OrderId,
-        entries: impl Iterator<Item = (Vec<u8>, Vec<u8>)>,
+        entries: Vec<EncodedEntry>,
         derived: DerivedWrites,
     ) {
         let keys = &self.store.keys;
-        entries.for_each(|(key, row)| stage.put(&keys.log, key, row));
+        for EncodedEntry { key, row, feed, .. } in entries {
+            stage.put(&keys.log, key, row);
+            stage.record(feed);
+        }
         if let Some(projection) = derived.projection {
             stage.put(&keys.orders, order_id.as_str(), projection);
         }
@@ -227,15 +257,35 @@ impl Log {
         Ok(projected.version < version)
     }
 
-    /// Puts an event into the log without its derived writes. On a backend that writes events and projections
-    /// separately, a crash between the two writes leaves such a log. Used by the conformance suite.
+    /// Puts an event into the log without its derived writes, for the conformance suite. On a backend that writes
+    /// events and projections separately, a crash between the two writes leaves a log in this state.
     pub(crate) async fn append_without_projecting(&self, event: RecordedEvent) -> anyhow::Result<()> {
         let log = self.store.keys.log.clone();
+        // The log may contain events that cannot be folded, so the customer may be unknown.
+        let before = self.order_in(&self.store.latest(), &event.envelope.order_id)?;
+        let customer = match (before, &event.envelope.event) {
+            (Some(order), _) => Some(order.customer_id),
+            (None, Event::Created(created)) => Some(created.customer_id.clone()),
+            (None, _) => None,
+        };
         let job = move |stage: &mut Stage| {
             let key = keys::log_key(&event.envelope.order_id, event.version);
             stage.put(&log, key, event.encode());
+            stage.record(feed_entry(&event, customer.as_ref().map(customer_hash)));
             Ok(())
         };
         self.store.writer.write(Durability::Synced, job).await
     }
+}
+
+/// The entry of an event in the feed.
+fn feed_entry(event: &RecordedEvent, customer_hash: Option<u32>) -> NewFeedEntry {
+    let envelope = &event.envelope;
+    NewFeedEntry::new(
+        Some(envelope.event.event_type()),
+        customer_hash,
+        &envelope.order_id,
+        event.version,
+        event.recorded_at.micros(),
+    )
 }

@@ -1,14 +1,15 @@
 //! The order log, and the projection and receipts that belong to it. The publisher, the reader and the dead letters
-//! share the [`Log`]. [`append`] writes to it, and [`waiters`] wakes requests that wait for an outcome.
+//! share the [`Log`]. [`append`] and [`import`] write to it, and [`waiters`] wakes requests that wait for an outcome.
 
 pub(crate) mod append;
+mod import;
 pub(crate) mod waiters;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use anyhow::Context;
-use domain::{Currency, EventId, Order, OrderId, RecordedEvent, Reference};
+use domain::{Currency, CustomerId, Event, EventId, Order, OrderId, RecordedEvent, Reference};
 
 use super::store::records::{self, StoredReceipt};
 use super::store::views::ReadStore;
@@ -32,8 +33,9 @@ impl Log {
         Self { store: Arc::clone(store), default_currency, waiters: OutcomeWaiters::default(), searchable }
     }
 
-    /// The order as of its latest event. The stored projection is never newer than the log, but it may be older after a
-    /// crash, and an order with one event has none. So this function folds the events after the projection into it.
+    /// The order as of its latest event. The stored projection may be older than the log after a crash, and an order
+    /// with one event has no projection. This function therefore also folds the events that the projection does not
+    /// contain yet. A projection is never newer than the log.
     pub(crate) fn order_in(
         &self,
         state: &impl ReadStore,
@@ -53,7 +55,8 @@ impl Log {
         }
     }
 
-    fn event_in(
+    /// The log entry of an order at this version.
+    pub(crate) fn event_in(
         &self,
         state: &impl ReadStore,
         order_id: &OrderId,
@@ -61,6 +64,19 @@ impl Log {
     ) -> anyhow::Result<Option<RecordedEvent>> {
         let entry = state.get(&self.store.keys.log, keys::log_key(order_id, version))?;
         entry.map(|entry| self.decode_entry(&entry)).transpose()
+    }
+
+    /// The customer of an order, or `None` if the order does not exist. Only the first event of an order contains the
+    /// customer.
+    pub(crate) fn customer_of(
+        &self,
+        state: &impl ReadStore,
+        order_id: &OrderId,
+    ) -> anyhow::Result<Option<CustomerId>> {
+        Ok(match self.event_in(state, order_id, 1)?.map(|first| first.envelope.event) {
+            Some(Event::Created(created)) => Some(created.customer_id),
+            _ => None,
+        })
     }
 
     pub(crate) fn decode_entry(&self, entry: &[u8]) -> anyhow::Result<RecordedEvent> {
@@ -75,7 +91,9 @@ impl Log {
         reference: &Reference,
     ) -> anyhow::Result<Option<OrderId>> {
         let order_id = state.get(&self.store.keys.references, reference.as_str())?;
-        let parse = |id: &[u8]| OrderId::parse(std::str::from_utf8(id)?).context("a row of a reference");
+        let parse = |id: &[u8]| {
+            OrderId::parse(std::str::from_utf8(id)?).context("a row of the index by reference is malformed")
+        };
         order_id.map(|id| parse(&id)).transpose()
     }
 
@@ -88,7 +106,8 @@ impl Log {
     ) -> anyhow::Result<Option<StoredReceipt>> {
         if let Some(entry) = state.get(&self.store.keys.log, keys::log_key(order_id, 1))? {
             let (event, message) = records::split_log_entry(&entry);
-            // Usually the first entry is another event. Searching its bytes for the id is faster than decoding.
+            // Usually the first log entry contains another event. Searching its bytes for the id is faster than
+            // decoding it.
             if records::contains_id(event, event_id) {
                 let event = self.decode_entry(&entry)?;
                 if event.envelope.event_id == event_id {
@@ -100,7 +119,7 @@ impl Log {
         row.map(|row| serde_json::from_slice(&row).context("a stored receipt")).transpose()
     }
 
-    /// The receipt as of the latest commit, whether that is synced or not.
+    /// The receipt as of the latest commit, even if that commit is not synced yet.
     pub(crate) fn latest_receipt(
         &self,
         order_id: &OrderId,

@@ -10,7 +10,7 @@ use tokio::sync::Notify;
 
 #[derive(Debug, Default)]
 pub(crate) struct OutcomeWaiters {
-    /// One entry for each event that at least one request waits for.
+    /// One signal for each event that at least one request waits for.
     signals: Mutex<HashMap<EventId, Arc<Notify>>>,
     /// The number of waiting requests. While it is 0, the lock is not taken.
     count: AtomicUsize,
@@ -24,7 +24,7 @@ pub(crate) struct OutcomeWaiter<'a> {
 }
 
 impl OutcomeWaiters {
-    /// From now on, [`OutcomeWaiter::signal`] is notified when the event may have an outcome.
+    /// Registers a request. From now on, [`OutcomeWaiter::signal`] is notified when the event may have an outcome.
     pub(crate) fn join(&self, event_id: EventId) -> OutcomeWaiter<'_> {
         self.count.fetch_add(1, Ordering::SeqCst);
         let signal = Arc::clone(self.lock().entry(event_id).or_default());
@@ -41,7 +41,8 @@ impl OutcomeWaiters {
         signals_of_events.for_each(|signal| signal.notify_waiters());
     }
 
-    /// Wakes every waiting request. Used for parked messages, which are rare and do not always contain an event.
+    /// Wakes all waiting requests, whichever events they wait for. Used when messages are parked: that is rare, and a
+    /// parked message does not always contain an event.
     pub(crate) fn wake_all(&self) {
         if self.count.load(Ordering::SeqCst) > 0 {
             self.lock().values().for_each(|signal| signal.notify_waiters());
@@ -49,7 +50,7 @@ impl OutcomeWaiters {
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<EventId, Arc<Notify>>> {
-        // No code panics while it holds this lock.
+        // No code that holds this lock panics.
         self.signals.lock().expect("the signals are intact")
     }
 }
@@ -63,7 +64,7 @@ impl OutcomeWaiter<'_> {
 impl Drop for OutcomeWaiter<'_> {
     fn drop(&mut self) {
         let mut signals = self.waiters.lock();
-        // Only the map and this value hold a reference, so no other request waits for the event.
+        // If only the map and this waiter hold a reference to the signal, no other request waits for the event.
         if Arc::strong_count(&self.signal) == 2 {
             signals.remove(&self.event_id);
         }

@@ -1,31 +1,28 @@
-//! Work on a data folder that no service is using: verify its tables, export its events, and rebuild the derived
-//! writes. The commands of the binary call these functions.
+//! Work on a data folder that no service is using: verify its tables, and rebuild the derived writes. The commands of the
+//! binary call these functions.
 
+mod feed_positions;
 mod index_rows;
 mod rebuild;
 #[cfg(test)]
 mod tests;
 
-use std::io::Write;
 use std::path::Path;
 
-use anyhow::Context;
-
-use super::log::Log;
+use super::store::continuity;
 use super::store::folder::DataFolder;
 use super::store::open_error::OpenError;
-use super::store::{continuity, keys};
 
 pub(crate) use rebuild::rebuild;
 
-/// What a rebuild found.
+/// The findings of a rebuild.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RebuildReport {
     /// The number of orders in the log.
     pub orders: u64,
     /// The number of events in the log.
     pub events: u64,
-    /// The differences between the log and its derived writes, or the ledger.
+    /// The derived writes and the ledger counters that differ from the log.
     pub differences: RebuildFindings,
     /// The logs that cannot be folded. They are not changed.
     pub broken: RebuildFindings,
@@ -34,7 +31,7 @@ pub struct RebuildReport {
     pub orphans: RebuildFindings,
 }
 
-/// What a rebuild does.
+/// The options of a rebuild.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct RebuildOptions {
     /// Compare only, and change nothing.
@@ -43,7 +40,7 @@ pub struct RebuildOptions {
     pub remove_orphans: bool,
 }
 
-/// How many findings there are, with the first of them as examples.
+/// The findings of one kind: their number, and the first findings as examples.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RebuildFindings {
     /// The number of findings.
@@ -70,19 +67,4 @@ pub fn verify(path: &Path, progress: &dyn Fn(u64)) -> Result<u64, OpenError> {
     let folder = DataFolder::claim(path)?;
     continuity::verify_tables(&folder.store(), folder.last_keyspace(), progress)
         .map_err(|flaw| folder.explain(flaw))
-}
-
-/// Writes every recorded event as a line of JSON, order by order. Returns the number of events.
-pub(crate) fn export(log: &Log, out: &mut dyn Write) -> anyhow::Result<u64> {
-    let mut events = 0;
-    for row in log.store.keys.log.iter() {
-        let (key, entry) = row.into_inner()?;
-        let order_id = keys::order_of_log_key(&key)?;
-        let event = log.decode_entry(&entry).with_context(|| format!("order {order_id}"))?;
-        out.write_all(&event.encode())?;
-        out.write_all(b"\n")?;
-        events += 1;
-    }
-    out.flush()?;
-    Ok(events)
 }

@@ -1,13 +1,15 @@
-//! Folds every log again and compares the result with the derived writes and the ledger. Corrects what differs.
+//! Folds every log again and compares the result with the derived writes and the ledger. Corrects the differences.
 
 use std::collections::BTreeSet;
+use std::ops::ControlFlow;
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use domain::{Order, OrderId, Outcome, Receipt, RecordedEvent};
 
 use super::{RebuildOptions, RebuildReport};
 use crate::embedded::log::Log;
 use crate::embedded::store::counters::Totals;
+use crate::embedded::store::feed::encode::NewFeedEntry;
 use crate::embedded::store::keys;
 use crate::embedded::store::keyspaces::NumberedKeyspace;
 use crate::embedded::store::records::receipt_row;
@@ -17,16 +19,17 @@ use crate::embedded::store::writer::Durability;
 /// One commit contains about this many corrections.
 const CORRECTIONS_OF_COMMIT: usize = 1000;
 
-/// A row to write. A row without a value is removed.
+/// A planned correction of one row: its keyspace, its key and its new value. Without a value, the row is removed.
 type Correction = (NumberedKeyspace, Vec<u8>, Option<Vec<u8>>);
 
-/// Rebuilds the derived writes. `progress` gets the number of events read so far.
+/// Rebuilds the derived writes. `progress` gets the number of events read so far. If it returns `Break`, the rebuild fails.
 pub(crate) async fn rebuild(
     log: &Log,
     options: RebuildOptions,
-    progress: &(dyn Fn(u64) + Sync),
+    progress: &(dyn Fn(u64) -> ControlFlow<()> + Sync),
 ) -> anyhow::Result<RebuildReport> {
-    let mut rebuild = Rebuild { log, options, report: RebuildReport::default(), corrections: Vec::new() };
+    let (report, corrections, missing_positions) = (RebuildReport::default(), Vec::new(), Vec::new());
+    let mut rebuild = Rebuild { log, options, report, corrections, missing_positions };
     let mut entries = OrderEntries::default();
     for row in log.store.keys.log.iter() {
         let (key, entry) = row.into_inner()?;
@@ -41,15 +44,23 @@ pub(crate) async fn rebuild(
             Err(error) => entries.error = entries.error.or(Some(error)),
         }
         rebuild.report.events += 1;
-        progress(rebuild.report.events);
+        go_on(progress(rebuild.report.events))?;
     }
     rebuild.order(entries)?;
     rebuild.orphans().await?;
     rebuild.commit().await?;
+    go_on(progress(rebuild.report.events))?;
     rebuild.stray_index_rows().await?;
     rebuild.commit().await?;
+    go_on(progress(rebuild.report.events))?;
+    rebuild.feed().await?;
     rebuild.ledger().await?;
     Ok(rebuild.report)
+}
+
+fn go_on(flow: ControlFlow<()>) -> anyhow::Result<()> {
+    ensure!(flow.is_continue(), "the rebuild was stopped");
+    Ok(())
 }
 
 /// The log entries of one order.
@@ -65,9 +76,11 @@ struct OrderEntries {
 pub(super) struct Rebuild<'a> {
     pub(super) log: &'a Log,
     options: RebuildOptions,
-    report: RebuildReport,
+    pub(super) report: RebuildReport,
     /// The corrections to write with the next commit.
     corrections: Vec<Correction>,
+    /// The events that get a position with the next commit.
+    pub(super) missing_positions: Vec<NewFeedEntry>,
 }
 
 impl Rebuild<'_> {
@@ -90,15 +103,16 @@ impl Rebuild<'_> {
         Ok(())
     }
 
-    /// Compares the projection and the list entry of an order.
+    /// Compares the stored projection and list entry of an order with the order that its log folds to.
     fn projection(&mut self, order_id: &OrderId, order: &Order) -> anyhow::Result<()> {
         let keys = &self.log.store.keys;
         let row = keys.orders.get(order_id.as_str())?;
         let projected = row.as_ref().and_then(|row| serde_json::from_slice::<Order>(row).ok());
-        // Earlier versions did not project the time of the latest event. The next event adds it.
+        // Earlier versions of this program did not project the time of the latest event. Its absence is not a
+        // difference, because the next event adds it.
         let recorded_at = order.recorded_at;
         let projected = projected.map(|old| Order { recorded_at: old.recorded_at.or(recorded_at), ..old });
-        // Earlier versions projected orders with one event too.
+        // Earlier versions of this program also projected orders with one event.
         let is_needed = crate::is_projected(order);
         if projected.as_ref() != Some(order) && (is_needed || row.is_some()) {
             let found = projected.map_or("is missing or unreadable".to_owned(), |old| {
@@ -110,7 +124,8 @@ impl Rebuild<'_> {
         }
         let entry = keys::customer_key(&order.customer_id, order.created_at.micros(), order_id);
         if !keys.customers.contains_key(&entry)? {
-            let finding = format!("order {order_id}: missing in the list of customer {}", order.customer_id);
+            let finding =
+                format!("order {order_id}: it is missing from the list of customer {}", order.customer_id);
             self.differs(finding, &keys.customers, entry, Some(Vec::new()));
         }
         Ok(())
@@ -135,7 +150,8 @@ impl Rebuild<'_> {
         let keys = &self.log.store.keys;
         for row in keys.orders.iter() {
             let key = row.key()?;
-            let order_id = OrderId::parse(std::str::from_utf8(&key)?).context("the key of a projection")?;
+            let order_id =
+                OrderId::parse(std::str::from_utf8(&key)?).context("the key of a projection is malformed")?;
             if !keys.log.contains_key(keys::log_key(&order_id, 1))? {
                 let finding = format!("order {order_id}: it has a projection, but no log");
                 self.orphan(finding, &keys.orders, &key);
@@ -154,7 +170,8 @@ impl Rebuild<'_> {
                 continue;
             };
             if keys::customer_key(&order.customer_id, order.created_at.micros(), &order.order_id) != *key {
-                let finding = format!("order {order_id}: listed for a customer it does not belong to");
+                let finding =
+                    format!("order {order_id}: it is in the list of a customer it does not belong to");
                 self.differs(finding, &keys.customers, key.to_vec(), None);
             }
             self.commit_full_chunk().await?;
@@ -205,19 +222,25 @@ impl Rebuild<'_> {
         value: Option<Vec<u8>>,
     ) {
         self.report.differences.add(finding);
+        self.correct(keyspace, key, value);
+    }
+
+    /// Plans the correction of a difference that was already reported.
+    pub(super) fn correct(&mut self, keyspace: &NumberedKeyspace, key: Vec<u8>, value: Option<Vec<u8>>) {
         self.corrections.push((keyspace.clone(), key, value));
     }
 
     pub(super) async fn commit_full_chunk(&mut self) -> anyhow::Result<()> {
-        if self.corrections.len() < CORRECTIONS_OF_COMMIT {
+        if self.corrections.len() + self.missing_positions.len() < CORRECTIONS_OF_COMMIT {
             return Ok(());
         }
         self.commit().await
     }
 
-    async fn commit(&mut self) -> anyhow::Result<()> {
+    pub(super) async fn commit(&mut self) -> anyhow::Result<()> {
         let corrections = std::mem::take(&mut self.corrections);
-        if self.options.check_only || corrections.is_empty() {
+        let missing_positions = std::mem::take(&mut self.missing_positions);
+        if self.options.check_only || (corrections.is_empty() && missing_positions.is_empty()) {
             return Ok(());
         }
         let job = move |stage: &mut Stage| {
@@ -227,6 +250,7 @@ impl Rebuild<'_> {
                     None => stage.remove(&keyspace, key),
                 }
             }
+            missing_positions.into_iter().for_each(|entry| stage.record(entry));
             Ok(())
         };
         self.log.store.writer.write(Durability::Synced, job).await

@@ -1,15 +1,17 @@
 //! Tests the rebuild of a store in which a log entry is unreadable, a row is missing, or an order has no log.
 
 use api::ports::EventPublisher;
+use api::ports::export::{ExportFilter, LogExport};
 use domain::OrderId;
 use tempfile::TempDir;
 
 use super::*;
 use crate::embedded::Embedded;
+use crate::embedded::store::keys;
 use crate::embedded::testing::{created, open_inline};
 
 /// An engine with the orders a, b and c.
-async fn three_orders() -> (TempDir, Embedded) {
+pub(super) async fn three_orders() -> (TempDir, Embedded) {
     let (folder, engine) = open_inline();
     for order_id in ["a", "b", "c"] {
         assert!(engine.publish(&[created(order_id)]).await[0].is_ok());
@@ -29,7 +31,8 @@ async fn an_unreadable_entry_is_reported_and_the_other_orders_are_corrected() {
     assert_eq!(rebuilt.broken.count, 1);
     assert!(rebuilt.broken.examples[0].starts_with("order b: a log entry: "), "{rebuilt:?}");
     assert_eq!(keys.customers.iter().count(), 2);
-    let error = engine.export(&mut Vec::new()).unwrap_err();
+    let mut export = engine.export(ExportFilter::default());
+    let error = export.next().await.unwrap_err();
     assert!(format!("{error:#}").starts_with("order b: "), "{error:#}");
 }
 

@@ -2,9 +2,10 @@
 //! result is the same as if the event had been queued, received, appended and acknowledged within one commit. The
 //! publisher calls these functions.
 //!
-//! The publisher's thread judges the event by the latest commit. On the writing thread the verdict still holds if the
-//! version is free, no other order has its reference, and nothing of the order is queued or parked. Otherwise the event is queued. An event that the
-//! rules do not allow is queued too: the consumer decides about it.
+//! The publisher's thread judges the event by the latest commit. The writing thread then checks whether the verdict
+//! still holds: the version must be free, no other order may have the event's reference, and nothing of the order may
+//! be queued or parked. Otherwise the event is queued. An event that the rules do not allow is queued too, and the
+//! consumer decides about it.
 
 use std::collections::BTreeMap;
 
@@ -23,9 +24,10 @@ use crate::now;
 
 /// An event to record in the commit that accepts it.
 pub(crate) struct InlineCommit {
-    judged: InlineAppend,
+    /// Boxed, because the value is large and moves between several lists.
+    judged: Box<InlineAppend>,
     append: EncodedAppend,
-    /// The attributes of the message that the event becomes if it must be queued.
+    /// The attributes of the message that carries the event, should the event be queued.
     attributes: BTreeMap<String, String>,
 }
 
@@ -34,14 +36,14 @@ impl InlineCommit {
         self.judged.envelope()
     }
 
-    /// The message that the event becomes if it must be queued.
+    /// Turns the event into a message that can be queued.
     pub(crate) fn into_message(self) -> UnqueuedMessage {
         UnqueuedMessage::of(self.judged.into_envelope(), self.attributes)
     }
 }
 
 impl Publisher {
-    /// Judges an event that would travel as `message`. Returns `None` if the event must be queued.
+    /// Judges the event in `message`. Returns `None` if the event must be queued.
     pub(crate) fn judge_inline(
         &self,
         message: &Message,
@@ -51,7 +53,8 @@ impl Publisher {
             return Ok(None);
         }
         let loaded = match envelope.event {
-            // Usually the order does not exist. If it does, its version 1 is taken, and the event is queued.
+            // The order is not loaded, because it usually does not exist yet. If it exists, its version 1 is taken,
+            // and the event is queued.
             Event::Created(_) => LoadedOrder::default(),
             _ => {
                 let wanted = LoadRequest {
@@ -62,38 +65,38 @@ impl Publisher {
                 load(&self.log, &self.dead_letters, &wanted)?
             }
         };
-        let Some(judged) = InlineAppend::decide(loaded, message, envelope, now()) else { return Ok(None) };
+        let judged = InlineAppend::decide(loaded, message, envelope, now()).map(Box::new);
+        let Some(judged) = judged else { return Ok(None) };
         let append = EncodedAppend::of(judged.append(), &self.log.searchable)?;
         Ok(Some(InlineCommit { judged, append, attributes: message.attributes.clone() }))
     }
 
-    /// Whether the verdict still holds. A verdict that holds claims the version, so that no later job of the commit can
-    /// take it. Runs on the writing thread.
+    /// Whether the event is still legal. If so, this function claims the event's version, so that no later job of the
+    /// commit can take it. Runs on the writing thread.
     pub(crate) fn claim_version(&self, stage: &mut Stage, commit: &InlineCommit) -> anyhow::Result<bool> {
         let order_id = &commit.append.order_id;
-        // A received message stays on the queue until its append is committed, or until it is parked.
+        // Received messages count too: a received message stays on the queue until its append is committed, or until it
+        // is parked.
         if self.queue.has_messages_of(order_id) {
             return Ok(false);
         }
-        // Usually there are no dead letters. The counter shows that without a read.
+        // Usually the store contains no dead letters. The counter shows that without a read of the sequence.
         if stage.counters.letters > 0
             && self.dead_letters.sequence_length(&self.store.latest(), order_id, 1)? > 0
         {
             return Ok(false);
         }
-        // The consumer rejects an event whose reference is taken.
+        // If another order has the reference, the event is queued, and the consumer rejects it.
         match self.log.claim_references(stage, order_id, &commit.append.references) {
             Ok(()) => {}
             Err(AppendError::Unavailable(error)) => return Err(error),
             Err(_) => return Ok(false),
         }
-        for entry in &commit.append.entries {
-            if stage.is_claimed(&entry.key) || self.store.keys.log.contains_key(&entry.key)? {
-                return Ok(false);
-            }
-            stage.claim(entry.key.clone());
+        if self.log.claim_versions(stage, &commit.append)?.is_some() {
+            return Ok(false);
         }
-        // If the same request arrives again within this commit, this claim shows that its event has an outcome.
+        // If a later job of this commit contains the same request, this claim shows that the event of the request has
+        // an outcome.
         let envelope = commit.envelope();
         if envelope.request_hash.is_some() {
             stage.claim(keys::receipt_key(order_id, envelope.event_id));
@@ -101,11 +104,10 @@ impl Publisher {
         Ok(true)
     }
 
-    /// Stages an event that has claimed its version.
-    pub(crate) fn stage_inline(&self, stage: &mut Stage, commit: InlineCommit) -> InlineAppend {
+    /// Stages the log entry and the derived writes of an event that has claimed its version.
+    pub(crate) fn stage_inline(&self, stage: &mut Stage, commit: InlineCommit) -> Box<InlineAppend> {
         let InlineCommit { judged, append, .. } = commit;
-        let entries = append.entries.into_iter().map(|entry| (entry.key, entry.row));
-        self.log.stage_entries(stage, &append.order_id, entries, append.derived);
+        self.log.stage_entries(stage, &append.order_id, append.entries, append.derived);
         judged
     }
 }

@@ -37,7 +37,8 @@ pub struct NewMessage {
     pub body: Vec<u8>,
 }
 
-/// The reason why messages were not accepted, or may not have been accepted. All messages of one call share it.
+/// The reason why messages were not accepted, or may not have been accepted. The reason applies to all messages of one
+/// call.
 #[derive(Debug, thiserror::Error)]
 pub enum SendError {
     /// The queue or the disk is full, and no message was accepted.
@@ -62,7 +63,7 @@ impl From<WriteError> for SendError {
 
 type PublishResult = Result<Acceptance, PublishError>;
 
-/// A message to accept, as the publisher prepared it for the writing thread.
+/// A message to accept, prepared for the writing thread.
 enum OutgoingMessage {
     /// The event to record in this commit. It is queued instead if its version is no longer free, or if its order has
     /// queued or parked messages.
@@ -130,7 +131,8 @@ impl Publisher {
         let attributes: BTreeMap<_, _> = trace::current().iter().flat_map(TraceContext::w3c).collect();
         let message = Message { group: Some(String::new()), attributes, ..Message::default() };
         let prepare = |(number, event): (usize, &Envelope)| {
-            // Only the first event of an order is judged here. If that event is queued, the later ones must follow it.
+            // Only the first event of each order is judged here. If that event is queued, the later events of the order
+            // must follow it on the queue.
             let is_first = events[..number].iter().all(|earlier| earlier.order_id != event.order_id);
             let judged = if is_first { self.judge_inline(&message, event)? } else { None };
             Ok(match judged {
@@ -143,7 +145,7 @@ impl Publisher {
         events.iter().enumerate().map(prepare).collect()
     }
 
-    /// Commits all messages or none. Returns the result of each.
+    /// Accepts all messages in one commit, or none. Returns the result of each message.
     async fn accept(
         self: &Arc<Self>,
         outgoing: Vec<OutgoingMessage>,
@@ -187,8 +189,8 @@ impl Publisher {
             };
             queueing.push((place, self.queue.encode(message, at)?));
         }
-        // No step after this one can fail, because the index and the stage must stay consistent.
-        let recorded: Vec<InlineAppend> =
+        // From here on, no step can fail. A failure would leave the queue's index different from the staged writes.
+        let recorded: Vec<Box<InlineAppend>> =
             recording.into_iter().map(|commit| self.stage_inline(stage, commit)).collect();
         let is_queued = |place: usize| results[place] = Ok(Acceptance::Repeated);
         let reserved = self.queue.stage_messages(stage, queueing, is_queued);
@@ -203,13 +205,13 @@ impl Publisher {
             publisher.queue.show(&reserved);
         });
         if !recorded.is_empty() {
-            // Writes logs, metrics and traces. No caller waits for them.
-            stage.after_replies(move || recorded.iter().for_each(InlineAppend::report_recorded));
+            // Writes logs, metrics and traces after the callers have their results, because no caller waits for this.
+            stage.after_replies(move || recorded.iter().for_each(|judged| judged.report_recorded()));
         }
         Ok(results)
     }
 
-    /// Whether the event has an outcome already, or an earlier job of this commit gives it one.
+    /// Whether the event already has an outcome, or gets one from an earlier job of this commit.
     fn has_outcome(&self, stage: &Stage, outgoing: &OutgoingMessage) -> anyhow::Result<bool> {
         let event = match outgoing {
             OutgoingMessage::Inline(commit) => Some(commit.envelope()),

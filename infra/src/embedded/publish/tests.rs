@@ -30,11 +30,11 @@ async fn events_are_refused_while_the_queue_is_too_deep() {
 
     drop(engine);
     let engine = Embedded::open(folder.path(), options(usize::MAX)).unwrap();
-    assert!(engine.publish(&[event(3)]).await[0].is_ok(), "without a bound it accepts more");
+    assert!(engine.publish(&[event(3)]).await[0].is_ok(), "without a limit, the queue accepts more events");
 }
 
-/// Makes every sync of the store below `folder` fail from now on, by creating a folder where the next journal would be.
-/// Returns the path of that folder.
+/// Makes every sync of the store below `folder` fail from now on, by creating a folder with the name of the next
+/// journal. Returns the path of that folder.
 fn break_syncs(folder: &Path) -> PathBuf {
     let mut folders = vec![folder.to_owned()];
     while let Some(folder) = folders.pop() {
@@ -50,7 +50,7 @@ fn break_syncs(folder: &Path) -> PathBuf {
             }
         }
     }
-    panic!("there is no journal");
+    panic!("the store has no journal");
 }
 
 #[tokio::test]

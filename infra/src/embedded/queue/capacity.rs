@@ -1,4 +1,4 @@
-//! Whether the queue accepts new messages, for the publisher, the redrive of dead letters and the readiness check.
+//! Decides whether the queue accepts new messages. The publisher, the redrive and the readiness check call it.
 
 use super::EmbeddedQueue;
 

@@ -1,6 +1,6 @@
-//! The order of the queue, in memory: it decides which message may be received when. [`EmbeddedQueue`](super::Queue)
-//! owns the index in a mutex. The index has no clock and does no I/O. Bodies and receive counts are on disk, and each
-//! start rebuilds the index from there.
+//! The index of the queue, in memory. It decides which messages may be received, and when.
+//! [`EmbeddedQueue`](super::Queue) owns the index in a mutex. The index has no clock and does no I/O. Bodies and
+//! receive counts are on disk, and each start rebuilds the index from there.
 //!
 //! The rules are those of an SQS FIFO queue. The messages of a group are delivered in order. While some of them are in
 //! flight, no other message of the group is received. [`wakes`] schedules groups, [`receive_counts`] counts receives,
@@ -44,16 +44,16 @@ pub(crate) struct Delivery {
     pub(crate) held: Option<Box<HeldMessage>>,
 }
 
-/// The messages that one receive call takes.
+/// The messages that one receive call takes from the queue.
 #[derive(Debug, Default)]
 pub(crate) struct TakenMessages {
-    /// Now in flight.
+    /// The messages to hand out. They are in flight now.
     pub(crate) deliveries: Vec<Delivery>,
     /// The messages that were already received the maximum number of times. They are in flight and must be parked.
     pub(crate) exhausted: Vec<Delivery>,
     /// Whether more messages are visible than this call took.
     pub(crate) more: bool,
-    /// The time of the next check of any group.
+    /// The earliest time at which a group must be checked again.
     pub(crate) next_wake: Option<Instant>,
 }
 
@@ -78,8 +78,8 @@ struct GroupQueue {
 }
 
 impl GroupQueue {
-    /// The time from which a message of this group can be received, if nothing else happens before. The first message
-    /// must be visible, and no delivered message may be in flight.
+    /// The time at which the next message of this group can be received, unless the group changes earlier. The first
+    /// message must be visible, and no delivered message may be in flight.
     fn available_at(&self) -> Option<Instant> {
         let head = self.messages.front().filter(|entry| entry.is_durable)?;
         let in_flight =
@@ -101,7 +101,7 @@ pub(crate) struct QueueIndex {
     visibility_timeout: Duration,
     max_receives: u32,
     groups: HashMap<GroupName, GroupQueue, RandomState>,
-    /// The groups that may have a visible message now.
+    /// The groups from which a message may be received now.
     ready: VecDeque<GroupName>,
     /// The times at which to check groups again, earliest first.
     wakes: BinaryHeap<Reverse<(Instant, GroupName)>>,
@@ -140,7 +140,7 @@ impl QueueIndex {
         self.next_seq
     }
 
-    /// Takes the next sequence number for an entry that is not a message.
+    /// Takes the next sequence number for an imported dead letter, which is not on the queue.
     pub(crate) fn take_seq(&mut self) -> u64 {
         self.next_seq += 1;
         self.next_seq - 1
@@ -228,7 +228,7 @@ impl QueueIndex {
         };
         let queue = self.groups.entry(Arc::clone(&group)).or_default();
         if queue.messages.is_empty() {
-            // Most groups hold one message at a time, and there may be millions of groups.
+            // Reserves space for one message only: there may be millions of groups, and most hold one message at a time.
             queue.messages.reserve_exact(1);
         }
         queue.messages.push_back(entry);
@@ -290,7 +290,7 @@ impl QueueIndex {
         self.schedule(group);
     }
 
-    /// Whether the message is on the queue and this is its latest delivery.
+    /// Whether the message is on the queue and `lease` identifies its latest delivery.
     pub(crate) fn is_current(&self, group: &str, seq: u64, lease: u64) -> bool {
         let entry = self.groups.get(group).and_then(|queue| Some(&queue.messages[queue.position(seq)?]));
         entry.is_some_and(|entry| entry.lease == lease)

@@ -45,8 +45,8 @@ impl EmbeddedQueue {
     }
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, QueueIndex> {
-        // A panic while the lock is held is a bug. With a half-changed index, the engine would lose messages, so it
-        // must not continue.
+        // A panic while the lock is held is a bug. With a half-changed index, the engine would lose messages, so the
+        // engine must not continue.
         self.index.lock().expect("the queue index is intact")
     }
 
@@ -62,7 +62,7 @@ impl EmbeddedQueue {
 
     /// The body of the message that carries the event, if it is on the queue.
     pub(crate) fn body_of(&self, order_id: &OrderId, event_id: EventId) -> anyhow::Result<Option<Vec<u8>>> {
-        // An event counts as accepted only once its message is synced.
+        // A message that is not synced is not found, because its event is not accepted yet.
         let seq = self.lock().find_durable(order_id.as_str(), event_id.as_uuid());
         let Some(seq) = seq else { return Ok(None) };
         let Some(row) = self.store.keys.queue.get(seq.to_be_bytes())? else { return Ok(None) };
@@ -91,7 +91,7 @@ impl EmbeddedQueue {
         self.arrivals.notify_one();
     }
 
-    /// The group and the sequence number of each message, or an error for each message whose delivery is stale.
+    /// For each message, its group and its sequence number, or an error if its delivery is stale.
     pub(crate) fn current<'a>(
         &self,
         messages: impl Iterator<Item = &'a Message>,
@@ -122,7 +122,7 @@ pub(crate) fn parse_handle(message: &Message) -> anyhow::Result<(&str, u64, u64)
     parts().with_context(|| format!("{:?} is not a handle of this queue", message.handle))
 }
 
-/// The result of each message. A message without its own error gets the result of the write that all messages share.
+/// The result of each message: its own error, or otherwise the result of the write that all messages share.
 pub(crate) fn result_of_each<T>(
     current: Vec<anyhow::Result<T>>,
     written: &anyhow::Result<()>,

@@ -35,7 +35,7 @@ impl UnqueuedMessage {
     }
 }
 
-/// A message, as a row for the store and as a copy for the index.
+/// A message in two forms: the row for the store, and the copy that the index holds in memory.
 pub(crate) struct EncodedMessage {
     row: Vec<u8>,
     group: String,

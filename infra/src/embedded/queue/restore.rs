@@ -10,7 +10,8 @@ use crate::embedded::store::records::{FirstReceives, MessageHeader, ReceiveCount
 use crate::embedded::store::stage::Stage;
 use crate::now;
 
-/// Reads the stored messages into `index`. Messages that were in flight are visible again: their receivers are gone.
+/// Reads the stored messages into `index`. Messages that were in flight are visible again, because their receivers no
+/// longer exist.
 pub(crate) fn restore(keys: &Keyspaces, stage: &mut Stage, index: &mut QueueIndex) -> anyhow::Result<()> {
     let received = stored_receives(keys, stage)?;
     let (now, now_micros) = (Instant::now(), now().micros());
@@ -28,16 +29,17 @@ pub(crate) fn restore(keys: &Keyspaces, stage: &mut Stage, index: &mut QueueInde
     Ok(())
 }
 
-/// How long the message stays invisible. Even if the clock was set back, this is at most the delay that the message was
-/// sent with.
+/// How long a delayed message still stays invisible. Even if the clock was set back, the result is at most the delay
+/// that the message was sent with.
 fn delay_left(header: &MessageHeader, now_micros: i64) -> Duration {
     let sent_with = header.visible_at.saturating_sub(header.enqueued_at);
     let left = header.visible_at.saturating_sub(now_micros).min(sent_with);
     Duration::from_micros(u64::try_from(left).unwrap_or(0))
 }
 
-/// The receive count of each message. Every start numbers its deliveries from the beginning, so rows of earlier
-/// deliveries must go. The first commit replaces them with one row for each message that is still queued.
+/// Reads the receive count of each message, and stages rows that replace the rows of earlier deliveries. The
+/// replacement is necessary because every start numbers its deliveries from the beginning. The new rows count one
+/// message each, and exist only for messages that are still queued.
 fn stored_receives(keys: &Keyspaces, stage: &mut Stage) -> anyhow::Result<HashMap<u64, ReceiveCount>> {
     let mut received = HashMap::new();
     for row in keys.receives.iter() {

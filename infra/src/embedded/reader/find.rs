@@ -1,13 +1,15 @@
-//! Finds orders: chooses the index that answers a filter, and merges its ranges. The reader calls it for lists.
+//! Finds orders. Chooses the index that answers a filter, and merges the ranges of that index. The reader calls these
+//! functions for lists.
 //!
 //! | filter | index |
 //! |---|---|
 //! | an update time | `by_update`, and the orders with one event in `by_status` |
 //! | a customer | `customers` |
 //! | an entry of the metadata | `by_metadata` |
-//! | others | `by_status`, the ranges of all words that pass |
+//! | anything else | the ranges of `by_status` whose status words pass the filter |
 //!
-//! The other conditions of the filter are checked against each order, so a page reads a bounded number of orders.
+//! The other conditions of the filter are checked against each order in the ranges. Many orders may fail them, so the
+//! number of orders that a page reads is limited.
 
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
@@ -25,8 +27,9 @@ use crate::embedded::store::keys;
 use crate::embedded::store::keyspaces::NumberedKeyspace;
 use crate::embedded::store::views::{ReadStore, View};
 
-/// How many orders of a customer's page are read on the thread of the request. The rest of a longer page takes turns, and so do
-/// other lists, which read more than one range.
+/// How many orders of a customer's list are read on the thread of the request. The rest of a longer page is read on the
+/// blocking pool, in turns with other reads. All orders of other lists are read on the blocking pool, because those
+/// lists may consist of several ranges.
 const READ_INLINE: usize = 25;
 
 /// The part of a page that is still to be read.
@@ -35,23 +38,23 @@ struct Scan {
     filter: OrderFilter,
     after: Option<OrderPosition>,
     limit: usize,
-    /// The maximum number of orders to look at.
+    /// The maximum number of orders that may still be read for the page.
     scanned: usize,
 }
 
-/// The rows of an index with one prefix.
+/// The rows of an index whose keys begin with one prefix.
 struct IndexRange<'a> {
     keyspace: &'a NumberedKeyspace,
     prefix: Vec<u8>,
 }
 
 impl Reader {
-    /// Whether the filter can be answered.
+    /// Checks that the store has the indexes that the filter needs.
     fn check_filter(&self, filter: &OrderFilter) -> Result<(), FindError> {
         if filter.metadata.keys().all(|key| self.log.searchable.contains(key)) {
             return Ok(());
         }
-        Err(FindError::NotConfigured("This service has no index of that key of the metadata."))
+        Err(FindError::NotConfigured("This service has no index for that metadata key."))
     }
 
     pub(crate) fn order_by_reference(&self, reference: &Reference) -> anyhow::Result<Option<OrderSnapshot>> {
@@ -125,7 +128,7 @@ impl Reader {
         self.snapshot(view, order).map(Some)
     }
 
-    /// The ranges of the index that contain all orders which pass the filter.
+    /// The index ranges that together contain all orders that pass the filter.
     fn ranges(&self, view: &View, filter: &OrderFilter) -> anyhow::Result<Vec<IndexRange<'_>>> {
         let keys = &self.store.keys;
         if filter.sort() == OrderSort::LeastRecentlyUpdatedFirst {
@@ -145,7 +148,8 @@ impl Reader {
         self.status_ranges(view, |words| may_pass(filter, words))
     }
 
-    /// The ranges of `by_status` whose words pass. Skips from each prefix that exists to the next.
+    /// The ranges of `by_status` whose status words pass the filter. Jumps from each combination of words to the next
+    /// one in the index, without reading the rows between.
     fn status_ranges(
         &self,
         view: &View,
@@ -173,7 +177,7 @@ fn may_pass(filter: &OrderFilter, words: Words) -> bool {
         && filter.fulfilment_status.is_none_or(|status| status == words.fulfilment)
 }
 
-/// The part of a list that a page is taken from.
+/// The times and the position that limit which orders of a list a page may contain.
 struct Bounds<'a> {
     sort: OrderSort,
     from: Option<Timestamp>,
@@ -183,15 +187,11 @@ struct Bounds<'a> {
 
 impl<'a> Bounds<'a> {
     fn of(filter: &OrderFilter, after: Option<&'a OrderPosition>) -> Self {
-        let sort = filter.sort();
-        let (from, before) = match sort {
-            OrderSort::NewestFirst => (filter.created_from, filter.created_before),
-            OrderSort::LeastRecentlyUpdatedFirst => (filter.updated_from, filter.updated_before),
-        };
-        Self { sort, from, before, after }
+        let (from, before) = filter.sorted_times();
+        Self { sort: filter.sort(), from, before, after }
     }
 
-    /// The first key of the range, and the first one after it.
+    /// The first key within the bounds, and the first key after them, among the keys with this prefix.
     fn keys(&self, prefix: &[u8]) -> (Vec<u8>, Vec<u8>) {
         let time = |time: Timestamp| time_key(prefix, time.micros());
         let mut start = self.from.map_or_else(|| prefix.to_vec(), time);
@@ -201,7 +201,7 @@ impl<'a> Bounds<'a> {
             match self.sort {
                 OrderSort::NewestFirst => end = end.min(place),
                 OrderSort::LeastRecentlyUpdatedFirst => {
-                    // The key right after the place: the place itself is excluded.
+                    // The order at this position ended the previous page, so the range begins with the next possible key.
                     place.push(0);
                     start = start.max(place);
                 }
@@ -211,14 +211,14 @@ impl<'a> Bounds<'a> {
     }
 }
 
-/// Positions from several ranges, in the order of the list.
+/// Merges the positions of several ranges into the order of the list.
 struct Merge {
     sort: OrderSort,
     ranges: Vec<(Iter, usize)>,
     heads: BinaryHeap<Head>,
 }
 
-/// The next position of a range.
+/// The position that a range returns next.
 struct Head {
     position: OrderPosition,
     sort: OrderSort,
@@ -259,7 +259,8 @@ impl Merge {
 }
 
 impl Ord for Head {
-    /// The greatest head is the next of the list.
+    /// The heap returns its greatest element first. So the position that comes next in the list must compare as the
+    /// greatest.
     fn cmp(&self, other: &Self) -> Ordering {
         let (one, two) = (&self.position, &other.position);
         let by_time = (one.at_micros, &one.order_id).cmp(&(two.at_micros, &two.order_id));

@@ -1,5 +1,5 @@
-//! Loads the order, its first dead letters and earlier outcomes: all that a decision about an event needs. The consumer
-//! and the inline commit call it.
+//! Loads what a decision about an event needs: the order, its first dead letters and earlier outcomes of its events.
+//! The consumer and the inline commit load orders with this module.
 
 use consumer::ports::{EventOutcome, LoadRequest, LoadedOrder};
 
@@ -12,7 +12,7 @@ pub(crate) fn load(
     wanted: &LoadRequest,
 ) -> anyhow::Result<LoadedOrder> {
     let order_id = &wanted.order_id;
-    // Reads the outcomes before the order. An event that is recorded between the two reads is then in the order.
+    // Reads the outcomes before the order. So if an event is recorded between the two reads, the order contains it.
     let mut outcomes = Vec::new();
     for event_id in &wanted.event_ids {
         if let Some(receipt) = log.latest_receipt(order_id, *event_id)? {
@@ -21,8 +21,8 @@ pub(crate) fn load(
         }
     }
     let order = log.order_in(&log.store.latest(), order_id)?;
-    // Each wanted event may be one dead letter of the sequence. One more dead letter shows whether any other event is
-    // parked.
+    // The load reads one dead letter more than there are wanted events, because each wanted event may be among the
+    // dead letters. So the result shows whether any other event of the order is parked.
     let max = wanted.event_ids.len() + 1;
     let parked = dead_letters.first_of_sequence(&log.store.latest(), order_id, max)?;
     let parked = parked.into_iter().map(|letter| letter.id).collect();

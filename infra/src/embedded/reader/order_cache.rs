@@ -1,6 +1,6 @@
-//! Keeps orders in memory that were listed lately, decoded and encoded as answers show them, so that the next list need not
-//! read, fold and encode them again. The reader fills it and asks it; see [`changes`](crate::embedded::store::changes) for how
-//! it notices that an order has changed.
+//! Caches orders that were listed recently, both decoded and encoded as answers show them. So the next list need not
+//! read, fold and encode them again. The reader uses the cache. [`changes`](crate::embedded::store::changes) describes
+//! how the cache notices that an order has changed.
 
 use std::sync::Arc;
 
@@ -12,11 +12,11 @@ use quick_cache::{OptionsBuilder, Weighter};
 
 use crate::embedded::store::changes::OrderChanges;
 
-/// The maximum size of all kept orders.
+/// The maximum size of all cached orders, in bytes.
 const CAPACITY_BYTES: u64 = 128 << 20;
-/// About the size of an order with two lines, with its place in the cache.
+/// The approximate size of a cache entry for an order with two lines, in bytes.
 const USUAL_ORDER_BYTES: u64 = 2048;
-/// The size of an order's key and of its place in the cache.
+/// The approximate size of a cache entry without its order, in bytes.
 const ENTRY_BYTES: u64 = 128;
 
 pub(crate) struct OrderCache {
@@ -27,7 +27,7 @@ pub(crate) struct OrderCache {
 #[derive(Clone)]
 struct KeptOrder {
     order: SharedOrder,
-    /// The number of the commit that a reader saw when it read the order.
+    /// The number of the commit as of which the order was read.
     as_of: u64,
 }
 
@@ -51,15 +51,16 @@ impl OrderCache {
         Self { kept, changes: Arc::clone(changes) }
     }
 
-    /// The order, if it is kept and has not changed since. It may be newer than the caller's view, but it is synced.
+    /// The cached order, unless the order has changed since it was read. It may be newer than the caller's view, but
+    /// it is synced.
     pub(crate) fn get(&self, order_id: &OrderId) -> Option<SharedOrder> {
         let kept = self.kept.get(order_id)?;
         self.changes.is_current(order_id, kept.as_of).then_some(kept.order)
     }
 
-    /// Keeps an order that was read in the view of this commit.
+    /// Caches an order that was read in the view of this commit.
     pub(crate) fn keep(&self, order: &SharedOrder, as_of: u64) {
-        // An order that has changed meanwhile would never be shown.
+        // An order that has changed meanwhile is not cached, because it would never be shown.
         if self.changes.is_current(&order.order_id, as_of) {
             self.kept.insert(order.order_id.clone(), KeptOrder { order: order.clone(), as_of });
         }

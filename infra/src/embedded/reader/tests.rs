@@ -1,4 +1,4 @@
-//! Lists show orders from memory. These tests check that what they show is always current.
+//! Tests that lists always show the current state of orders, although they read orders from the cache.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -44,7 +44,7 @@ async fn a_list_never_shows_an_older_version_than_was_acknowledged_or_listed() {
             assert!(only_version(&engine).await >= version);
         }
     };
-    // Each reader runs on a thread of its own, and fills the cache while the order changes.
+    // Each reader runs in a separate task, and fills the cache while the order changes.
     let readers: Vec<_> = (0..3)
         .map(|_| {
             let engine = engine.clone();
@@ -52,7 +52,7 @@ async fn a_list_never_shows_an_older_version_than_was_acknowledged_or_listed() {
                 let mut latest = 0;
                 while latest < EVENTS {
                     let version = only_version(&engine).await;
-                    assert!(version >= latest, "version {version} was listed after {latest}");
+                    assert!(version >= latest, "version {version} was listed after version {latest}");
                     latest = version;
                     tokio::task::yield_now().await;
                 }
@@ -63,7 +63,7 @@ async fn a_list_never_shows_an_older_version_than_was_acknowledged_or_listed() {
         loop {
             let before = acknowledged.load(Ordering::SeqCst);
             let listed = only_version(&engine).await;
-            assert!(listed >= before, "version {listed} was listed after {before} was acknowledged");
+            assert!(listed >= before, "version {listed} was listed after version {before} was acknowledged");
             if listed == EVENTS {
                 break;
             }
@@ -83,14 +83,14 @@ async fn an_order_that_was_read_before_a_change_is_not_shown_after_it() {
     let reader = &engine.0.reader;
     let (before, order_id) = (reader.store.view(), created("o").order_id);
     publish(&engine, confirmed("o", 7)).await;
-    // A slow reader keeps what it read in the old view.
+    // A slow reader, which has read the order in the old view, tries to cache it.
     let old = reader.log.order_in(&*before, &order_id).unwrap().unwrap().into();
     reader.order_cache.keep(&old, before.commit);
     assert_eq!(old.version, 1);
     assert!(reader.order_cache.get(&order_id).is_none());
     assert_eq!(only_version(&engine).await, 2);
     assert_eq!(reader.order_cache.get(&order_id).unwrap().version, 2);
-    // The next list shows the same order, with the JSON that it has.
+    // Two reads of the cache return the same value, so its JSON is encoded only once.
     let [first, second] =
         [0; 2].map(|_| reader.order_cache.get(&order_id).map(|order| std::ptr::from_ref(&*order)).unwrap());
     assert_eq!(first, second);

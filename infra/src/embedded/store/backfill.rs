@@ -1,9 +1,9 @@
 //! Fills the indexes from the log: when a folder of an earlier format is upgraded, and when keys of the metadata become
 //! searchable. [`opening`](super::opening) calls it before anything else can write.
 //!
-//! The commit that announces the work puts a cursor into `meta`. Each later commit writes the rows of some orders and moves the
-//! cursor past them, so the work continues there after a crash at any moment. The last commit removes the cursor. An upgrade
-//! also folds every projection again, because schema version 2 adds members to it.
+//! The first commit of a backfill puts a cursor into `meta`. Each later commit writes the rows of some orders and moves
+//! the cursor past these orders. So after a crash, the work continues at the cursor. The last commit removes the
+//! cursor. An upgrade also folds every projection again, because schema version 2 adds members to projections.
 
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
@@ -21,30 +21,41 @@ use super::keyspaces::{self, Keyspaces};
 use super::stage::Stage;
 use super::{keys, records};
 
-/// One commit contains the rows of about this many events; few in tests, so that they need few orders.
+/// One commit contains the rows of about this many events. The number is small in tests, so that tests need few orders.
 const EVENTS_OF_COMMIT: u64 = if cfg!(test) { 50 } else { 5000 };
-/// How many commits are prepared ahead of the one that is being written.
+/// How many commits are prepared while another commit is written.
 const PREPARED_COMMITS: usize = 2;
 
-/// How far a backfill is.
+/// The data that a backfill fills.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BackfillTask {
+    /// The indexes by which orders are found.
+    Indexes,
+    /// The feed.
+    Feed,
+}
+
+/// The progress of a backfill.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BackfillProgress {
-    /// The events whose orders are done.
+    /// The data that the backfill fills.
+    pub task: BackfillTask,
+    /// The number of events that were processed.
     pub events: u64,
-    /// The approximate number of all events.
+    /// The approximate number of all events in the log.
     pub about: u64,
 }
 
-/// What a backfill needs to know.
+/// The inputs of a backfill.
 pub(crate) struct BackfillOptions<'a> {
-    /// The searchable keys of the metadata. `None` for those that the folder has already.
+    /// The searchable keys of the metadata. `None` keeps the keys that the folder has already.
     pub(crate) searchable: Option<&'a BTreeSet<String>>,
     pub(crate) default_currency: Currency,
-    /// Called after each commit. If it breaks, the backfill stops, and so does the start; the next start continues.
+    /// Called after each commit. If it returns `Break`, the start fails, and the next start continues the backfill.
     pub(crate) progress: &'a dyn Fn(BackfillProgress) -> ControlFlow<()>,
 }
 
-/// What is filled.
+/// The data that a backfill of the indexes fills.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Scope {
@@ -54,23 +65,24 @@ enum Scope {
     Metadata,
 }
 
-/// A backfill that is not complete: the row `backfill` of `meta`.
+/// The state of a backfill that is not complete, stored in the row `backfill` of `meta`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct Cursor {
     scope: Scope,
-    /// The latest order that is done; `None` at the beginning.
+    /// The latest order that was processed; `None` at the beginning.
     after: Option<OrderId>,
-    /// The events of the orders that are done.
+    /// The number of events of the processed orders.
     events: u64,
 }
 
-/// A backfill that is due, and the searchable keys.
+/// The backfill that is due, if any, and the searchable keys.
 pub(crate) struct Backfill {
     cursor: Option<Cursor>,
     pub(crate) searchable: BTreeSet<String>,
 }
 
-/// Announces a backfill of everything in `stage`: for a folder of an earlier format.
+/// Stages the cursor of a full backfill, which fills all indexes and projections. A folder of a format
+/// without indexes needs a full backfill.
 pub(crate) fn announce(keys: &Keyspaces, stage: &mut Stage) {
     put_cursor(keys, stage, &Cursor { scope: Scope::Everything, after: None, events: 0 });
 }
@@ -81,12 +93,13 @@ fn put_cursor(keys: &Keyspaces, stage: &mut Stage, cursor: &Cursor) {
 }
 
 impl Backfill {
-    /// Finds out what is due, and announces it in `stage`. `is_upgrade`: the folder has an earlier format.
+    /// Determines which backfill is due, and stages its cursor. `lacks_indexes` states whether the folder has a format
+    /// without indexes.
     pub(crate) fn plan(
         keys: &Keyspaces,
         stage: &mut Stage,
         declared: Option<&BTreeSet<String>>,
-        is_upgrade: bool,
+        lacks_indexes: bool,
     ) -> anyhow::Result<Self> {
         let stored = keys.meta.get(keyspaces::SEARCHABLE)?;
         let stored: BTreeSet<String> = stored
@@ -94,15 +107,16 @@ impl Backfill {
             .transpose()?
             .unwrap_or_default();
         let cursor = keys.meta.get(keyspaces::BACKFILL)?;
-        let mut cursor: Option<Cursor> =
-            cursor.map(|row| serde_json::from_slice(&row).context("the cursor of a backfill")).transpose()?;
+        let mut cursor: Option<Cursor> = cursor
+            .map(|row| serde_json::from_slice(&row).context("cannot read the cursor of a backfill"))
+            .transpose()?;
         let start = |scope| Some(Cursor { scope, after: None, events: 0 });
         let searchable = declared.cloned().unwrap_or_else(|| stored.clone());
         if searchable != stored {
             stage.put(&keys.meta, keyspaces::SEARCHABLE, serde_json::to_vec(&searchable)?);
             cursor = start(cursor.map_or(Scope::Metadata, |cursor| cursor.scope));
         }
-        if is_upgrade {
+        if lacks_indexes {
             cursor = start(Scope::Everything);
         }
         if let Some(cursor) = &cursor {
@@ -111,24 +125,28 @@ impl Backfill {
         Ok(Self { cursor, searchable })
     }
 
-    /// Fills the indexes. The commit that announces it was made.
+    /// Fills the indexes. The caller must have committed the cursor.
     pub(crate) fn run(&self, committer: &mut Committer, options: &BackfillOptions<'_>) -> anyhow::Result<()> {
         let Some(cursor) = &self.cursor else { return Ok(()) };
         let about = committer.keys.log.approximate_len() as u64;
-        report(options, BackfillProgress { events: cursor.events, about })?;
+        report(options, BackfillProgress { task: BackfillTask::Indexes, events: cursor.events, about })?;
         self.remove_undeclared(committer)?;
         let keys = committer.keys.clone();
         thread::scope(|scope| {
             let (sender, portions) = sync_channel(PREPARED_COMMITS);
             let currency = options.default_currency;
             let reader = scope.spawn(move || self.prepare(&keys, cursor, currency, &sender));
-            // Received by value, so that the reader ends if this closure returns early.
+            // This loop owns the receiver of the channel. If the closure returns early, the receiver is dropped. The
+            // reader can then send nothing more, and ends.
             for Portion { rows, cursor, .. } in portions {
                 let mut stage = committer.stage();
                 rows.into_iter().for_each(|row| row.stage(&mut stage, &committer.keys));
                 put_cursor(&committer.keys, &mut stage, &cursor);
                 committer.commit(stage)?;
-                report(options, BackfillProgress { events: cursor.events, about })?;
+                report(
+                    options,
+                    BackfillProgress { task: BackfillTask::Indexes, events: cursor.events, about },
+                )?;
             }
             reader.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
         })?;
@@ -170,13 +188,13 @@ impl Backfill {
         let mut fold = Fold::default();
         for row in keys.log.range(start..) {
             let (key, entry) = row.into_inner()?;
-            // Parsing the id of each entry would take longer than comparing the bytes.
+            // Comparing the bytes of each key is faster than parsing the order id in it.
             if key.strip_prefix(fold.prefix.as_slice()).is_none_or(|version| version.len() != 8) {
                 self.add(keys, std::mem::replace(&mut fold, Fold::of(&key)?), &mut portion)?;
                 if portion.events >= EVENTS_OF_COMMIT {
                     let next = Portion { rows: Vec::new(), events: 0, cursor: portion.cursor.clone() };
                     if portions.send(std::mem::replace(&mut portion, next)).is_err() {
-                        // A commit failed, and the caller returns its error.
+                        // Sending fails only if a commit has failed. The caller returns the error of that commit.
                         return Ok(());
                     }
                 }
@@ -184,12 +202,13 @@ impl Backfill {
             fold.add(&entry, currency);
         }
         self.add(keys, fold, &mut portion)?;
-        // As above.
+        // Sending fails only if a commit has failed. The caller returns the error of that commit.
         let _ = portions.send(portion);
         Ok(())
     }
 
-    /// Adds the rows of an order. A log that cannot be folded has none; `orders rebuild` reports it.
+    /// Adds the rows of an order. An order whose log cannot be folded gets no rows. `orders rebuild` reports such a
+    /// log.
     fn add(&self, keys: &Keyspaces, fold: Fold, portion: &mut Portion) -> anyhow::Result<()> {
         let Some(order_id) = fold.order_id else { return Ok(()) };
         portion.events += fold.events;
@@ -215,7 +234,7 @@ impl Backfill {
             if crate::is_projected(&order) {
                 portion.rows.push(PreparedRow::Projection(order_id, Some(order.encode())));
             } else if keys.orders.contains_key(order_id.as_str())? {
-                // Early versions also projected orders with one event.
+                // Early versions of this program also projected orders with one event.
                 portion.rows.push(PreparedRow::Projection(order_id, None));
             }
         }
@@ -226,12 +245,12 @@ impl Backfill {
 fn report(options: &BackfillOptions<'_>, progress: BackfillProgress) -> anyhow::Result<()> {
     ensure!(
         (options.progress)(progress).is_continue(),
-        "the indexes are not complete; the next start continues"
+        "the indexes are not complete; the next start continues to fill them"
     );
     Ok(())
 }
 
-/// The rows of one commit, and the cursor after it.
+/// The rows that one commit writes, and the cursor that it stores.
 struct Portion {
     rows: Vec<PreparedRow>,
     events: u64,
@@ -254,11 +273,11 @@ impl PreparedRow {
     }
 }
 
-/// The log of one order, as far as it was read.
+/// The order whose log is being read, folded from the entries so far.
 struct Fold {
     /// `None` before the first order.
     order_id: Option<OrderId>,
-    /// The keys of the order's entries, without their versions.
+    /// The beginning that the keys of all log entries of the order share.
     prefix: Vec<u8>,
     events: u64,
     order: anyhow::Result<Option<Order>>,

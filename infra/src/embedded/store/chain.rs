@@ -9,8 +9,9 @@ use anyhow::Context;
 
 use super::keyspaces;
 
-/// The keyspaces from which nothing is ever removed, so that their tables always hold their latest write. The ledger
-/// serves to check the queue and the dead letters, and derived writes can be rebuilt.
+/// The keyspaces from which nothing is ever removed, so that their tables always hold their latest write. Other
+/// keyspaces need no check: the ledger shows whether the queue or the dead letters have lost messages, and derived
+/// writes can be rebuilt.
 pub(crate) const KEPT: [u64; 3] = [keyspaces::LOG, keyspaces::RECEIPTS, keyspaces::META];
 
 /// The sequence number of the latest write to each keyspace of [`KEPT`]; 0 if there was none.
@@ -39,7 +40,7 @@ pub(crate) struct Link {
 }
 
 impl Link {
-    /// The key in `meta`.
+    /// The key of the link in the keyspace `meta`.
     pub(crate) const KEY: &[u8] = b"chain";
 
     pub(crate) fn encode(&self) -> Vec<u8> {
@@ -61,7 +62,7 @@ impl Link {
     }
 }
 
-/// The latest commit.
+/// The end of the commit chain: the latest commit, and the latest writes up to that commit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Chain {
     pub(crate) commit: u64,
@@ -69,8 +70,8 @@ pub(crate) struct Chain {
 }
 
 impl Chain {
-    /// The chain after the commit that this link belongs to. `seqno` is the sequence number that fjall gave to the
-    /// commit.
+    /// The end of the chain after the commit that contains this link. `seqno` is the sequence number that fjall gave
+    /// to the commit.
     pub(crate) fn after(link: &Link, seqno: u64) -> Self {
         let mut last = link.before;
         let touched = last.0.iter_mut().zip(link.touched.0).filter(|(_, touched)| *touched);

@@ -1,6 +1,5 @@
-//! Which orders changed in which commit, so that readers know whether an order that they keep in memory is current. A
-//! [`Stage`](super::stage::Stage) collects its [`ChangedOrders`], and the committer records them in [`OrderChanges`]. The
-//! reader's cache asks it.
+//! Records which commit last changed an order, so that the reader's cache knows whether a cached order is current. A
+//! [`Stage`](super::stage::Stage) collects its [`ChangedOrders`], and the committer records them in [`OrderChanges`].
 
 use std::hash::BuildHasher;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -10,8 +9,8 @@ use foldhash::fast::FixedState;
 
 use super::{keys, keyspaces};
 
-/// Orders share slots: a change of one makes readers read the others of its slot again. With 10,000 changes a second, this
-/// happens to an order every 26 seconds.
+/// The number of slots. Several orders share a slot, so a change of one order makes readers read the other orders of
+/// its slot again. At 10,000 changes a second, this happens to an order about every 26 seconds.
 const SLOTS: usize = 1 << 18;
 
 /// The orders that one commit changes, as hashes of their ids.
@@ -19,8 +18,8 @@ const SLOTS: usize = 1 << 18;
 pub(crate) struct ChangedOrders(Vec<u64>);
 
 impl ChangedOrders {
-    /// Notes the order of a row, if the row changes what readers see of an order that exists already. Such an order has a
-    /// later log entry, or a projection. The first entry of a log is never replaced by another event.
+    /// Adds the order of a row, if the row changes what readers see of an existing order. A projection and a later log
+    /// entry change what readers see. The first log entry creates the order, and no other event ever replaces that entry.
     pub(crate) fn add(&mut self, keyspace: u64, key: &[u8]) {
         match keyspace {
             keyspaces::ORDERS => self.0.push(hash(key)),
@@ -36,7 +35,7 @@ impl ChangedOrders {
     }
 }
 
-/// The number of the latest commit that changed an order of each slot.
+/// For each slot, the number of the latest commit that changed one of its orders.
 pub(crate) struct OrderChanges(Box<[AtomicU64]>);
 
 impl Default for OrderChanges {
@@ -46,13 +45,13 @@ impl Default for OrderChanges {
 }
 
 impl OrderChanges {
-    /// Records what a commit changes. Must happen before readers get a view with this commit.
+    /// Records the orders that a commit changes. Must be called before readers get a view with this commit.
     pub(crate) fn record(&self, changed: &ChangedOrders, commit: u64) {
         changed.0.iter().for_each(|hash| self.slot(*hash).store(commit, Ordering::Release));
     }
 
-    /// Whether a state of the order that was read as of this commit may still be shown. If it may, no view that a reader has
-    /// got so far contains a later event of the order.
+    /// Whether the order has not changed since a reader read it as of commit `as_of`. If so, the order may be shown
+    /// as it was read: no view that a reader has now contains a later event of the order.
     pub(crate) fn is_current(&self, order_id: &OrderId, as_of: u64) -> bool {
         self.slot(hash(order_id.as_str().as_bytes())).load(Ordering::Acquire) <= as_of
     }

@@ -1,13 +1,14 @@
 //! Makes the commits of the store, one after the other, and numbers them. The writing thread owns a [`Committer`].
-//! Opening and recovering a store use one as well, for a single commit.
+//! Opening and recovery use a committer as well.
 
 use std::sync::Arc;
 
-use fjall::AbstractTree;
+use fjall::{AbstractTree, UserValue};
 
 use super::chain::{Chain, Link};
 use super::changes::OrderChanges;
 use super::counters::{LatestTotals, Totals};
+use super::feed::{self, FeedEnd};
 use super::keyspaces::{self, Keyspaces};
 use super::stage::Stage;
 use super::views::View;
@@ -18,6 +19,16 @@ pub(crate) struct Committer {
     pub(crate) changes: Arc<OrderChanges>,
     /// The latest commit.
     pub(crate) chain: Chain,
+    /// The end of the feed as of the latest commit.
+    pub(crate) feed: FeedEnd,
+}
+
+/// A commit that was written.
+pub(crate) struct Committed {
+    /// A view of the store as of this commit.
+    pub(crate) view: View,
+    /// The rows of the feed that this commit has added, each with its first position.
+    pub(crate) feed_rows: Vec<(u64, UserValue)>,
 }
 
 impl Committer {
@@ -26,8 +37,8 @@ impl Committer {
         Stage::new(&self.keys.db, self.totals.get())
     }
 
-    /// Writes the staged writes together with the counters and the commit number. Returns the store as of this commit.
-    pub(crate) fn commit(&mut self, mut stage: Stage) -> fjall::Result<View> {
+    /// Writes the staged writes together with the counters, the positions of the recorded events and the commit number.
+    pub(crate) fn commit(&mut self, mut stage: Stage) -> fjall::Result<Committed> {
         let before = self.totals.get();
         let after = Totals { counters: stage.counters, queued: stage.queued };
         let meta = &self.keys.meta;
@@ -38,15 +49,38 @@ impl Committer {
         if let Some(next) = stage.next_seq {
             stage.put(meta, keyspaces::NEXT_SEQ, next.to_be_bytes());
         }
+        let mut feed_end = self.feed;
+        let feed_rows = self.stage_feed(&mut stage, &mut feed_end);
         stage.touched.add(keyspaces::META);
         let link = self.chain.next(stage.touched);
         stage.put(meta, Link::KEY, link.encode());
-        // Before any reader can see the commit.
+        // The changed orders must be recorded before any reader can see the commit.
         self.changes.record(&stage.changed_orders, link.commit);
         stage.commit(|| self.totals.set(after))?;
-        // Only this thread writes, so the database's latest write belongs to this commit.
-        let seqno = meta.tree.get_highest_seqno().expect("a commit was written");
+        // Only this thread writes to the database, so the latest write to `meta` belongs to this commit.
+        let seqno = meta.tree.get_highest_seqno().expect("every commit writes to the keyspace `meta`");
         self.chain = Chain::after(&link, seqno);
-        Ok(View::new(self.keys.db.snapshot(), link.commit, after))
+        self.feed = feed_end;
+        let view = View::new(self.keys.db.snapshot(), link.commit, after, feed_end);
+        Ok(Committed { view, feed_rows })
+    }
+
+    /// Adds lost positions to the end of the feed, and stages their row. The commit must not record events.
+    pub(crate) fn stage_lost_positions(&mut self, stage: &mut Stage, count: u64) {
+        let row = feed::encode::lost_row(self.feed.time, count);
+        stage.put(&self.keys.feed, (self.feed.position + 1).to_be_bytes(), row);
+        self.feed.position += count;
+    }
+
+    /// Stages feed rows for the recorded events, and moves the end of the feed.
+    fn stage_feed(&self, stage: &mut Stage, end: &mut FeedEnd) -> Vec<(u64, UserValue)> {
+        let recorded = std::mem::take(&mut stage.recorded);
+        let rows = feed::encode::number(&recorded, end);
+        let stage_row = |(first, row): (u64, Vec<u8>)| {
+            let row = UserValue::from(row);
+            stage.put(&self.keys.feed, first.to_be_bytes(), row.clone());
+            (first, row)
+        };
+        rows.into_iter().map(stage_row).collect()
     }
 }

@@ -1,12 +1,13 @@
 //! Checks that a store contains every acknowledged write before fjall opens it. Opening and recovery call this check.
 //!
 //! fjall cuts off a journal at the first place that it cannot read. After a power cut that is correct: the data after
-//! that place was never acknowledged. After damage it would silently discard acknowledged commits. This check requires:
+//! that place was never acknowledged. But if the journal is damaged, fjall silently discards acknowledged commits. This
+//! check requires:
 //!
 //! 1. The lists of tables are whole. The tables are whole too, which is verified unless they are larger than
 //!    [`MAX_BYTES_VERIFIED_AT_OPEN`].
-//! 2. The commits in the journals are numbered without a gap ([`super::chain`]), or the tables hold every write before
-//!    the gap. Gaps are normal: old journals are removed once tables hold their content.
+//! 2. The commits in the journals are numbered without gaps ([`super::chain`]). A gap is allowed only if the tables hold
+//!    every write before it: old journals are removed once tables hold their content.
 //! 3. The journals and the tables contain every write up to the synced [`Extent`].
 //!
 //! Commits after the extent were not acknowledged, and the journal may end anywhere among them.
@@ -32,7 +33,7 @@ const MAX_BYTES_VERIFIED_AT_OPEN: u64 = 128 << 20;
 pub(crate) enum Flaw {
     /// The file system returned an error.
     Io(PathBuf, io::Error),
-    /// Commits that were on the disk can no longer be read from this cut on.
+    /// Commits after this cut were on the disk, but can no longer be read.
     Cut(Box<JournalCut>),
     /// Older commits are in no table and no journal, but later ones can be read.
     Missing(PathBuf, String),
@@ -50,8 +51,8 @@ pub(crate) struct JournalCut {
     pub(crate) offset: u64,
     /// The chain as of the latest commit before the cut.
     pub(crate) kept: Chain,
-    /// How many commits that were on the disk are missing, and how many accepted and recorded events they contained, if
-    /// known.
+    /// The number of commits that were on the disk and are missing, and the numbers of accepted and recorded events in
+    /// them. `None` if unknown.
     pub(crate) commits: Option<u64>,
     pub(crate) accepted: Option<u64>,
     pub(crate) recorded: Option<u64>,
@@ -69,7 +70,7 @@ impl From<LayoutError> for Flaw {
 }
 
 impl JournalCut {
-    /// The finding, for the operator.
+    /// Describes the cut for the operator.
     pub(crate) fn describe(&self, file: &str) -> String {
         let number = |number: Option<u64>, what: &str| number.map(|number| format!("{number} {what}"));
         let lost = [
@@ -93,12 +94,12 @@ pub(crate) struct JournalTail {
     pub(crate) path: PathBuf,
     /// The byte range of the whole commits that are not known to be durable.
     pub(crate) commits: Range<u64>,
-    /// Whether the remains of a torn commit follow. A power cut leaves such remains.
+    /// Whether the remains of a torn commit follow the last whole commit. A power cut leaves such remains.
     pub(crate) is_torn: bool,
 }
 
-/// Checks the store, and returns the ends of its journals. `extent` states what must be durable; `None` for a folder of
-/// format 3, which has no extent. The keyspaces up to number `last` must be there.
+/// Checks the store, and returns the ends of its journals. `extent` states what must be durable. It is `None` for a
+/// folder of format 3, which has no extent. The keyspaces up to number `last` must exist.
 pub(crate) fn check(store: &Path, extent: Option<&Extent>, last: u64) -> Result<Vec<JournalTail>, Flaw> {
     let tables = TableCoverage::read(store, last)?;
     let mut scan = JournalScan::default();
@@ -132,7 +133,8 @@ pub(crate) fn check(store: &Path, extent: Option<&Extent>, last: u64) -> Result<
             }
             Some(extent) if !batches.ends_clean() && scan.chain.commit < extent.commit => {
                 let readable = readable();
-                // The next journal may continue after a gap that the tables fill.
+                // If another journal follows, it may continue after the missing commits, because the tables may
+                // contain their writes.
                 if at + 1 == journals.len() && !tables.hold(&extent.last) {
                     return Err(scan.cut(Some(extent), readable, &[]));
                 }
@@ -175,7 +177,7 @@ pub(crate) struct TableCoverage(LastWrites);
 
 impl TableCoverage {
     fn read(store: &Path, last: u64) -> Result<Self, Flaw> {
-        // Every keyspace must be there: fjall creates a missing one anew and deletes its leftover files.
+        // Every keyspace must exist. If one is missing, fjall creates it anew and deletes its remaining files.
         let manifests = (0..=last).map(|number| TableManifest::read(&keyspace_path(store, number)));
         let manifests = manifests.collect::<Result<Vec<_>, _>>()?;
         let all = || manifests.iter().flat_map(|manifest| &manifest.tables);
@@ -185,7 +187,7 @@ impl TableCoverage {
         Ok(Self(LastWrites(KEPT.map(|number| manifests[number as usize].highest_seqno().unwrap_or(0)))))
     }
 
-    /// Whether the tables hold all of these latest writes.
+    /// Whether the tables contain every write up to `last`.
     fn hold(&self, last: &LastWrites) -> bool {
         self.missing(last).is_none()
     }
@@ -214,8 +216,8 @@ struct JournalScan {
 }
 
 impl JournalScan {
-    /// Adds a batch. If there is a gap before the batch that the tables do not fill, returns the number of the batch's
-    /// commit.
+    /// Adds a batch from a journal. Returns the number of the batch's commit if commits are missing before it and the
+    /// tables do not contain their writes.
     fn add(
         &mut self,
         batch: &JournalBatch<'_>,
@@ -247,7 +249,7 @@ impl JournalScan {
             return match tables.missing(&link.before) {
                 Some((keyspace, held, last)) if self.chain.commit == 0 => {
                     let what = format!(
-                        "it begins with commit {}; before that commit, keyspace {keyspace} was written up to sequence \
+                        "the journal begins with commit {}; before that commit, keyspace {keyspace} was written up to sequence \
                          number {last}, but its tables end at {held}: an older journal or a table is missing",
                         link.commit
                     );
@@ -260,8 +262,8 @@ impl JournalScan {
         Ok(None)
     }
 
-    /// Reports that the commits end with the latest journal that was read. `readable` commits follow in the same
-    /// journal.
+    /// The flaw that the readable commits end too early in the latest journal that was read. `readable` is the number
+    /// of whole commits that follow in the same journal.
     fn cut(&self, extent: Option<&Extent>, readable: u64, later: &[(u64, PathBuf)]) -> Flaw {
         // If nothing in a journal can be read, the cut is at the end of the previous journal.
         let Some(end) = self.ends.last() else {
@@ -282,7 +284,8 @@ impl JournalScan {
         }))
     }
 
-    /// Reports that the commits end before a gap. The `later` journals begin after the gap, with this commit.
+    /// The flaw that commits are missing before the commit with number `commit`. `later` are the journals from that
+    /// commit on.
     fn cut_before(&self, commit: u64, extent: Option<&Extent>, later: &[(u64, PathBuf)]) -> Flaw {
         match self.cut(extent, 0, later) {
             Flaw::Cut(mut cut) => {

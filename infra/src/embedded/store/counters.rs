@@ -22,7 +22,7 @@ pub(crate) struct Totals {
     pub(crate) queued: u64,
 }
 
-/// The totals as of the latest commit, whether that is synced or not.
+/// The totals as of the latest commit, whether that commit is synced or not.
 #[derive(Clone, Default)]
 pub(crate) struct LatestTotals(Arc<Mutex<Totals>>);
 

@@ -1,41 +1,41 @@
 //! Opens the fjall database of a data folder, and syncs a new database so that it survives a power cut. The
 //! [`folder`](super::folder) module calls these functions.
 
-use std::fs::{self, File};
+use std::fs::{self, DirEntry, File};
 use std::io;
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
-use std::thread;
 
 use fjall::Database;
-use rustix::process::setpriority_process;
 
 use super::keyspaces::Keyspaces;
 use super::open_error::OpenError;
+use crate::embedded::priority;
 
 /// The size of fjall's block cache.
 const CACHE_BYTES: u64 = 32 << 20;
 
-/// The number of threads that flush and compact. fjall reserves the first one for flushes. While all others compact and
-/// more compactions are due, the first one requeues these in a busy loop, which occupies a core. With this many
-/// threads, such a phase is short.
+/// The number of threads that flush and compact. fjall reserves the first thread for flushes. While all other threads
+/// compact and more compactions are due, the first thread requeues these compactions in a busy loop, which occupies a
+/// core. With this many threads, such a phase is short.
 const WORKER_THREADS: usize = 4;
-/// The niceness of the threads that flush and compact. On a busy machine they get a third of the processor time of
-/// other threads, which is enough to keep up.
+/// The niceness of the threads that flush and compact. On a busy machine, each of them gets a third of the processor time
+/// that a thread of normal priority gets. That is enough to keep up.
 const WORKER_NICENESS: i32 = 5;
 
-/// Opens the database at `store`, or creates it. `folder` is the data folder, for errors.
+/// Opens the database in the folder `store`, or creates it there. `folder` is the data folder, which errors name.
 pub(crate) fn open(folder: &Path, store: &Path) -> Result<Keyspaces, OpenError> {
     // fjall panics on some kinds of damage. The user gets the same error for every kind.
     let opened = catch_unwind(AssertUnwindSafe(|| {
         let builder = || Database::builder(store).cache_size(CACHE_BYTES).worker_threads(WORKER_THREADS);
         let folders = count_folders(&store.join("keyspaces")).unwrap_or(0);
-        let mut db = in_background(|| builder().open())?;
-        // The keyspace with number 0 is fjall's own. If there are more folders than keyspaces, an earlier start was killed
-        // while it created one. fjall has now removed that folder, but does not use its number again until it is reopened.
+        let mut db = priority::run_at(WORKER_NICENESS, || builder().open())?;
+        // The keyspace with number 0 is fjall's own. If there are more folders than keyspaces, an earlier start was
+        // killed while it created a keyspace. fjall has removed the folder of that keyspace, but uses its number again
+        // only after the database is reopened.
         if folders > 1 + Keyspaces::count_in(&db) {
             drop(db);
-            db = in_background(|| builder().open())?;
+            db = priority::run_at(WORKER_NICENESS, || builder().open())?;
         }
         Keyspaces::open(&db)
     }));
@@ -65,27 +65,41 @@ fn explain(folder: &Path, store: &Path, error: fjall::Error) -> OpenError {
     }
 }
 
-/// Runs `open` at a lower priority. The threads that it starts inherit that priority, so they yield to the threads that
-/// serve requests.
-fn in_background<R: Send>(open: impl FnOnce() -> R + Send) -> R {
-    let work = || {
-        // If this fails, the threads run at the normal priority. Nothing else changes.
-        let _ = setpriority_process(None, WORKER_NICENESS);
-        open()
-    };
-    thread::scope(|scope| scope.spawn(work).join()).unwrap_or_else(|panic| resume_unwind(panic))
-}
-
 /// Syncs every file and folder below `folder`. fjall creates folders for keyspaces, but does not sync the directory
 /// entries of these folders. Without this function, a power cut could remove the folders with all their content.
+///
+/// fjall may be flushing and compacting meanwhile. It removes files whose content is in other files, so a file that no
+/// longer exists needs no sync.
 pub(crate) fn sync_tree(folder: &Path) -> io::Result<()> {
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
-        if entry.file_type()?.is_dir() {
-            sync_tree(&entry.path())?;
-        } else {
-            File::open(entry.path())?.sync_all()?;
+        match sync_entry(&entry) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            synced => synced?,
         }
     }
     File::open(folder)?.sync_all()
+}
+
+fn sync_entry(entry: &DirEntry) -> io::Result<()> {
+    if entry.file_type()?.is_dir() { sync_tree(&entry.path()) } else { File::open(entry.path())?.sync_all() }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    #[test]
+    fn a_file_that_no_longer_exists_does_not_stop_the_sync_of_a_folder() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let keyspace = folder.path().join("keyspace");
+        fs::create_dir(&keyspace).unwrap();
+        fs::write(keyspace.join("table"), "content").unwrap();
+        // This link has no target, so it cannot be opened, like a file that was removed after the folder was listed.
+        symlink("removed", keyspace.join("old-table")).unwrap();
+        sync_tree(folder.path()).unwrap();
+        assert_eq!(sync_tree(&folder.path().join("missing")).unwrap_err().kind(), io::ErrorKind::NotFound);
+    }
 }

@@ -3,9 +3,11 @@
 //! durable.
 //!
 //! ```text
-//! byte 0     first slot   8 bytes "ORDEXT1\n", numbers of 8 bytes, XXH3 of the bytes before it; little-endian
-//! byte 4096  second slot  the same; if both slots are intact, the newer one counts
+//! byte 0     first slot   "ORDEXT1\n", the numbers of an `Extent` (u64 each), and the XXH3 of these bytes (u64)
+//! byte 4096  second slot  the same format
 //! ```
+//!
+//! All numbers are little-endian. If both slots are intact, the slot with the later commit is valid.
 //!
 //! The syncing thread overwrites the older slot after each sync of the journal, once the callers have their results. A
 //! slot lies within one sector, so a power cut leaves either its old or its new content. The file itself is synced once
@@ -28,7 +30,7 @@ const SLOT_BYTES: u64 = 4096;
 /// The size of a slot: the magic, five numbers, the latest writes, and the checksum.
 const EXTENT_BYTES: usize = 8 * (1 + 5 + KEPT.len() + 1);
 
-/// States that every commit up to this one is on the disk.
+/// The record that all commits up to the commit with this number are on the disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Extent {
     /// The number of the latest commit.
@@ -85,7 +87,7 @@ impl Extent {
 #[derive(Debug)]
 pub(crate) struct ExtentFile {
     file: File,
-    /// The slot to overwrite next.
+    /// The number of the slot to overwrite next: 0 or 1.
     next: u64,
     is_dirty: bool,
 }
@@ -102,7 +104,7 @@ impl ExtentFile {
         Ok(Self { file, next: 1, is_dirty: false })
     }
 
-    /// Opens the file, from which [`ExtentFile::read`] has read `extent`.
+    /// Opens the existing file. `extent` is the extent that [`ExtentFile::read`] has read from this file.
     pub(crate) fn open(folder: &Path, extent: &Extent) -> io::Result<Self> {
         let file = File::options().read(true).write(true).open(folder.join(Self::NAME))?;
         let newest = slot(&file, 0)?.is_some_and(|first| first == *extent);
@@ -163,7 +165,7 @@ mod tests {
             file.write(&extent(commit)).unwrap();
             assert_eq!(read(), Some(extent(commit)));
         }
-        // After the file was opened again, the older slot is overwritten.
+        // A file that was opened again also overwrites the older slot first.
         let mut file = ExtentFile::open(folder.path(), &extent(4)).unwrap();
         file.write(&extent(5)).unwrap();
         let good = std::fs::read(&path).unwrap();

@@ -7,17 +7,17 @@
 //!   store.new/  an incomplete database; left by a first start that was interrupted
 //!   store/      the fjall database
 //!   EXTENT      how far the journals are on the disk
-//!   FORMAT      "orders data folder, format 5"; written when everything else is complete
+//!   FORMAT      "orders data folder, format 6"; written when everything else is complete
 //!   FORMAT.new  the next FORMAT; left by an upgrade that was interrupted
 //! ```
 //!
-//! Format 4 had no indexes but the customers' lists. Format 3 also had no `EXTENT` and no commit numbers. Such folders are
-//! upgraded when they are opened: `FORMAT` is replaced first, so that no earlier version opens the folder again, and then the
-//! [backfill](super::backfill) fills the indexes.
+//! Format 5 has no feed and no webhooks. Format 4 also has no indexes except the customers' lists. Format 3 also has no
+//! `EXTENT` and no commit numbers. Folders of these formats are upgraded when they are opened. First, `FORMAT` is
+//! replaced, so that no earlier version of the program opens the folder again. Then a [backfill](super::backfill) fills
+//! the indexes, and [another one](super::feed::backfill) gives the events their positions in the feed.
 
-use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions, Permissions, TryLockError};
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
@@ -27,38 +27,32 @@ use rustix::process::umask;
 use super::continuity::{self, Flaw, JournalTail};
 use super::database;
 use super::extent::{Extent, ExtentFile};
+use super::folder_state::{FORMAT, FolderState, state_of};
 use super::keyspaces::{self, Keyspaces};
-use super::layout;
 use super::open_error::OpenError;
+use crate::folders;
 
-const FORMAT: &str = "orders data folder, format 5\n";
-const FORMAT_4: &str = "orders data folder, format 4\n";
-const FORMAT_3: &str = "orders data folder, format 3\n";
-
-/// How complete the folder is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum FolderState {
-    /// The folder is empty, or a first start in it was interrupted.
-    Unfinished,
-    /// The folder has a store of format 3.
-    Format3,
-    /// A store of format 4.
-    Format4,
-    /// A store of this format.
-    Complete,
-}
+/// The number of the current format.
+pub(crate) const FORMAT_NUMBER: u32 = 6;
 
 /// A data folder that this process has locked.
 pub(crate) struct DataFolder {
     path: PathBuf,
     state: FolderState,
-    // Holds the lock, which is released when the file is closed.
-    _lock: File,
+    // Holds the lock, which is released when the file is closed. `None` if the folder was only examined.
+    _lock: Option<File>,
+}
+
+/// Whether another process uses the folder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum FolderUse {
+    InUse,
+    Free,
 }
 
 impl DataFolder {
-    /// Creates the folder if it does not exist, and locks it against other processes. After this call, only its own
-    /// user can read the files that this process creates.
+    /// Creates the folder if it does not exist, and locks it against other processes. After this call, only the user of
+    /// this process can read the files that it creates.
     pub(crate) fn claim(path: &Path) -> Result<Self, OpenError> {
         let io_error = |source| OpenError::io(path, source);
         if let Some(what) = not_a_folder(path) {
@@ -72,9 +66,10 @@ impl DataFolder {
         let lock = opened.map_err(|source| OpenError::io(&lock_path, source))?;
         match lock.try_lock() {
             Ok(()) => {
-                let folder = Self { path: path.to_owned(), state, _lock: lock };
+                let folder = Self { path: path.to_owned(), state, _lock: Some(lock) };
                 if folder.is_new() {
-                    // A store without a LOCK would later be refused as a folder of another program.
+                    // LOCK must survive a power cut: a store without LOCK would be refused as a folder of another
+                    // program.
                     folder.sync().map_err(io_error)?;
                 }
                 Ok(folder)
@@ -84,23 +79,54 @@ impl DataFolder {
         }
     }
 
+    /// Examines the folder without changing anything in it. If no process uses the folder, none can begin to use it
+    /// until the result is dropped.
+    pub(crate) fn examine(path: &Path) -> Result<(Self, FolderUse), OpenError> {
+        if let Some(what) = not_a_folder(path) {
+            return Err(OpenError::NotAFolder { path: path.to_owned(), what });
+        }
+        let state = state_of(path)?;
+        let lock_path = path.join("LOCK");
+        let lock = match File::open(&lock_path) {
+            Ok(file) => Some(file),
+            // A copy of a folder may lack the file, and no process uses it then.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Err(error) => return Err(OpenError::io(&lock_path, error)),
+        };
+        let usage = match lock.as_ref().map(File::try_lock_shared) {
+            None | Some(Ok(())) => FolderUse::Free,
+            Some(Err(TryLockError::WouldBlock)) => FolderUse::InUse,
+            Some(Err(TryLockError::Error(source))) => return Err(OpenError::io(&lock_path, source)),
+        };
+        Ok((Self { path: path.to_owned(), state, _lock: lock }, usage))
+    }
+
     pub(crate) fn is_new(&self) -> bool {
         self.state == FolderState::Unfinished
     }
 
     /// Whether the folder had an earlier format when it was claimed.
     pub(crate) fn is_upgrade(&self) -> bool {
+        self.lacks_indexes() || self.state == FolderState::Format5
+    }
+
+    /// Whether the folder had format 3 or 4 when it was claimed. These formats have no indexes except the customers' lists.
+    pub(crate) fn lacks_indexes(&self) -> bool {
         matches!(self.state, FolderState::Format3 | FolderState::Format4)
     }
 
-    /// The number of the last keyspace that must be there.
+    /// All keyspaces up to this number must exist in the database.
     pub(crate) fn last_keyspace(&self) -> u64 {
-        if self.is_upgrade() { keyspaces::LAST_OF_FORMAT_4 } else { keyspaces::LAST }
+        match self.state {
+            FolderState::Format3 | FolderState::Format4 => keyspaces::LAST_OF_FORMAT_4,
+            FolderState::Format5 => keyspaces::LAST_OF_FORMAT_5,
+            FolderState::Unfinished | FolderState::Complete => keyspaces::LAST,
+        }
     }
 
-    /// Whether the folder has an extent, and so everything in it must be there.
+    /// Whether the folder has an extent, which states what the store must contain.
     fn has_extent(&self) -> bool {
-        matches!(self.state, FolderState::Format4 | FolderState::Complete)
+        matches!(self.state, FolderState::Format4 | FolderState::Format5 | FolderState::Complete)
     }
 
     /// The path of the database.
@@ -129,7 +155,7 @@ impl DataFolder {
         }
         let keyspaces = database::open(&self.path, &store)?;
         if self.is_upgrade() {
-            // It has new keyspaces.
+            // The upgrade has created folders for new keyspaces. These folders must survive a power cut.
             database::sync_tree(&store).map_err(io_error)?;
         }
         Ok((keyspaces, extent))
@@ -137,7 +163,7 @@ impl DataFolder {
 
     /// Checks that the store contains every acknowledged write. Returns the extent, if the folder has one, and the ends
     /// of the journals.
-    fn check(&self) -> Result<(Option<Extent>, Vec<JournalTail>), OpenError> {
+    pub(crate) fn check(&self) -> Result<(Option<Extent>, Vec<JournalTail>), OpenError> {
         let extent = self.extent()?;
         if !self.store().join("version").is_file() {
             return Err(OpenError::damaged(&self.path, "store/version is missing"));
@@ -148,7 +174,7 @@ impl DataFolder {
         Ok((extent, tails))
     }
 
-    /// The flaw of the store, if it has one, and the extent of what it must contain, if the extent can be read.
+    /// Returns the flaw of the store, or `None` if the store has no flaw. Also returns the extent, if it can be read.
     pub(crate) fn flaw(&self) -> Result<(Option<Flaw>, Option<Extent>), OpenError> {
         let extent = match ExtentFile::read(&self.path) {
             Ok(extent) => extent,
@@ -167,7 +193,7 @@ impl DataFolder {
             |what: &str| Err(OpenError::damaged(&self.path, format!("{} {what}", ExtentFile::NAME)));
         match ExtentFile::read(&self.path) {
             Ok(Some(extent)) => Ok(Some(extent)),
-            // The folder is not complete: nothing was acknowledged yet.
+            // Nothing was acknowledged yet, or the folder has format 3, which has no extent.
             _ if !self.has_extent() => Ok(None),
             Ok(None) => damaged("contains no readable extent"),
             Err(error) if error.kind() == io::ErrorKind::NotFound => damaged("is missing"),
@@ -197,7 +223,7 @@ impl DataFolder {
         Ok(file)
     }
 
-    /// Syncs the folder's own entries, so that they survive a power cut.
+    /// Syncs the folder's list of files, so that new and renamed files survive a power cut.
     fn sync(&self) -> io::Result<()> {
         File::open(&self.path)?.sync_all()
     }
@@ -216,8 +242,8 @@ impl DataFolder {
     }
 }
 
-/// Names what is at the path if it is not a folder. Returns `None` if it is a folder or cannot be examined.
-fn not_a_folder(path: &Path) -> Option<&'static str> {
+/// Names the kind of file at the path. Returns `None` if the path is a folder or cannot be examined.
+pub(crate) fn not_a_folder(path: &Path) -> Option<&'static str> {
     match fs::metadata(path) {
         Ok(there) if there.is_dir() => None,
         Ok(there) if there.is_file() => Some("a file"),
@@ -227,14 +253,14 @@ fn not_a_folder(path: &Path) -> Option<&'static str> {
     }
 }
 
-/// Makes the end of a journal durable before anything after it is acknowledged.
+/// Makes the end of a journal durable. This must happen before any later commit is acknowledged.
 ///
 /// After a power cut, the remains of a torn commit may follow the last whole commit. This function cuts them off. fjall
 /// also cuts them off if an entry cannot be read. But if all entries can be read and one of them has a hole, fjall
 /// refuses the store.
 ///
-/// Commits that are not known to be durable are written again, in place. Their sync may have failed. The operating
-/// system then treats them as written, so another sync would not write them.
+/// This function also rewrites, in place, the commits that may not be on the disk. An earlier sync of them may have
+/// failed. After a failed sync, the operating system treats the data as written, so another sync would not write it.
 fn fix_tail(tail: &JournalTail) -> io::Result<()> {
     if tail.commits.is_empty() && !tail.is_torn {
         return Ok(());
@@ -249,68 +275,8 @@ fn fix_tail(tail: &JournalTail) -> io::Result<()> {
     journal.sync_all()
 }
 
-/// Creates the folder and its missing parents so that they survive a power cut. Each folder is an entry of its parent,
-/// so the parent must be synced. A folder without `FORMAT` may come from a start that was killed before it synced the
-/// parent.
+/// Creates the folder. A folder without `FORMAT` may come from a start that was killed before it synced the parent, so its
+/// parents are synced even if it exists.
 fn create_durably(path: &Path) -> io::Result<()> {
-    if path.join("FORMAT").exists() {
-        return Ok(());
-    }
-    let missing: Vec<_> = path.ancestors().take_while(|folder| !folder.exists()).collect();
-    fs::create_dir_all(path)?;
-    for folder in path.ancestors() {
-        let above = folder.parent().filter(|above| !above.as_os_str().is_empty());
-        let synced = File::open(above.unwrap_or(Path::new("."))).and_then(|above| above.sync_all());
-        if missing.contains(&folder) {
-            synced?;
-        }
-        // This user may not be allowed to read a parent that existed before. The creator of that parent had to sync it.
-    }
-    Ok(())
-}
-
-/// How complete the folder is. It is an error if the folder contains other files.
-fn state_of(path: &Path) -> Result<FolderState, OpenError> {
-    let io_error = |source| OpenError::io(path, source);
-    let format = path.join("FORMAT");
-    let mut text = Vec::new();
-    if format.exists() {
-        let limit = FORMAT.len() as u64 + 1;
-        let read = File::open(&format).and_then(|file| file.take(limit).read_to_end(&mut text));
-        read.map_err(|source| OpenError::io(&format, source))?;
-    }
-    if text == FORMAT.as_bytes() {
-        return Ok(FolderState::Complete);
-    }
-    if text == FORMAT_4.as_bytes() {
-        return Ok(FolderState::Format4);
-    }
-    if text == FORMAT_3.as_bytes() {
-        return Ok(FolderState::Format3);
-    }
-    if text.starts_with(b"orders data folder, format ") && text.ends_with(b"\n") {
-        let found = String::from_utf8_lossy(&text).into_owned();
-        return Err(OpenError::OtherFormat { path: path.to_owned(), found, readable: FORMAT });
-    }
-    let entries = fs::read_dir(path).map_err(io_error)?.collect::<Result<Vec<_>, _>>().map_err(io_error)?;
-    // The root of a new ext4 file system contains this folder.
-    let entries: Vec<_> = entries.into_iter().filter(|entry| entry.file_name() != "lost+found").collect();
-    let has_lock = entries.iter().any(|entry| entry.file_name() == "LOCK");
-    let ours = ["LOCK", "store.new", "store", "EXTENT", "FORMAT", "FORMAT.new"].map(OsStr::new);
-    let ours = entries.iter().all(|entry| ours.contains(&entry.file_name().as_os_str()));
-    // EXTENT is synced before FORMAT is written. So if EXTENT cannot be read here, a first start was interrupted.
-    let has_extent = ExtentFile::read(path).is_ok_and(|extent| extent.is_some());
-    // A first start that is interrupted in its last step leaves a truncated FORMAT. Any other text comes from another
-    // program.
-    let cut_short = [FORMAT, FORMAT_4, FORMAT_3].iter().any(|format| format.as_bytes().starts_with(&text));
-    if entries.is_empty() || (has_lock && ours && cut_short) {
-        // With an EXTENT, everything but FORMAT must be there. A store without the latest keyspace is of format 4.
-        let has_indexes = layout::keyspace_path(&path.join("store"), keyspaces::LAST).exists();
-        return Ok(match (has_extent, has_indexes) {
-            (true, true) => FolderState::Complete,
-            (true, false) => FolderState::Format4,
-            (false, _) => FolderState::Unfinished,
-        });
-    }
-    Err(OpenError::Foreign(path.to_owned()))
+    if path.join("FORMAT").exists() { Ok(()) } else { folders::create_durably(path) }
 }

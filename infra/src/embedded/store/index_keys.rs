@@ -1,5 +1,5 @@
-//! Keys of the indexes by which orders are found. [`indexes`](super::indexes) writes them, and the reader merges
-//! ranges of them.
+//! The keys of the indexes that find orders. [`indexes`](super::indexes) writes them, and the reader merges ranges of
+//! them.
 //!
 //! Each key of `by_status`, `by_update`, `by_metadata` and `customers` ends with a position: a time and an order id. So the
 //! rows with the same prefix are sorted by time, and a list is a merge of the ranges of a few prefixes.
@@ -9,8 +9,9 @@ use api::ports::OrderPosition;
 use domain::{FulfilmentStatus, Order, OrderId, OrderStatus, PaymentStatus};
 use xxhash_rust::xxh3::xxh3_128;
 
-/// The words by which a row of `by_status` is found: the first two bytes of its key. In hexadecimal, the first digit is the
-/// status, the second the payment status, the third the fulfilment status, and the last one is 1 if the order has one event.
+/// The words of a row of `by_status`, which are the first two bytes of its key. In hexadecimal, the first digit is the
+/// status, the second the payment status, and the third the fulfilment status. The last digit is 1 if the order has one
+/// event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Words {
     pub(crate) status: OrderStatus,
@@ -35,7 +36,7 @@ impl Words {
         [first, fulfilment_code(self.fulfilment) << 4 | u8::from(self.has_one_event)]
     }
 
-    /// The words of a key of `by_status`.
+    /// Decodes the words of a key of `by_status`.
     pub(crate) fn of_key(key: &[u8]) -> anyhow::Result<Self> {
         let words = || {
             let [first, second] = *key.first_chunk()?;
@@ -49,7 +50,7 @@ impl Words {
     }
 }
 
-// Folders contain these numbers, so they never change.
+// The keys in data folders contain these numbers, so the number of a status never changes.
 
 fn status_code(status: OrderStatus) -> u8 {
     match status {
@@ -89,20 +90,20 @@ fn fulfilment_code(status: FulfilmentStatus) -> u8 {
     }
 }
 
-/// `prefix`, the time and the id: a whole key.
+/// A whole key: the prefix, the time and the order id.
 pub(crate) fn position_key(prefix: &[u8], at_micros: i64, order_id: &OrderId) -> Vec<u8> {
     [prefix, &sortable(at_micros), order_id.as_str().as_bytes()].concat()
 }
 
-/// The lower bound of the keys with this prefix from this time on.
+/// A lower bound for the keys that have this prefix, and have this time or a later time.
 pub(crate) fn time_key(prefix: &[u8], at_micros: i64) -> Vec<u8> {
     [prefix, &sortable(at_micros)].concat()
 }
 
-/// The position that a key ends with, after a prefix of this length.
+/// Decodes the position at the end of a key, after a prefix of `prefix_bytes`.
 pub(crate) fn position_of(key: &[u8], prefix_bytes: usize) -> anyhow::Result<OrderPosition> {
     let position = key.get(prefix_bytes..).and_then(<[u8]>::split_first_chunk);
-    let (time, order_id) = position.context("a key of an index that is too short")?;
+    let (time, order_id) = position.context("a key of an index is too short")?;
     let at_micros = (u64::from_be_bytes(*time) ^ (1 << 63)) as i64;
     Ok(OrderPosition { at_micros, order_id: OrderId::parse(std::str::from_utf8(order_id)?)? })
 }
@@ -112,18 +113,21 @@ pub(crate) fn sortable(micros: i64) -> [u8; 8] {
     (micros as u64 ^ (1 << 63)).to_be_bytes()
 }
 
-/// The number of bytes of a hashed value.
+/// The size of the hash of a metadata value, in bytes.
 const HASH_BYTES: usize = 16;
 
-/// The prefix of the orders with this entry in their metadata: the key, a zero byte, and a hash of the value, which may be
-/// long. The reader compares the values themselves.
+/// The prefix of all keys of orders with this entry in their metadata: the metadata key, a zero byte, and a hash of the
+/// value, because the value may be long. The reader compares the values themselves.
 pub(crate) fn metadata_prefix(key: &str, value: &str) -> Vec<u8> {
     [key.as_bytes(), &[0], &xxh3_128(value.as_bytes()).to_be_bytes()].concat()
 }
 
-/// The key of the metadata, and the length of the prefix, of a key of `by_metadata`.
+/// Decodes the metadata key in a key of `by_metadata`. Also returns the length of the key's prefix.
 pub(crate) fn metadata_key_of(key: &[u8]) -> anyhow::Result<(&str, usize)> {
-    let zero = key.iter().position(|byte| *byte == 0).context("a metadata key without a separator")?;
+    let zero = key
+        .iter()
+        .position(|byte| *byte == 0)
+        .context("a key of the index by metadata contains no separator")?;
     Ok((std::str::from_utf8(&key[..zero])?, zero + 1 + HASH_BYTES))
 }
 

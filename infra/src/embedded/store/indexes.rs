@@ -1,8 +1,8 @@
 //! The rows of an order in the indexes, and how they change. Appends, backfills and rebuilds use these functions.
 //!
-//! An order with one event has one row, in `by_status`. Its later events move that row only if a word changes, and add one in
-//! `by_update`. Orders with a reference, or with an entry of their metadata at a searchable key, have further rows, and so do
-//! unpaid orders with an `expires_at`.
+//! An order with one event has one row, in `by_status`. Later events move that row only if one of its words changes,
+//! and add a row in `by_update`. An order has further rows if it has a reference, if its metadata has an entry at a
+//! searchable key, or if it is unpaid and has an `expires_at`.
 
 use std::collections::BTreeSet;
 
@@ -12,7 +12,7 @@ use super::index_keys::{Words, metadata_prefix, position_key};
 use super::keyspaces::{Keyspaces, NumberedKeyspace};
 use super::stage::Stage;
 
-/// An index, apart from the customers' lists, in which orders never move.
+/// An index other than the customers' lists. The rows of those lists never change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Index {
     Status,
@@ -33,7 +33,7 @@ impl Index {
         }
     }
 
-    /// What orders are found by, for messages.
+    /// The criterion by which the index finds orders, for reports.
     pub(crate) fn what(self) -> &'static str {
         match self {
             Self::Status => "status",
@@ -51,10 +51,11 @@ impl Index {
     }
 }
 
-/// A row of an index: its key. Rows of `references` have the order's id as their value; all others are empty.
+/// An index and the key of a row in it. In the index `references`, the value of a row is the order's id. In all other
+/// indexes, the value is empty.
 pub(crate) type IndexRow = (Index, Vec<u8>);
 
-/// The changes of the indexes that belong to an append.
+/// The index changes that belong to an append.
 #[derive(Debug, Default)]
 pub(crate) struct IndexChanges {
     removed: Vec<IndexRow>,
@@ -80,14 +81,15 @@ pub(crate) fn rows_of(order: &Order, searchable: &BTreeSet<String>) -> Vec<Index
             }),
         );
     }
-    // Only `expires_at` counts: the configured age may change, and is found by status and creation time.
+    // Only an order with an `expires_at` has a row in `due`. All other unpaid orders expire at a configured age. That
+    // age may change, so these orders are found by status and creation time.
     let deadline = order.deadline(None);
     rows.extend(deadline.map(|deadline| (Index::Due, position_key(&[], deadline.micros(), id))));
     rows
 }
 
 impl IndexChanges {
-    /// The changes from `previous`, which is `None` for a new order, to `order`.
+    /// The changes to the indexes when an order changes from `previous` to `order`. For a new order, `previous` is `None`.
     pub(crate) fn between(previous: Option<&Order>, order: &Order, searchable: &BTreeSet<String>) -> Self {
         let mut added = rows_of(order, searchable);
         let mut removed = previous.map(|previous| rows_of(previous, searchable)).unwrap_or_default();

@@ -1,5 +1,5 @@
-//! The journal that receives syncs. The syncing thread owns a [`JournalFile`], which follows fjall from one journal to
-//! the next.
+//! The journal file that is synced after commits. The syncing thread owns a [`JournalFile`], which follows fjall from
+//! one journal to the next.
 
 use std::fs::File;
 use std::io;
@@ -17,7 +17,7 @@ pub(crate) struct JournalFile {
     store: PathBuf,
     pub(crate) number: u64,
     file: File,
-    /// Receives the journals that are full.
+    /// Sends full journals to the thread that frees their space.
     full_journals: Sender<File>,
 }
 
@@ -35,7 +35,7 @@ impl JournalFile {
     }
 
     /// Moves to the newest journal. Journal numbers have no gaps, and the oldest journals are removed first. So if the
-    /// current journal still exists and the next number does not, the current journal is the newest.
+    /// current journal still exists and no journal has the next number, the current journal is the newest.
     fn follow(&mut self) -> io::Result<()> {
         loop {
             match open(&self.store, self.number + 1) {
@@ -52,7 +52,7 @@ impl JournalFile {
 
     fn turn_to(&mut self, number: u64, file: File) {
         self.number = number;
-        // Sending fails only if a bug has ended the reclaiming thread. The file is then closed.
+        // Sending fails only if a bug has ended the reclaiming thread. The failed send drops the file, which closes it.
         let _ = self.full_journals.send(replace(&mut self.file, file));
     }
 }

@@ -7,7 +7,7 @@ use domain::{CustomerId, EventId, OrderId};
 
 use super::index_keys::{position_of, sortable};
 
-/// `id`, a zero byte, `rest`.
+/// Builds a key from `id`, a zero byte and the parts in `rest`.
 fn scoped(id: &str, rest: &[&[u8]]) -> Vec<u8> {
     let mut key = Vec::with_capacity(id.len() + 1 + rest.iter().map(|part| part.len()).sum::<usize>());
     key.extend_from_slice(id.as_bytes());
@@ -34,7 +34,7 @@ pub(crate) fn split_log_key(key: &[u8]) -> Option<(&[u8], u64)> {
 /// The order that a key of `log` belongs to.
 pub(crate) fn order_of_log_key(key: &[u8]) -> anyhow::Result<OrderId> {
     let id = key.split(|byte| *byte == 0).next().unwrap_or_default();
-    OrderId::parse(std::str::from_utf8(id)?).context("the key of a log entry")
+    OrderId::parse(std::str::from_utf8(id)?).context("the key of a log entry is malformed")
 }
 
 pub(crate) fn receipt_key(order_id: &OrderId, event_id: EventId) -> Vec<u8> {
@@ -51,7 +51,8 @@ pub(crate) fn customer_key(customer_id: &CustomerId, created_at_micros: i64, ord
 
 /// The list position that a key of `customers` encodes.
 pub(crate) fn customer_key_position(key: &[u8]) -> anyhow::Result<OrderPosition> {
-    let zero = key.iter().position(|byte| *byte == 0).context("a customer key without a separator")?;
+    let zero =
+        key.iter().position(|byte| *byte == 0).context("a key of a customer's list contains no separator")?;
     position_of(key, zero + 1)
 }
 
@@ -62,9 +63,9 @@ pub(crate) fn parked_key(order_id: &OrderId, seq: u64) -> Vec<u8> {
 
 /// The sequence number of the dead letter in a key of `lines`.
 pub(crate) fn parked_seq(key: &[u8]) -> anyhow::Result<u64> {
-    seq_of(key.last_chunk::<8>().context("a key of a parked sequence that is too short")?)
+    seq_of(key.last_chunk::<8>().context("a key of a parked sequence is too short")?)
 }
 
 pub(crate) fn seq_of(bytes: &[u8]) -> anyhow::Result<u64> {
-    Ok(u64::from_be_bytes(bytes.try_into().context("a sequence number that is not 8 bytes long")?))
+    Ok(u64::from_be_bytes(bytes.try_into().context("a sequence number is not 8 bytes long")?))
 }

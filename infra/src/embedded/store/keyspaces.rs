@@ -18,15 +18,18 @@
 //! | `references` | reference | the id of the order that has it |
 //! | `by_metadata` | key of the metadata, 0, hash of its value, creation time, order id | empty. Only searchable keys have rows |
 //! | `due` | `expires_at`, order id | empty. Only orders that expire at this time if they are still unpaid have a row |
+//! | `feed` | position of the first event of a commit | the positions of recorded events, see [`feed`](super::feed) |
+//! | `webhooks` | a letter, id of the subscription, … | webhook subscriptions and the state of their deliveries, as JSON, see [`webhooks`](crate::embedded::webhooks) |
 //! | `meta` | `next_seq` | the sequence number of the next message |
 //! | | `ledger` | the ledger, and the number of dead letters |
 //! | | `folder` | the name of the folder, which is part of its message ids |
 //! | | `chain` | the number of the commit, see [`chain`](super::chain) |
 //! | | `searchable` | the searchable keys of the metadata, as JSON |
 //! | | `backfill` | how far the indexes are filled, see [`backfill`](super::backfill); absent once they are complete |
+//! | | `feed_backfill` | how many events of an earlier format have a position, see [`backfill`](super::feed::backfill); absent once all have one |
 //!
-//! Integers in keys are big-endian, so that they sort. [`keys`](super::keys) encodes the keys,
-//! [`records`](super::records) the values.
+//! Integers in keys are big-endian, so that they sort. [`keys`](super::keys) encodes the keys, and
+//! [`records`](super::records) encodes the values.
 
 use std::ffi::OsStr;
 use std::io;
@@ -34,6 +37,7 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use fjall::compaction::Leveled;
+use fjall::config::FilterPolicy;
 use fjall::{Database, Keyspace, KeyspaceCreateOptions};
 
 /// The size at which a memtable is flushed, and the size of merged tables. fjall writes and syncs each of them as a
@@ -49,11 +53,13 @@ pub(crate) const QUEUE: u64 = 5;
 pub(crate) const META: u64 = 12;
 /// The last keyspace of formats 3 and 4.
 pub(crate) const LAST_OF_FORMAT_4: u64 = META;
+/// The last keyspace of format 5.
+pub(crate) const LAST_OF_FORMAT_5: u64 = 17;
 /// The last keyspace.
-pub(crate) const LAST: u64 = 17;
+pub(crate) const LAST: u64 = 19;
 
 /// The keyspaces by number.
-const NAMES: [&str; LAST as usize] = [
+pub(crate) const NAMES: [&str; LAST as usize] = [
     "log",
     "orders",
     "customers",
@@ -71,7 +77,13 @@ const NAMES: [&str; LAST as usize] = [
     "references",
     "by_metadata",
     "due",
+    "feed",
+    "webhooks",
 ];
+
+/// The keyspaces that are read in ranges only, except by a rebuild. They have no filters: a filter only speeds up reads of
+/// single keys, and costs time and memory for each row. fjall does not change the options of an existing keyspace.
+const READ_IN_RANGES: [&str; 6] = ["customers", "by_status", "by_update", "by_metadata", "due", "feed"];
 
 /// Keys of `meta`.
 pub(crate) const NEXT_SEQ: &[u8] = b"next_seq";
@@ -79,6 +91,7 @@ pub(crate) const LEDGER: &[u8] = b"ledger";
 pub(crate) const FOLDER: &[u8] = b"folder";
 pub(crate) const SEARCHABLE: &[u8] = b"searchable";
 pub(crate) const BACKFILL: &[u8] = b"backfill";
+pub(crate) const FEED_BACKFILL: &[u8] = b"feed_backfill";
 
 /// A keyspace with its number, which journals use to name the keyspace.
 #[derive(Clone)]
@@ -122,21 +135,28 @@ pub(crate) struct Keyspaces {
     pub(crate) references: NumberedKeyspace,
     pub(crate) by_metadata: NumberedKeyspace,
     pub(crate) due: NumberedKeyspace,
+    pub(crate) feed: NumberedKeyspace,
+    pub(crate) webhooks: NumberedKeyspace,
 }
 
 impl Keyspaces {
     pub(crate) fn open(db: &Database) -> fjall::Result<Self> {
-        let options = || {
+        let options = |name| {
             let merging = Leveled::default().with_table_target_size(MERGED_TABLE_BYTES);
-            KeyspaceCreateOptions::default()
+            let options = KeyspaceCreateOptions::default()
                 .max_memtable_size(MEMTABLE_BYTES)
-                .compaction_strategy(Arc::new(merging))
+                .compaction_strategy(Arc::new(merging));
+            if READ_IN_RANGES.contains(&name) {
+                options.filter_policy(FilterPolicy::disabled())
+            } else {
+                options
+            }
         };
         let mut names = (1..).zip(NAMES);
         let mut open = || {
-            let (number, name) = names.next().expect("as many names as keyspaces");
-            let keyspace = db.keyspace(name, options)?;
-            // Each keyspace is in the folder with its number.
+            let (number, name) = names.next().expect("there are as many names as keyspaces");
+            let keyspace = db.keyspace(name, || options(name))?;
+            // fjall names the folder of a keyspace after the keyspace's number.
             let is_numbered = keyspace.path().file_name() == Some(OsStr::new(&number.to_string()));
             if is_numbered { Ok(NumberedKeyspace { number, keyspace }) } else { Err(misnumbered(name)) }
         };
@@ -158,6 +178,8 @@ impl Keyspaces {
             references: open()?,
             by_metadata: open()?,
             due: open()?,
+            feed: open()?,
+            webhooks: open()?,
             db: db.clone(),
         })
     }
@@ -186,6 +208,8 @@ impl Keyspaces {
             &self.references,
             &self.by_metadata,
             &self.due,
+            &self.feed,
+            &self.webhooks,
         ]
     }
 }

@@ -3,13 +3,13 @@
 //! [`layout`] reads fjall's private file formats.
 //!
 //! - Opening: [`folder`] locks the data folder. [`continuity`] compares its journals with the [`extent`] and the commit
-//!   [`chain`] before [`database`] lets fjall open them. [`opening`] makes the first commit, and [`backfill`]
-//!   fills the indexes of an older folder. [`recover`] makes a
-//!   refused folder usable again.
-//! - Writing: [`writer`] queues jobs, each fills a [`stage`], [`commit`] writes it, [`sync`] syncs its [`journal_file`]. [`pace`] joins jobs under
-//!   load, and [`reclaim`] frees full journals.
-//! - Reading: [`views`], at the pace of [`read_turns`]. [`changes`] tells readers which orders they may keep in memory.
-//!   [`keyspaces`] lists what is stored.
+//!   [`chain`] before [`database`] lets fjall open them. [`opening`] makes the first commit, and [`backfill`] fills the
+//!   indexes of an older folder. [`recover`] makes a refused folder usable again.
+//! - Writing: [`writer`] queues jobs, which fill a [`stage`]. [`commit`] writes the stage, and [`sync`] syncs the
+//!   [`journal_file`]. [`pace`] joins jobs under load, and [`reclaim`] frees full journals.
+//! - The feed: the committer gives each recorded event a position, which it writes with [`feed`].
+//! - Reading: queries read [`views`], and long reads wait for their [`read_turns`]. [`changes`] records which commit last
+//!   changed an order, for the reader's cache. [`keyspaces`] lists what is stored.
 
 pub(crate) mod backfill;
 pub(crate) mod chain;
@@ -19,7 +19,9 @@ pub(crate) mod continuity;
 pub(crate) mod counters;
 pub(crate) mod database;
 pub(crate) mod extent;
+pub(crate) mod feed;
 pub(crate) mod folder;
+pub(crate) mod folder_state;
 pub(crate) mod index_keys;
 pub(crate) mod indexes;
 pub(crate) mod journal_file;
@@ -43,6 +45,7 @@ use std::sync::Arc;
 
 use changes::OrderChanges;
 use counters::{Counters, LatestTotals};
+use feed::waiters::FeedWaiters;
 use keyspaces::Keyspaces;
 use read_turns::ReadTurns;
 use views::{LatestCommit, SyncedView, View};
@@ -50,24 +53,26 @@ use writer::WriterHandle;
 
 /// An open store. All modules of the engine share it.
 pub(crate) struct Store {
-    // Dropped before the writer's handle: when the last handle is dropped, the threads end and the folder is released.
+    // Declared before the writer's handle, so that this field is dropped first. Dropping the last handle ends the
+    // threads and releases the folder.
     pub(crate) keys: Keyspaces,
     totals: LatestTotals,
     synced: Arc<SyncedView>,
     pub(crate) changes: Arc<OrderChanges>,
     pub(crate) read_turns: ReadTurns,
+    pub(crate) feed_waiters: Arc<FeedWaiters>,
     folder_name: Arc<str>,
     pub(crate) path: PathBuf,
     pub(crate) writer: WriterHandle,
 }
 
 impl Store {
-    /// The counters as of the latest commit, whether that is synced or not.
+    /// The counters as of the latest commit, even if that commit is not synced yet.
     pub(crate) fn counters(&self) -> Counters {
         self.totals.get().counters
     }
 
-    /// The latest commit, whether it is synced or not. Used on the writing thread, and for decisions that the writing
+    /// The latest commit, even if it is not synced yet. Used on the writing thread, and for decisions that the writing
     /// thread checks again.
     pub(crate) fn latest(&self) -> LatestCommit {
         LatestCommit { dead_letters: self.counters().letters }
@@ -76,6 +81,11 @@ impl Store {
     /// The latest synced commit. Used for queries.
     pub(crate) fn view(&self) -> Arc<View> {
         self.synced.view()
+    }
+
+    /// The name of the folder, which is part of its message ids.
+    pub(crate) fn folder_name(&self) -> &str {
+        &self.folder_name
     }
 
     /// The id of the message with this sequence number. The id contains the folder's name, so it differs from the ids

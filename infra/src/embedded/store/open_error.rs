@@ -9,7 +9,7 @@ use super::continuity::Flaw;
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// Another process uses the data folder.
-    #[error("the data folder {} is in use by another process: stop that one, or choose another folder", .0.display())]
+    #[error("the data folder {} is in use by another process: stop that process, or choose another folder", .0.display())]
     InUse(PathBuf),
     /// The folder is not empty, but has no data of this program.
     #[error(
@@ -17,6 +17,12 @@ pub enum OpenError {
          nothing was changed in this one", .0.display()
     )]
     Foreign(PathBuf),
+    /// A restore of the folder was interrupted, or is running.
+    #[error(
+        "the data folder {} is incomplete: a restore was interrupted, or is running. Let it end, or restore again: \
+         orders restore SOURCE --data {}", .0.display(), .0.display()
+    )]
+    Restoring(PathBuf),
     /// The path is not a folder.
     #[error(
         "the data folder {} is {what}, not a folder. Choose a folder, or a path that does not exist yet",
@@ -25,7 +31,7 @@ pub enum OpenError {
     NotAFolder {
         /// The path.
         path: PathBuf,
-        /// What is there.
+        /// The kind of file at the path, such as "a file".
         what: &'static str,
     },
     /// Another version of the program has written the folder.
@@ -72,6 +78,15 @@ impl OpenError {
         Self::Damaged { path: path.to_owned(), what: what.into() }
     }
 
+    /// The same error about the folder at `path`, of which this folder is a mirror.
+    pub(crate) fn of_folder(self, path: &Path) -> Self {
+        match self {
+            Self::Damaged { what, .. } => Self::damaged(path, what),
+            Self::Io { error, .. } => Self::io(path, error),
+            other => other,
+        }
+    }
+
     /// The error that reports a flaw which [`continuity`](super::continuity) found in the folder at `path`.
     pub(crate) fn of_flaw(path: &Path, flaw: Flaw) -> Self {
         let name = |file: &Path| file.strip_prefix(path).unwrap_or(file).display().to_string();
@@ -87,9 +102,9 @@ impl OpenError {
 
 fn explain(error: &io::Error) -> String {
     let hint = match error.kind() {
-        io::ErrorKind::PermissionDenied => ": this user may not write there",
-        io::ErrorKind::NotADirectory => ": something on its path is a file, not a folder",
-        io::ErrorKind::ReadOnlyFilesystem => ": its file system is mounted read-only",
+        io::ErrorKind::PermissionDenied => ": this user may not write to the data folder",
+        io::ErrorKind::NotADirectory => ": a part of the path is a file, not a folder",
+        io::ErrorKind::ReadOnlyFilesystem => ": the file system of the folder is mounted read-only",
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => ": free some space and start again",
         _ => "",
     };

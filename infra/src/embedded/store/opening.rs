@@ -17,6 +17,9 @@ use super::changes::OrderChanges;
 use super::commit::Committer;
 use super::counters::{Counters, LatestTotals, Totals};
 use super::extent::{Extent, ExtentFile};
+use super::feed::FeedEnd;
+use super::feed::backfill::FeedBackfill;
+use super::feed::waiters::FeedWaiters;
 use super::folder::DataFolder;
 use super::journal_file;
 use super::keyspaces::{self, Keyspaces, NumberedKeyspace};
@@ -44,7 +47,7 @@ pub(crate) struct Opening<'a> {
     folder: DataFolder,
 }
 
-/// An open store, with the values that must live longer than it.
+/// An open store with its threads and its folder, which must outlive the store.
 pub(crate) struct OpenedStore {
     pub(crate) store: Store,
     pub(crate) threads: WriterThreads,
@@ -68,6 +71,15 @@ impl<'a> Opening<'a> {
         damaged(self.path, error)
     }
 
+    /// Checks the ledger against the number of `queued` messages.
+    pub(crate) fn check_totals(&self, queued: u64) -> Result<Totals, OpenError> {
+        let totals = Totals { counters: self.counters, queued };
+        if self.promised.is_some() {
+            check_balance(&totals).map_err(|error| self.damaged(&error))?;
+        }
+        Ok(totals)
+    }
+
     /// Checks the ledger against the number of `queued` messages, makes the first commit and starts the threads.
     pub(crate) fn finish(
         mut self,
@@ -75,35 +87,51 @@ impl<'a> Opening<'a> {
         options: &BackfillOptions<'_>,
     ) -> Result<OpenedStore, OpenError> {
         self.stage.queued = queued;
-        let totals = Totals { counters: self.counters, queued };
-        if let Some(promised) = &self.promised {
-            check_balance(&totals).map_err(|error| self.damaged(&error))?;
-            report_clock(promised);
-        }
+        let totals = self.check_totals(queued)?;
+        self.promised.iter().for_each(report_clock);
         let name = stored_name(&self.keys, &mut self.stage).map_err(|error| damaged(self.path, &error))?;
         let chain = stored_chain(&self.keys).map_err(|error| self.damaged(&error))?;
-        let is_upgrade = self.folder.is_upgrade();
-        let backfill = Backfill::plan(&self.keys, &mut self.stage, options.searchable, is_upgrade);
+        let feed = FeedEnd::stored(&self.keys).map_err(|error| self.damaged(&error))?;
+        let lacks_indexes = self.folder.lacks_indexes();
+        let backfill = Backfill::plan(&self.keys, &mut self.stage, options.searchable, lacks_indexes);
         let backfill = backfill.map_err(|error| damaged(self.path, &error))?;
+        let feed_backfill = FeedBackfill::plan(&self.keys, &mut self.stage, self.folder.is_upgrade());
+        let feed_backfill = feed_backfill.map_err(|error| damaged(self.path, &error))?;
         let Self { path, folder, keys, stage, .. } = self;
         let latest = LatestTotals::new(totals);
         let changes = Arc::new(OrderChanges::default());
-        let mut committer =
-            Committer { keys: keys.clone(), totals: latest.clone(), changes: Arc::clone(&changes), chain };
+        let mut committer = Committer {
+            keys: keys.clone(),
+            totals: latest.clone(),
+            changes: Arc::clone(&changes),
+            chain,
+            feed,
+        };
+        let feed_waiters = Arc::<FeedWaiters>::default();
         let start = || -> std::io::Result<_> {
             let extent = first_commit(&folder, &mut committer, stage)?;
             backfill.run(&mut committer, options).map_err(io_of)?;
+            feed_backfill.run(&mut committer, options).map_err(io_of)?;
             committer.keys.db.persist(PersistMode::SyncAll).map_err(io_of)?;
-            let synced =
-                Arc::new(SyncedView::new(View::new(keys.db.snapshot(), committer.chain.commit, totals)));
+            let view = View::new(keys.db.snapshot(), committer.chain.commit, totals, committer.feed);
+            let synced = Arc::new(SyncedView::new(view));
             let disk = Disk::new(&folder.store(), extent, Arc::clone(&synced))?;
-            let (writer, threads) = writer::start(committer, disk)?;
+            let (writer, threads) = writer::start(committer, disk, Arc::clone(&feed_waiters))?;
             Ok((synced, writer, threads))
         };
         let (synced, writer, threads) = start().map_err(|error| OpenError::io(path, error))?;
         let (read_turns, path) = (ReadTurns::default(), path.to_owned());
-        let store =
-            Store { keys, totals: latest, synced, changes, read_turns, folder_name: name, path, writer };
+        let store = Store {
+            keys,
+            totals: latest,
+            synced,
+            changes,
+            read_turns,
+            feed_waiters,
+            folder_name: name,
+            path,
+            writer,
+        };
         Ok(OpenedStore { store, threads, searchable: backfill.searchable, folder })
     }
 }
@@ -117,11 +145,15 @@ fn io_of(error: impl std::fmt::Display) -> std::io::Error {
 }
 
 /// Commits the staged writes, if there are any, and records that everything in the store is on the disk.
-fn first_commit(folder: &DataFolder, committer: &mut Committer, stage: Stage) -> std::io::Result<ExtentFile> {
+pub(crate) fn first_commit(
+    folder: &DataFolder,
+    committer: &mut Committer,
+    stage: Stage,
+) -> std::io::Result<ExtentFile> {
     if stage.bytes() > 0 || committer.chain.commit == 0 {
         committer.commit(stage).map_err(io_of)?;
     }
-    // Data that a killed process had written may still be in memory only.
+    // A killed process may have written data that is not on the disk yet.
     committer.keys.db.persist(PersistMode::SyncAll).map_err(io_of)?;
     let journal = journal_file::newest_journal(&folder.store())?;
     folder.complete(&Extent::now(&committer.chain, journal, &committer.totals.get().counters.ledger))
@@ -138,7 +170,7 @@ fn check_balance(totals: &Totals) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Warns if the clock was set back, because events get their times from it.
+/// Warns if the clock is behind the time in the extent. Events get their times from the clock.
 fn report_clock(promised: &Extent) {
     let behind = promised.at.saturating_sub(now().micros());
     if behind > CLOCK_TOLERANCE_MICROS {
@@ -153,7 +185,7 @@ fn report_clock(promised: &Extent) {
 /// The name of the folder. A new folder gets a name in its first commit.
 fn stored_name(keys: &Keyspaces, stage: &mut Stage) -> anyhow::Result<Arc<str>> {
     if let Some(name) = keys.meta.get(keyspaces::FOLDER)? {
-        return Ok(std::str::from_utf8(&name).context("the name of the folder")?.into());
+        return Ok(std::str::from_utf8(&name).context("cannot read the name of the data folder")?.into());
     }
     // The last digits of a UUIDv7 are random.
     let name = &Uuid::now_v7().simple().to_string()[24..];
@@ -161,16 +193,16 @@ fn stored_name(keys: &Keyspaces, stage: &mut Stage) -> anyhow::Result<Arc<str>> 
     Ok(name.into())
 }
 
-/// The latest commit.
+/// The commit chain as of the latest commit in the store.
 pub(crate) fn stored_chain(keys: &Keyspaces) -> anyhow::Result<Chain> {
     Ok(match keys.meta.get(Link::KEY)? {
-        // Every commit writes this row, so the latest write to `meta` belongs to this commit.
+        // Every commit writes this row. So the latest write to `meta` is part of the commit that the row describes.
         Some(row) => Chain::after(&Link::decode(&row)?, latest_seqno(&keys.meta)),
         None => Chain { commit: 0, last: last_writes(keys) },
     })
 }
 
-/// The latest write to each keyspace that the chain follows.
+/// The sequence number of the latest write to each keyspace that the commit chain follows.
 pub(crate) fn last_writes(keys: &Keyspaces) -> LastWrites {
     LastWrites([&keys.log, &keys.receipts, &keys.meta].map(latest_seqno))
 }

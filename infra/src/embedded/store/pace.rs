@@ -38,8 +38,8 @@ impl CommitPace {
         self.is_pausing.store(false, Relaxed);
     }
 
-    /// Ends the pause of the `writer` if enough jobs are `queued`. Callers call it after they have queued a job. A call
-    /// that comes just before a pause begins does not end that pause, which then lasts for the whole interval.
+    /// Ends the pause of the `writer` if enough jobs are `queued`. Callers call this after they have queued a job. A
+    /// call just before a pause begins has no effect, so that pause lasts for the whole interval.
     pub(crate) fn job_queued(&self, queued: usize, writer: &Thread) {
         if queued >= ENOUGH_JOBS && self.is_pausing.swap(false, Relaxed) {
             writer.unpark();
@@ -58,7 +58,7 @@ mod tests {
     #[test]
     fn enough_jobs_end_the_pause() {
         let (pace, queued) = (CommitPace::default(), AtomicUsize::new(1));
-        // Within this test, only queued jobs can end the pause.
+        // The pause would last for an hour, so only queued jobs can end it during this test.
         let latest = Instant::now() + HOUR;
         thread::scope(|scope| {
             let pause = || pace.pause(MAX_JOBS_WITHOUT_PAUSE + 1, latest, || queued.load(Relaxed));
@@ -84,7 +84,7 @@ mod tests {
 
     #[test]
     fn a_commit_of_few_jobs_is_followed_by_no_pause() {
-        // A pause would last an hour.
+        // With a pause, this call would take an hour.
         CommitPace::default().pause(MAX_JOBS_WITHOUT_PAUSE, Instant::now() + HOUR, || 1);
     }
 }

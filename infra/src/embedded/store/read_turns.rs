@@ -1,5 +1,5 @@
-//! Reads that may take long, such as pages of a log, lists and dead letters. They run on the blocking pool and take
-//! turns, so that clients that place orders always find a free processor.
+//! Limits reads that may take long, such as pages of a log, lists and dead letters. They run on the blocking pool and
+//! take turns, so that clients that place orders always find a free processor.
 
 use std::num::NonZero;
 use std::sync::Arc;

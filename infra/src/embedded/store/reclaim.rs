@@ -11,8 +11,9 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread;
 use std::time::Duration;
 
-/// How much space one step frees, and the pause between two steps.
+/// How many bytes one step frees.
 const STEP_BYTES: u64 = 1 << 20;
+/// The pause between two steps.
 const STEP_PAUSE: Duration = Duration::from_millis(20);
 /// How often the thread looks for removed journals.
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
@@ -51,7 +52,7 @@ fn is_removed(file: &File) -> bool {
     file.metadata().is_ok_and(|file| file.nlink() == 0)
 }
 
-/// Frees the space of one step. Returns whether more space is left to free.
+/// Shortens the file by one step, which frees that space. Returns whether the file has space left to free.
 fn shorten(file: &File) -> io::Result<bool> {
     let length = file.metadata()?.len().saturating_sub(STEP_BYTES);
     file.set_len(length)?;

@@ -26,7 +26,8 @@ pub(crate) fn split_log_entry(entry: &[u8]) -> (&[u8], Option<&str>) {
     (&entry[..newline], std::str::from_utf8(&entry[newline + 1..]).ok())
 }
 
-/// Whether the JSON contains the id anywhere. This is much faster than decoding, and a `false` is certain.
+/// Whether the JSON of an event contains the id. `false` proves that the event has another id. This check is much
+/// faster than decoding the JSON.
 pub(crate) fn contains_id(json: &[u8], id: EventId) -> bool {
     let mut text = Uuid::encode_buffer();
     let id = id.as_uuid().hyphenated().encode_lower(&mut text);
@@ -56,8 +57,7 @@ impl ReceiveCount {
     }
 }
 
-/// The messages that were received for the first time in one delivery. One row counts the first receives of all these
-/// messages.
+/// The messages whose first receive was in the same delivery. One row counts the first receives of all these messages.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct FirstReceives {
     pub(crate) at: Timestamp,
@@ -80,7 +80,7 @@ impl FirstReceives {
     }
 }
 
-/// A capacity that exceeds the size of a usual header.
+/// The initial capacity for a header. It exceeds the size of a usual header.
 const HEADER_CAPACITY_BYTES: usize = 256;
 
 /// A message on the queue: a JSON header, a newline, and the body as it was sent.
@@ -114,7 +114,8 @@ impl StoredMessage {
     pub(crate) fn decode(row: &[u8]) -> anyhow::Result<Self> {
         let newline = row.iter().position(|byte| *byte == b'\n');
         let newline = newline.context("a stored message has no header")?;
-        let header = serde_json::from_slice(&row[..newline]).context("the header of a stored message")?;
+        let header =
+            serde_json::from_slice(&row[..newline]).context("cannot read the header of a stored message")?;
         Ok(Self { header, body: row[newline + 1..].to_vec() })
     }
 }
@@ -141,7 +142,7 @@ pub(crate) struct StoredReceipt {
 }
 
 impl StoredReceipt {
-    /// The receipt that the first log entry of an order implies.
+    /// Makes the receipt of an order's first event from its log entry. No receipt is stored for that event.
     pub(crate) fn of_entry(event: RecordedEvent, message: Option<&str>) -> Self {
         Self {
             event_type: event.envelope.event.event_type(),

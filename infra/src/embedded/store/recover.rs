@@ -24,6 +24,8 @@ use super::continuity::{Flaw, JournalCut};
 use super::counters::{Counters, LatestTotals, Totals};
 use super::database;
 use super::extent::{Extent, ExtentFile};
+use super::feed::FeedEnd;
+use super::feed::backfill::FeedBackfill;
 use super::folder::DataFolder;
 use super::keyspaces::{Keyspaces, NumberedKeyspace};
 use super::layout;
@@ -35,7 +37,12 @@ pub use lost::{LostEvent, LostEventState};
 
 mod lost;
 
-/// What recovery found, and what it did.
+/// The number of positions that a recovery leaves without events. Readers of the feed may have seen events after the
+/// cut, and the positions of these events must not get other events. The number is larger than the number of events
+/// that the journals of a folder can contain.
+const LOST_POSITIONS: u64 = 10_000_000;
+
+/// The findings of a recovery, and its result.
 #[derive(Debug, Default)]
 pub struct Recovery {
     /// What is wrong with the folder, or `None` if nothing is wrong.
@@ -50,8 +57,8 @@ pub struct Recovery {
     pub accepted: Option<(u64, u64)>,
 }
 
-/// Makes the folder at `path` usable again. With `dry_run` it only reports what would be lost. Before a file is cut, it
-/// is copied into `copy`, which must not exist.
+/// Makes the folder at `path` usable again. With `dry_run` it only reports what would be lost. Before a file is cut,
+/// the file is copied into the folder `copy`, which must not exist yet.
 pub fn recover(path: &Path, copy: &Path, dry_run: bool) -> Result<Recovery, OpenError> {
     let folder = DataFolder::claim(path)?;
     if folder.is_new() {
@@ -76,7 +83,8 @@ pub fn recover(path: &Path, copy: &Path, dry_run: bool) -> Result<Recovery, Open
         Some(Flaw::Missing(file, what)) => recovery.found = Some(format!("{}: {what}", file.display())),
         Some(other) => return Err(folder.explain(other)),
         None if extent.is_none() => {
-            recovery.found = Some(format!("{} cannot be read; it is written anew", ExtentFile::NAME));
+            recovery.found =
+                Some(format!("{} cannot be read, so recovery writes a new file", ExtentFile::NAME));
         }
         None => {}
     }
@@ -105,12 +113,18 @@ fn restart(
     let counts = recount(&keys).map_err(|error| OpenError::damaged(path, format!("{error:#}")))?;
     let commit = stored_chain(&keys).map_or(0, |chain| chain.commit) + 1;
     let chain = Chain { commit, last: last_writes(&keys) };
+    let feed = FeedEnd::stored(&keys).map_err(|error| OpenError::damaged(path, format!("{error:#}")))?;
     let mut committer =
-        Committer { keys, totals: LatestTotals::new(counts.stored), changes: Arc::default(), chain };
+        Committer { keys, totals: LatestTotals::new(counts.stored), changes: Arc::default(), chain, feed };
     let mut stage = committer.stage();
     stage.counters = counts.correct;
     if folder.is_upgrade() {
         database::sync_tree(&folder.store()).map_err(io_error)?;
+        FeedBackfill::announce(&committer.keys, &mut stage);
+    } else if recovery.found.is_some() {
+        committer.stage_lost_positions(&mut stage, LOST_POSITIONS);
+    }
+    if folder.lacks_indexes() {
         backfill::announce(&committer.keys, &mut stage);
     }
     committer.commit(stage).map_err(fjall_error)?;
@@ -126,7 +140,7 @@ fn restart(
     folder.complete(&extent).map(drop).map_err(io_error)
 }
 
-/// The stored totals, and the counters that they should match.
+/// The totals that the store contains, and the counters that would be correct.
 struct Recount {
     stored: Totals,
     correct: Counters,
@@ -160,14 +174,15 @@ fn keep_copy(path: &Path, store: &Path, cut: &JournalCut, copy: &Path) -> io::Re
     File::open(path)?.sync_all()
 }
 
-/// The journal to cut, and the later journals, which are removed.
+/// The journals that a recovery changes: the journal that it cuts, and all later ones, which it removes.
 fn cut_journals(store: &Path, cut: &JournalCut) -> io::Result<Vec<PathBuf>> {
     let journals = layout::journals(store).map_err(|error| io::Error::other(format!("{error:?}")))?;
     Ok(journals.into_iter().filter(|(number, _)| *number >= cut.journal).map(|(_, path)| path).collect())
 }
 
 fn cut_off(path: &Path, store: &Path, cut: &JournalCut, extent: Option<&Extent>) -> io::Result<()> {
-    // Writes the extent first. If recovery is interrupted, the extent then never claims more than the journals hold.
+    // Writes the extent first, so that an interrupted recovery never leaves an extent that claims more than the
+    // journals hold.
     let at = extent.map_or(0, |extent| extent.at);
     let kept = Extent {
         commit: cut.kept.commit,

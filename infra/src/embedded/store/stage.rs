@@ -11,11 +11,12 @@ use foldhash::fast::RandomState;
 use super::chain::TouchedKeyspaces;
 use super::changes::ChangedOrders;
 use super::counters::{Counters, Totals};
+use super::feed::encode::NewFeedEntry;
 use super::keyspaces::NumberedKeyspace;
 use super::sync::{AwaitingSync, Completion, Failure};
 
 pub(crate) struct Stage {
-    /// The counters after the commit.
+    /// The counters of the store as they are after this commit.
     pub(crate) counters: Counters,
     /// The reason why the store can no longer be written, or `None` while it can. After a failure, no job stages
     /// anything.
@@ -31,11 +32,13 @@ pub(crate) struct Stage {
     claimed_keys: HashSet<Vec<u8>, RandomState>,
     /// References that earlier jobs of this commit give to orders.
     pub(crate) claimed_references: HashMap<Reference, OrderId>,
+    /// The events that this commit records, in the order of their positions.
+    pub(crate) recorded: Vec<NewFeedEntry>,
     pub(crate) touched: TouchedKeyspaces,
     pub(crate) changed_orders: ChangedOrders,
     bytes: usize,
-    /// The result of the disk check: the reason why the disk is too full, or `None`. Empty until a job of this commit
-    /// has checked the disk.
+    /// The reason why the disk is too full, or `None` if it is not. The cell is empty until a job of this commit has
+    /// checked the disk.
     full_disk: OnceCell<Option<String>>,
 }
 
@@ -51,6 +54,7 @@ impl Stage {
             awaiting_sync: AwaitingSync::default(),
             claimed_keys: HashSet::default(),
             claimed_references: HashMap::new(),
+            recorded: Vec::new(),
             touched: TouchedKeyspaces::default(),
             changed_orders: ChangedOrders::default(),
             bytes: 0,
@@ -79,7 +83,15 @@ impl Stage {
         self.batch.remove(keyspace, key);
     }
 
-    /// The reason why the disk is too full, or `None` if it is not. `look` runs once for all jobs of the commit.
+    /// Adds an event to the feed, at the next position. Positions follow the order of the calls. The job must also
+    /// stage the log entry of the event.
+    pub(crate) fn record(&mut self, entry: NewFeedEntry) {
+        self.bytes += entry.bytes.len();
+        self.recorded.push(entry);
+    }
+
+    /// The reason why the disk is too full, or `None` if it is not. Only the first call in a commit runs `look`, which
+    /// checks the disk. Later calls get the same result.
     pub(crate) fn full_disk(&self, look: impl FnOnce() -> Option<String>) -> Option<String> {
         self.full_disk.get_or_init(look).clone()
     }
@@ -107,7 +119,7 @@ impl Stage {
         self.bytes
     }
 
-    /// Writes all staged writes or none. `committed` runs before the other effects.
+    /// Commits the staged writes: all or none. Then runs `committed` first, and the other effects after it.
     pub(crate) fn commit(self, committed: impl FnOnce()) -> fjall::Result<()> {
         self.batch.commit()?;
         committed();
@@ -126,7 +138,7 @@ impl Stage {
     }
 }
 
-fn if_synced(effect: impl FnOnce() + Send + 'static) -> Completion {
+pub(crate) fn if_synced(effect: impl FnOnce() + Send + 'static) -> Completion {
     Box::new(move |failure| {
         if failure.is_none() {
             effect();

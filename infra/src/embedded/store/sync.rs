@@ -24,7 +24,7 @@ use super::views::{SyncedView, View};
 /// The minimum time between two syncs of the extent. After a power cut, the extent may lag by this much.
 const EXTENT_SYNC_INTERVAL: Duration = Duration::from_secs(1);
 
-/// What the thread syncs, and where readers see the result.
+/// The files that the thread syncs, and the view that readers share.
 pub(crate) struct Disk {
     journal: JournalFile,
     extent: ExtentFile,
@@ -38,7 +38,7 @@ impl Disk {
         Ok(Self { journal: JournalFile::newest(path)?, extent, unrecorded: None, synced })
     }
 
-    /// Syncs the journal and shows readers the commit.
+    /// Syncs the journal. After that, makes the commit visible to readers.
     fn sync(&mut self, commit: Option<(Chain, View)>) -> io::Result<()> {
         self.journal.sync()?;
         let Some((chain, view)) = commit else { return Ok(()) };
@@ -48,8 +48,8 @@ impl Disk {
         Ok(())
     }
 
-    /// Writes the extent to its file, if it has changed. No caller waits for this write. Until then, the file lags by
-    /// one sync.
+    /// Writes the latest extent to its file, if the file does not contain it yet. No caller waits for this write. Until
+    /// it is made, the file describes the previous sync.
     fn record_extent(&mut self) -> io::Result<()> {
         self.unrecorded.take().map_or(Ok(()), |extent| self.extent.write(&extent))
     }
@@ -57,13 +57,13 @@ impl Disk {
 
 /// The reason why the store can no longer be written, or `None` while it can.
 pub(crate) type Failure = Option<Arc<str>>;
-/// Runs once a commit is as durable as requested, or once making it durable has failed.
+/// Runs when a commit is as durable as its job requested, or when the commit or its sync has failed.
 pub(crate) type Completion = Box<dyn FnOnce(&Failure) + Send>;
 
 /// The replies to send and the effects to run once one or several commits are synced.
 #[derive(Default)]
 pub(crate) struct AwaitingSync {
-    /// The latest of these commits, or `None` if it failed.
+    /// The latest of the commits to sync. `None` if that commit failed.
     pub(crate) commit: Option<(Chain, View)>,
     /// Effects that run before the replies.
     pub(crate) effects: Vec<Completion>,
@@ -96,7 +96,7 @@ impl AwaitingSync {
         }
         for (runtime, replies) in runtimes {
             let failure = failure.clone();
-            // If the runtime has ended, its callers no longer wait.
+            // If the runtime has ended, nobody waits for these replies any more.
             runtime.spawn(async move { replies.into_iter().for_each(|reply| reply(&failure)) });
         }
         self.effects_after_replies.into_iter().for_each(|effect| effect(failure));
@@ -198,7 +198,7 @@ mod tests {
         run(&waiting, &failed, |task| {
             let DiskTask::Commit(_) = task else { return Ok(()) };
             let round = synced.fetch_add(1, SeqCst);
-            assert_eq!(completed.load(SeqCst), round * 3, "completed before the sync ended");
+            assert_eq!(completed.load(SeqCst), round * 3, "a job was completed before the sync ended");
             if let Some(sender) = late.take() {
                 // The commit was made during this sync, so the next sync covers it.
                 sender.send(awaiting([complete(&completed)])).unwrap();

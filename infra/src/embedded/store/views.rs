@@ -1,7 +1,8 @@
-//! The two states of the store that can be read. Queries read a [`View`], which is synced; the writing thread and the
-//! code that judges events for it read the [`LatestCommit`].
+//! The two states of the store that can be read. Queries read a [`View`], which is synced. The writing thread reads the
+//! [`LatestCommit`], and so does the code that judges events before they reach that thread.
 //!
-//! A commit can be read before it is synced. A power cut could still remove it, so no client may see it until then.
+//! A commit can be read before it is synced. Until the sync, a power cut could remove the commit, so no client may see
+//! it.
 
 use std::ops::RangeBounds;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -9,6 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use fjall::{Iter, Keyspace, Readable as _, Snapshot, UserValue};
 
 use super::counters::Totals;
+use super::feed::FeedEnd;
 use super::keyspaces::NumberedKeyspace;
 
 /// The store as of one commit.
@@ -18,11 +20,18 @@ pub(crate) struct View {
     pub(crate) commit: u64,
     /// The totals as of the same commit.
     pub(crate) totals: Totals,
+    /// The end of the feed as of the same commit.
+    pub(crate) feed: FeedEnd,
 }
 
 impl View {
-    pub(crate) fn new(snapshot: Snapshot, commit: u64, totals: Totals) -> Self {
-        Self { snapshot, commit, totals }
+    pub(crate) fn new(snapshot: Snapshot, commit: u64, totals: Totals, feed: FeedEnd) -> Self {
+        Self { snapshot, commit, totals, feed }
+    }
+
+    /// All rows whose key begins with the prefix.
+    pub(crate) fn prefix(&self, keyspace: &NumberedKeyspace, prefix: Vec<u8>) -> Iter {
+        self.snapshot.prefix(keyspace, prefix)
     }
 }
 
@@ -38,7 +47,7 @@ impl SyncedView {
         Arc::clone(&self.lock())
     }
 
-    /// Shows readers a later commit. The caller must have synced it.
+    /// Makes a later commit visible to readers. The caller must have synced it.
     pub(crate) fn replace(&self, view: View) {
         let before = std::mem::replace(&mut *self.lock(), Arc::new(view));
         // The old view is dropped outside of the lock, because closing a snapshot takes a while.
@@ -46,12 +55,12 @@ impl SyncedView {
     }
 
     fn lock(&self) -> MutexGuard<'_, Arc<View>> {
-        // No code panics while it holds this lock.
+        // No code that holds this lock panics.
         self.0.lock().expect("the view is intact")
     }
 }
 
-/// The store as of the latest commit, whether that is synced or not.
+/// The store as of the latest commit, even if that commit is not synced yet.
 pub(crate) struct LatestCommit {
     /// The number of dead letters that are parked or being redriven.
     pub(crate) dead_letters: u64,

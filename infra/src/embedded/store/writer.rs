@@ -3,8 +3,8 @@
 //! results. Jobs that are [`Durability::Synced`] get them later from the syncing thread ([`sync`]), while the writing
 //! thread continues with the next commit.
 //!
-//! While a job runs, only earlier jobs of the same commit can change the data that it reads from the store. Those jobs
-//! claim keys, and the job can check the claims with [`Stage::is_claimed`].
+//! While a job runs, nothing else changes the store. But the writes of earlier jobs of the same commit are not in the
+//! store yet. Earlier jobs claim keys, and a later job can check these claims with [`Stage::is_claimed`].
 //!
 //! The threads end when the last handle is dropped and every job is finished. A job's own handle is dropped together
 //! with the job.
@@ -19,25 +19,26 @@ use anyhow::anyhow;
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::commit::Committer;
+use super::commit::{Committed, Committer};
+use super::feed::waiters::FeedWaiters;
 use super::pace::CommitPace;
-use super::stage::Stage;
+use super::stage::{Stage, if_synced};
 use super::sync::{self, AwaitingSync, Completion, Disk, Failure};
 
 /// The number of jobs, or the approximate number of bytes, at which a commit takes no further job.
 const MAX_JOBS_OF_COMMIT: usize = 1024;
 const MAX_COMMIT_BYTES: usize = 8 << 20;
-/// The maximum number of queued jobs. Further callers wait until the queue has space for theirs.
+/// The maximum number of queued jobs. Further callers wait until the queue has space for their jobs.
 const MAX_QUEUED_JOBS: usize = 4096;
 
-/// Why a job has no result.
+/// The error of a job whose writes were not made or may not be durable.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum WriteError {
     /// Nothing was written, and nothing will be written.
     #[error("{0:#}")]
     NotWritten(anyhow::Error),
     /// The commit or its sync failed after the job had staged its writes. The writes may exist after the next start.
-    #[error("{0:#}; after a restart, what was being written may be there or not")]
+    #[error("{0:#}; after a restart, the data that was being written may or may not exist")]
     Unknown(anyhow::Error),
 }
 
@@ -51,9 +52,9 @@ struct Job {
 /// How durable a commit must be before its job gets a result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Durability {
-    /// The operating system has the commit, which survives `kill -9`.
+    /// The commit is written to the operating system, so it survives `kill -9`.
     Written,
-    /// The disk has the commit, which survives a power cut.
+    /// The commit is synced to the disk, so it survives a power cut.
     Synced,
 }
 
@@ -68,21 +69,27 @@ pub(crate) struct WriterHandle {
 /// The threads that write and sync. Dropping this value waits for them to end, so all handles must be dropped first.
 pub(crate) struct WriterThreads(Vec<JoinHandle<()>>);
 
-/// What the writing thread owns.
+/// The state of the writing thread.
 struct Writer {
     committer: Committer,
     disk: Sender<AwaitingSync>,
     failed: watch::Sender<Failure>,
     pace: Arc<CommitPace>,
+    feed_waiters: Arc<FeedWaiters>,
 }
 
-/// Starts the threads. The `disk` shows readers each commit once it is synced.
-pub(crate) fn start(committer: Committer, disk: Disk) -> std::io::Result<(WriterHandle, WriterThreads)> {
+/// Starts the threads. The syncing thread uses `disk` to sync commits and to show them to readers. After that, it wakes the
+/// readers that wait in `feed_waiters`.
+pub(crate) fn start(
+    committer: Committer,
+    disk: Disk,
+    feed_waiters: Arc<FeedWaiters>,
+) -> std::io::Result<(WriterHandle, WriterThreads)> {
     let (jobs, queued) = mpsc::channel(MAX_QUEUED_JOBS);
     let (failed_sender, failed) = watch::channel(None);
     let (disk, syncing) = sync::start(disk, failed_sender.clone())?;
     let pace = Arc::new(CommitPace::default());
-    let writer = Writer { committer, disk, failed: failed_sender, pace: Arc::clone(&pace) };
+    let writer = Writer { committer, disk, failed: failed_sender, pace: Arc::clone(&pace), feed_waiters };
     let writing = thread::Builder::new().name("writer".to_owned()).spawn(move || writer.run(queued))?;
     let thread = writing.thread().clone();
     Ok((WriterHandle { jobs, pace, thread, failed }, WriterThreads(vec![writing, syncing])))
@@ -127,7 +134,8 @@ impl WriterHandle {
             })
         });
         self.queue(Job { durability, runtime: Handle::try_current().ok(), work }).await?;
-        // The reply is dropped only if the thread has panicked. It is then unknown how far the job had come.
+        // The reply is dropped only if the thread has panicked. It is then unknown whether the writes of the job were
+        // made.
         answer.await.unwrap_or_else(|_| Err(WriteError::Unknown(stopped())))
     }
 
@@ -141,7 +149,7 @@ impl WriterHandle {
 impl Drop for WriterThreads {
     fn drop(&mut self) {
         for thread in self.0.drain(..) {
-            // If the thread has panicked, the panic was reported when it happened.
+            // `join` fails only if the thread has panicked. The panic was reported when it happened.
             let _ = thread.join();
         }
     }
@@ -178,7 +186,7 @@ impl Writer {
             let mut awaiting_sync = take(&mut stage.awaiting_sync);
             if self.failed.borrow().is_none() {
                 match self.committer.commit(stage) {
-                    Ok(view) => awaiting_sync.commit = Some((self.committer.chain, view)),
+                    Ok(committed) => self.show_once_synced(&mut awaiting_sync, committed),
                     Err(error) => drop(self.failed.send_replace(Some(describe(&error).into()))),
                 }
             }
@@ -186,14 +194,24 @@ impl Writer {
         }
     }
 
-    /// Completes the jobs that only need their commit written, and hands the others to the syncing thread.
+    fn show_once_synced(&self, awaiting_sync: &mut AwaitingSync, committed: Committed) {
+        awaiting_sync.commit = Some((self.committer.chain, committed.view));
+        let rows = committed.feed_rows;
+        if !rows.is_empty() {
+            let waiters = Arc::clone(&self.feed_waiters);
+            awaiting_sync.effects_after_replies.push(if_synced(move || waiters.wake(&rows)));
+        }
+    }
+
+    /// Completes the jobs that wait only until the commit is written. Hands the jobs that wait for the sync to the
+    /// syncing thread.
     fn reply(&self, written: Vec<Completion>, awaiting_sync: AwaitingSync) {
         let failure = self.failed.borrow().clone();
         written.into_iter().for_each(|complete| complete(&failure));
         if !awaiting_sync.replies.is_empty()
             && let Err(SendError(unsent)) = self.disk.send(awaiting_sync)
         {
-            // Only a bug can end the syncing thread before this one.
+            // Only a bug can end the syncing thread before the writing thread.
             let failure = failure.or_else(|| Some("the syncing thread has stopped".into()));
             self.failed.send_replace(failure.clone());
             unsent.complete(&failure);

@@ -1,7 +1,9 @@
 # The roles of the program as functions of one package. A function's handler is its role.
 
 locals {
-  functions = {
+  functions = merge(local.main_functions, local.feed_functions, local.webhook_functions)
+
+  main_functions = {
     api = {
       description          = "The HTTP API of ${var.name}: accepts events, and returns orders and receipts."
       timeout              = var.api_timeout
@@ -18,6 +20,7 @@ locals {
         var.jwt_scope_prefix == null ? {} : { ORDERS_JWT_SCOPE_PREFIX = var.jwt_scope_prefix },
         length(var.cors_origins) > 0 ? { ORDERS_CORS_ORIGINS = join(",", var.cors_origins) } : {},
         var.search_index ? { ORDERS_SEARCH_INDEX = "true" } : {},
+        local.feed_environment,
       )
     }
     consumer = {

@@ -9,7 +9,11 @@ locals {
   indexes = concat(["customer-orders"], var.search_index ? ["order-search"] : [])
 
   statements = {
-    api = [
+    for role, statements in local.role_statements : role => statements if contains(keys(local.functions), role)
+  }
+
+  role_statements = {
+    api = concat(local.feed_reading, local.webhook_sending, local.webhook_managing, [
       {
         Sid      = "Publish"
         Effect   = "Allow"
@@ -48,7 +52,7 @@ locals {
         Action   = ["s3:PutObject"]
         Resource = ["${aws_s3_bucket.archive.arn}/repaired/*"]
       },
-    ]
+    ])
     consumer = [
       {
         Sid      = "Consume"
@@ -129,7 +133,90 @@ locals {
         Resource = ["${aws_dynamodb_table.orders.arn}/index/due-orders"]
       },
     ]
+    relay = concat(local.webhook_sending, local.publishing, local.relay_outbound, [
+      {
+        # The calls that Lambda makes with the function's role to feed it from the stream.
+        Sid    = "Stream"
+        Effect = "Allow"
+        Action = [
+          "dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator", "dynamodb:ListStreams",
+        ]
+        Resource = ["${aws_dynamodb_table.orders.arn}/stream/*"]
+      },
+      {
+        Sid      = "Customers"
+        Effect   = "Allow"
+        Action   = ["dynamodb:BatchGetItem"]
+        Resource = [aws_dynamodb_table.orders.arn]
+      },
+    ])
+    webhook-sender = [
+      {
+        Sid      = "Deliver"
+        Effect   = "Allow"
+        Action   = concat(local.poll, ["sqs:ChangeMessageVisibility", "sqs:SendMessage"])
+        Resource = [local.webhook_queue_arn]
+      },
+      {
+        Sid      = "Events"
+        Effect   = "Allow"
+        Action   = ["dynamodb:Query"]
+        Resource = [aws_dynamodb_table.orders.arn]
+      },
+      {
+        Sid      = "Deliveries"
+        Effect   = "Allow"
+        Action   = ["dynamodb:GetItem", "dynamodb:Query", "dynamodb:PutItem", "dynamodb:UpdateItem"]
+        Resource = [local.outbound_arn]
+      },
+      {
+        Sid      = "Alert"
+        Effect   = "Allow"
+        Action   = ["sns:Publish"]
+        Resource = [aws_sns_topic.alerts.arn]
+      },
+    ]
   }
+
+  webhook_sending = [
+    for arn in var.webhooks ? [local.webhook_queue_arn] : [] : {
+      Sid      = "Jobs"
+      Effect   = "Allow"
+      Action   = ["sqs:SendMessage"]
+      Resource = [arn]
+    }
+  ]
+
+  # Without a feed, the relay only reads the subscriptions.
+  relay_outbound = [
+    for arn in var.feed || var.webhooks ? [local.outbound_arn] : [] : {
+      Sid      = "Outbound"
+      Effect   = "Allow"
+      Action   = concat(["dynamodb:Query"], var.feed ? ["dynamodb:PutItem", "dynamodb:UpdateItem"] : [])
+      Resource = [arn]
+    }
+  ]
+
+  # The API manages subscriptions and held orders, and reads how receivers do.
+  webhook_managing = [
+    for arn in var.webhooks ? [local.outbound_arn] : [] : {
+      Sid    = "Webhooks"
+      Effect = "Allow"
+      Action = [
+        "dynamodb:GetItem", "dynamodb:Query", "dynamodb:PutItem", "dynamodb:DeleteItem", "dynamodb:BatchWriteItem",
+      ]
+      Resource = [arn]
+    }
+  ]
+
+  feed_reading = [
+    for arn in var.feed && !var.webhooks ? [local.outbound_arn] : [] : {
+      Sid      = "Feed"
+      Effect   = "Allow"
+      Action   = ["dynamodb:Query"]
+      Resource = [arn]
+    }
+  ]
 
   # Access to encrypted resources needs access to their key: all functions use kms_key_arn; without it, the publisher of
   # alerts uses the topic's key.
@@ -138,6 +225,9 @@ locals {
     consumer     = var.kms_key_arn == null ? [] : [var.kms_key_arn]
     dead-letters = [local.alerts_key_arn]
     expiry       = var.kms_key_arn == null ? [] : [var.kms_key_arn]
+    relay        = var.kms_key_arn == null ? [] : [var.kms_key_arn]
+    # Without kms_key_arn, the publisher of alerts uses the topic's key.
+    webhook-sender = [local.alerts_key_arn]
   }
 }
 

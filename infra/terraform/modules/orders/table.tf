@@ -76,6 +76,10 @@ resource "aws_dynamodb_table" "orders" {
     }
   }
 
+  # The relay reads new log entries from it.
+  stream_enabled   = local.outbound
+  stream_view_type = local.outbound ? "NEW_IMAGE" : null
+
   # A released dead letter leaves a marker that expires, so that its message does not bring it back.
   ttl {
     attribute_name = "expires_at"

@@ -75,7 +75,7 @@ fn receipt(number: u32, state: &str, version: Option<u64>) -> ReceiptEvidence {
     ReceiptEvidence::Settled(ServiceReceipt::decode(text.to_string().as_bytes()).unwrap())
 }
 
-/// Evidence without any findings.
+/// Evidence in which the audit finds nothing wrong.
 fn evidence() -> OrderEvidence {
     let log = vec![entry(0, 1), entry(1, 2), entry(3, 3)];
     let order = shown(&log);
@@ -96,7 +96,7 @@ fn shown(log: &[LoggedEvent]) -> Value {
     shown
 }
 
-/// The findings after a change of the order or the evidence.
+/// The findings of an audit whose order or evidence `change` has altered.
 fn kinds_after(change: impl FnOnce(&mut KnownOrder, &mut OrderEvidence)) -> Vec<FindingKind> {
     audit_after(false, change).0
 }
@@ -140,7 +140,7 @@ fn an_event_without_an_outcome_is_found() {
 
 #[test]
 fn an_event_that_is_recorded_only_by_its_receipt_is_found() {
-    // The later events of the log are findings too.
+    // The missing entry also causes findings about the later entries of the log.
     let kinds = kinds_after(|_, evidence| drop(log(evidence).remove(1)));
     assert!(kinds.contains(&FindingKind::LogAndReceiptDiffer), "{kinds:?}");
     assert!(kinds.contains(&FindingKind::VersionsNotConsecutive), "{kinds:?}");
@@ -159,7 +159,7 @@ fn an_event_in_the_log_with_another_receipt_is_found() {
 fn an_outcome_that_contradicts_the_rules_is_found() {
     let kinds = kinds_after(|known, _| known.events[2].expected = ExpectedOutcome::Recorded);
     assert_eq!(kinds, [FindingKind::WrongOutcome]);
-    // On an unordered queue outcomes cannot be predicted.
+    // On an unordered queue, the audit cannot predict outcomes.
     assert_eq!(audit_after(true, |known, _| known.events[2].expected = ExpectedOutcome::Recorded).0, []);
 }
 
@@ -233,7 +233,8 @@ fn a_parked_event_has_an_outcome() {
     assert_eq!((kinds, outcomes.parked, outcomes.lost), (vec![], 1, 0));
 }
 
-/// An order that was to be paid within seconds, and its evidence after the deadline. `expired` is when the service cancelled it.
+/// An order with a deadline within seconds, and the evidence about it after the deadline. `expired` is when the service
+/// cancelled the order.
 fn audit_unpaid(expired: Option<(&str, &str)>) -> Vec<FindingKind> {
     let number = (0..).find(|number| Lives::Expiring.life(*number).expiry == Expiry::Soon).unwrap();
     let mut orders = KnownOrders::default();

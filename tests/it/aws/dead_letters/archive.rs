@@ -1,4 +1,4 @@
-//! Tests that messages that cannot be processed are archived with a reason and raise one alert, while other orders
+//! Tests messages that cannot be processed. They are archived with a reason and raise one alert, while other orders
 //! proceed.
 
 use std::sync::Arc;
@@ -16,8 +16,9 @@ use tokio::sync::watch;
 
 use super::{Deployment, until};
 use crate::aws::at;
+use crate::support::consumers::consumer_of;
 use crate::support::emulator::Emulator;
-use crate::support::events::{confirmed, created, eur, new_order_id, paid};
+use crate::support::events::{confirmed, created, new_order_id, paid};
 use crate::support::eventually::PATIENCE;
 use crate::support::flaky::{Flaky, Hasty};
 use crate::support::service::Service;
@@ -44,7 +45,7 @@ async fn poison_is_archived_with_one_alert_while_other_orders_proceed_in_order()
     let expected = [("malformed", "{ not an event".to_owned()), ("unknown_type", unknown.to_string())];
     assert_eq!(archived, expected.map(|(reason, body)| (reason.to_owned(), body)));
     let alerts = deployment.alerts().await;
-    let [alert] = alerts.as_slice() else { panic!("one alert, not {alerts:#?}") };
+    let [alert] = alerts.as_slice() else { panic!("exactly one alert was expected, not {alerts:#?}") };
     assert_eq!(alert["Subject"], "orders: 2 messages dead: 1 malformed, 1 unknown_type");
     assert!(alert["Message"].as_str().unwrap().contains("orders dlq list"), "{alert}");
 
@@ -84,17 +85,17 @@ async fn handled(deployment: &Deployment, flaky: &OrderId) -> (Arc<Hasty>, Queue
     let sdk = aws::config_at(&Emulator::shared().endpoint).await;
     let dead_letter_queue = aws::queue(&sdk, &backend.queues.dead_letters_url);
     let consumer = Consumer {
-        log: Flaky::new(backend.table.clone(), flaky, 2),
-        dead_letters: Arc::new(SqsDeadLetters {
-            queue: dead_letter_queue.clone(),
-            table: (*backend.table).clone(),
-            origin: backend.queues.url.clone(),
-            inbox: Some(backend.queue.clone()),
-        }),
-        clock: infra::now,
-        default_currency: eur(),
         max_receives: Some(5),
         ledger: Some(backend.table.clone()),
+        ..consumer_of(
+            Flaky::new(backend.table.clone(), flaky, 2),
+            Arc::new(SqsDeadLetters {
+                queue: dead_letter_queue.clone(),
+                table: (*backend.table).clone(),
+                origin: backend.queues.url.clone(),
+                inbox: Some(backend.queue.clone()),
+            }),
+        )
     };
     let (stop, stopped) = watch::channel(false);
     let options = PollOptions { concurrency: 1, batch_size: 10, wait: Duration::from_secs(1) };
@@ -125,7 +126,7 @@ async fn handled(deployment: &Deployment, flaky: &OrderId) -> (Arc<Hasty>, Queue
     (inbox, dead_letter_queue)
 }
 
-/// The reasons and bodies in the archive. Also checks the keys.
+/// The reason and the body of each dead letter in the archive. Also checks the keys of the archive's objects.
 async fn archived(deployment: &Deployment) -> Vec<(String, String)> {
     let origin = &deployment.backend.queues.url;
     let mut archived = Vec::new();

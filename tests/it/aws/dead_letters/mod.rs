@@ -22,7 +22,7 @@ struct Deployment {
     backend: AwsBackend,
     bucket: String,
     topic: String,
-    /// The URL of the queue that is subscribed to the topic.
+    /// The URL of the queue that receives the alerts. It is subscribed to the topic.
     alerts_url: String,
 }
 
@@ -59,7 +59,7 @@ impl Deployment {
         self.backend.send(group.as_str(), &Uuid::now_v7().to_string(), body).await;
     }
 
-    /// The alerts that were sent so far, in the envelopes that the emulator's SNS adds.
+    /// The alerts that were sent so far, including the envelopes that the emulator's SNS adds.
     async fn alerts(&self) -> Vec<Value> {
         let look = json!({ "QueueUrl": self.alerts_url, "MaxNumberOfMessages": 10, "VisibilityTimeout": 0 });
         let mut answer = Emulator::shared().sqs("ReceiveMessage", &look).await;
@@ -69,5 +69,5 @@ impl Deployment {
 }
 
 async fn until(what: &str, condition: impl AsyncFn() -> bool) {
-    eventually(what, async || check(condition().await, "it does not hold")).await;
+    eventually(what, async || check(condition().await, "the condition does not hold")).await;
 }

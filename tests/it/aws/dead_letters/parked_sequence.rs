@@ -1,5 +1,5 @@
-//! Tests the parked sequence of an order after a poisoned event, until the event is repaired. The tests run in
-//! containers and with functions.
+//! Tests the parked sequence of an order after an event that cannot be processed, until the event is repaired. The
+//! tests run the roles as containers and as Lambda functions.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use crate::support::events::{confirmed, created, new_order_id, paid};
 use crate::support::eventually::{PATIENCE, check, eventually_within};
 use crate::support::service::Service;
 
-/// A payment whose JSON is cut off, but which still names its order.
+/// A payment whose JSON is cut off, but still contains the order id.
 fn broken_payment(id: &OrderId) -> String {
     let whole = String::from_utf8(paid(id).encode()).unwrap();
     whole[..whole.len() - 3].to_owned()
@@ -115,7 +115,7 @@ async fn repairs_and_redrives(deployment: &Deployment, api: &Service) {
     post(&repair, &json!({ "body": String::from_utf8(paid(&id).encode()).unwrap() })).await;
     assert_eq!(results(&post(redrive, &dry).await), ["would_record", "would_record"]);
     assert_eq!(results(&post(redrive, &json!({ "order_id": id })).await), ["sent", "sent"]);
-    // Redrives again, as an operator would after an interruption.
+    // After an interruption, an operator may redrive again. The second redrive must do no harm.
     post(redrive, &json!({ "order_id": id })).await;
     until("the sequence is empty", async || parked_sequence_of(api, &id).await.is_empty()).await;
     let (_, order) = api.get(&format!("/v1/orders/{id}")).await;

@@ -40,7 +40,7 @@ async fn a_discarded_event_is_rejected_with_the_given_reason_and_binary_bodies_a
     assert_eq!(receipt.reason(), Some(("discarded", "paid twice")));
     assert_eq!(receipt.request_hash, payment.request_hash, "a replay of the request is recognised");
     assert_eq!(store.letter("m-1").await.unwrap().unwrap().discarded, Some(discard));
-    // The message of the discarded dead letter is delivered again, and the dead letter stays discarded.
+    // The message is delivered again, so its dead letter is archived again. The dead letter must stay discarded.
     archive.keep(&letter).await.unwrap();
     assert!(store.sequence(&id, 1000).await.unwrap().letters.is_empty());
     let _: &dyn Alerts = &aws::topic(&aws::config_at(&Emulator::shared().endpoint).await, &deployment.topic);
@@ -68,7 +68,8 @@ async fn a_released_dead_letter_does_not_block_its_order_again() {
     let rejected = Disposition::Rejected(RejectReason::IllegalTransition, "not legal".to_owned());
     backend.dead_letters().release(&[(&message.id, &rejected)]).await.remove(0).unwrap();
 
-    // Another consumer that received the message earlier parks it again. The queue no longer has the message.
+    // Another consumer, which received the same message earlier, parks the message again. By then, the queue no longer
+    // contains the message.
     assert!(park().await.unwrap_err().to_string().contains("could not be deleted from its queue"));
     assert_eq!(stored_sequence(&backend, &id).await, Value::Null);
 }
@@ -84,7 +85,8 @@ async fn repeating_a_discard_finishes_one_that_crashed() {
     let discard = Discard { reason: "paid twice".to_owned(), at: infra::now(), by: None };
     store.discard("m-4", discard.clone()).await.unwrap();
 
-    // Restores the state that a crash directly after the write to the index would leave.
+    // Simulates a crash directly after the write to the index: the order's parked sequence still contains the dead
+    // letter.
     let key = json!({ "pk": { "S": format!("ORDER#{id}") }, "sk": { "S": "METADATA" } });
     let line = json!({ ":line": { "L": [{ "S": "m-4" }] } });
     let cut = json!({ "TableName": deployment.backend.table_name, "Key": key, "UpdateExpression": "SET parked = :line",
@@ -113,7 +115,7 @@ async fn repeating_a_repair_finishes_one_that_crashed() {
     let body = paid(&id).encode();
     store.repair("m-3", body.clone(), by()).await.unwrap();
 
-    // Restores the state that a crash directly after the write to the index would leave.
+    // Simulates a crash directly after the write to the index: the order has no parked sequence yet.
     let key = json!({ "pk": { "S": format!("ORDER#{id}") }, "sk": { "S": "METADATA" } });
     let cut = json!({ "TableName": deployment.backend.table_name, "Key": key, "UpdateExpression": "REMOVE parked" });
     Emulator::shared().dynamodb("UpdateItem", &cut).await;

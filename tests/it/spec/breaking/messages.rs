@@ -15,7 +15,7 @@ impl Comparison<'_> {
                 continue;
             }
             if (&old["action"], &old["channel"]) != (&new["action"], &new["channel"]) {
-                self.report(&at, "its action or its channel changed");
+                self.report(&at, "the action or the channel of the operation changed");
                 continue;
             }
             // Clients send the messages that the service receives.
@@ -46,7 +46,7 @@ fn listed(operation: &Value) -> Vec<Value> {
     operation["messages"].as_array().cloned().unwrap_or_default()
 }
 
-/// The schema of a message's headers, from the message itself or from its trait.
+/// The schema of a message's headers, which the message itself or its trait contains.
 fn headers<'a>(document: &'a Value, message: &'a Value) -> &'a Value {
     match &message["headers"] {
         Value::Null => &resolved(document, "", &message["traits"][0]).1["headers"],

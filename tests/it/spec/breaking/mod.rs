@@ -1,4 +1,4 @@
-//! Finds changes of the descriptions that break clients of the last release.
+//! Finds changes to the descriptions that break clients of the last release.
 //!
 //! `openapi/released/` contains both descriptions as of the last release. If this test reports a change, a client
 //! written for that release may fail. If the change is not intended, undo it. An intended change needs a release with a
@@ -15,8 +15,8 @@
 //! | what clients send ([`Side::Sent`]) | fewer types, values, members or variants are accepted; a limit is tighter; more is required |
 //! | what clients receive ([`Side::Received`]) | more types, values or variants are possible; a member was removed or may be absent |
 //!
-//! As an exception, a success of an operation may return the content of another success of that operation, if a
-//! discriminator distinguishes the two.
+//! There is one exception. A successful answer may become a union with a discriminator, if the variants are the
+//! contents of the operation's successful answers in the released description. Clients can distinguish these variants.
 
 mod messages;
 mod operations;
@@ -28,7 +28,7 @@ use std::fmt;
 
 use serde_json::Value;
 
-/// Who writes the values that a schema describes.
+/// Who writes the values that a schema describes: the client or the service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Side {
     /// The client.
@@ -57,7 +57,8 @@ struct Comparison<'a> {
     old: &'a Value,
     new: &'a Value,
     found: BTreeSet<BreakingChange>,
-    /// The references that were already followed. Schemas can refer to themselves.
+    /// The references that were already followed. Schemas can refer to themselves, so the comparison must not follow a
+    /// reference twice.
     followed: BTreeSet<(String, String, Side)>,
 }
 
@@ -71,7 +72,7 @@ impl<'a> Comparison<'a> {
     }
 }
 
-/// The target of a reference with its pointer. A value that is no reference is returned with `at`.
+/// The target of a reference, with the pointer to the target. If `value` is not a reference, returns `at` and `value`.
 fn resolved<'a>(document: &'a Value, at: &str, value: &'a Value) -> (String, &'a Value) {
     let reference = value["$ref"].as_str().and_then(|reference| reference.strip_prefix('#'));
     match reference.and_then(|pointer| Some((pointer, document.pointer(pointer)?))) {
@@ -102,8 +103,8 @@ fn released(name: &str) -> Value {
     serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
 }
 
-/// Breaking changes that were decided on since the last release, each with the reason. The notes of the next release
-/// announce them, and the commit that copies its descriptions empties this list.
+/// Intended breaking changes since the last release, each with the reason. The notes of the next release announce
+/// these changes. The commit that copies the descriptions of that release empties this list.
 const INTENDED: [(&str, &str); 16] = [
     ("/components/schemas/AmendedData/minProperties", PARTS),
     ("/components/schemas/Order/properties/allowed_events/items/enum", VERSION_2),
@@ -123,12 +124,13 @@ const INTENDED: [(&str, &str); 16] = [
     ("/paths/~1v1~1orders/get/parameters/0/schema/pattern", NO_BLANKS),
 ];
 
-const VERSION_2: &str = "an order can be shipped in parts, and has new kinds of event: schema version 2";
+const VERSION_2: &str =
+    "schema version 2: an order can be shipped in parts, and there are new kinds of event";
 
-const PARTS: &str = "an amendment may leave the lines as they are, and then must have another part";
+const PARTS: &str = "an amendment may omit the lines, but then it must contain another part";
 
 const NO_BLANKS: &str =
-    "ids and names with surrounding blanks were accepted, and not found again without them";
+    "ids and names with surrounding blanks were accepted, but could not be found without the blanks";
 
 #[test]
 fn the_descriptions_do_not_break_clients_of_the_last_release() {

@@ -31,12 +31,13 @@ impl Comparison<'_> {
     fn operation(&mut self, at: &str, old: &Value, new: &Value) {
         let (old_id, new_id) = (&old["operationId"], &new["operationId"]);
         if old_id != new_id {
-            let what =
-                format!("operationId was {old_id} and is {new_id}: generated clients call it by this name");
+            let what = format!(
+                "operationId was {old_id} and is {new_id}, but generated clients name the function after it"
+            );
             self.report(&format!("{at}/operationId"), what);
         }
         if needs_credentials(self.new, new) && !needs_credentials(self.old, old) {
-            self.report(&format!("{at}/security"), "it needs credentials, and did not before");
+            self.report(&format!("{at}/security"), "the operation now requires credentials");
         }
         self.request_body(at, &old["requestBody"], &new["requestBody"]);
         let successes = successes(self.old, old);
@@ -74,10 +75,10 @@ impl Comparison<'_> {
         let at = format!("{at}/requestBody");
         let ((_, old), (at, new)) = (resolved(self.old, &at, old), resolved(self.new, &at, new));
         if new["required"] == true && old["required"] != true {
-            self.report(&at, "a body has become required");
+            self.report(&at, "the body has become required");
         }
         if old.is_object() && new.is_null() {
-            self.report(&at, "it no longer accepts a body");
+            self.report(&at, "the operation no longer accepts a body");
             return;
         }
         self.contents(&at, old, new, Side::Sent, None);
@@ -104,8 +105,9 @@ impl Comparison<'_> {
         self.contents(&at, old, new, Side::Received, among);
     }
 
-    /// Compares contents. A union with a discriminator may contain any schema `among` the old successes of the
-    /// operation. Clients had to expect each of these schemas, and can now distinguish them.
+    /// Compares contents. `among` contains the schemas of all successful answers of the operation in the old
+    /// description. A union with a discriminator may contain any of these schemas, because clients had to expect each
+    /// of them and can now distinguish them.
     fn contents(&mut self, at: &str, old: &Value, new: &Value, side: Side, among: Option<&Value>) {
         for (media_type, old_content) in members(&old["content"]) {
             let at = format!("{at}/content/{}", escaped(media_type));
@@ -123,7 +125,7 @@ impl Comparison<'_> {
     }
 }
 
-/// The union of the JSON schemas of an operation's successes.
+/// The union of the JSON schemas of all successful answers of an operation.
 fn successes(document: &Value, operation: &Value) -> Value {
     let of_status = members(&operation["responses"]).filter(|(status, _)| status.starts_with('2'));
     let schemas = of_status.map(|(_, response)| {
@@ -132,7 +134,8 @@ fn successes(document: &Value, operation: &Value) -> Value {
     json!({ "oneOf": schemas.filter(|schema| !schema.is_null()).collect::<Value>() })
 }
 
-/// The parameters of a path and of its operation. Each has a name such as `limit in query`, and its pointer.
+/// The parameters of a path and of its operation. Each is returned with a name, such as `limit in query`, and its JSON
+/// pointer.
 fn parameters<'a>(
     document: &'a Value,
     at: &str,
@@ -155,7 +158,7 @@ fn parameters<'a>(
     .collect()
 }
 
-/// Whether an operation cannot be called without credentials.
+/// Whether an operation requires credentials.
 fn needs_credentials(document: &Value, operation: &Value) -> bool {
     let security = operation.get("security").unwrap_or(&document["security"]);
     let ways = security.as_array().map(Vec::as_slice).unwrap_or_default();

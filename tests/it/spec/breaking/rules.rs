@@ -1,11 +1,11 @@
-//! Tests each rule of the comparison on a minimal description.
+//! Tests each rule of the comparison, on minimal descriptions.
 
 use serde_json::{Value, json};
 
 use super::{broken_in_asyncapi, broken_in_openapi};
 
 /// A description with one operation. Its request has the schema `sent`, and its answer the schema `received`.
-#[expect(clippy::needless_pass_by_value, reason = "literals read better without a & each")]
+#[expect(clippy::needless_pass_by_value, reason = "literals are easier to read without `&`")]
 fn openapi(sent: Value, received: Value) -> Value {
     json!({ "paths": { "/x": { "post": {
         "operationId": "x",
@@ -17,12 +17,12 @@ fn openapi(sent: Value, received: Value) -> Value {
     } } } })
 }
 
-/// The breaking changes if the schema of the request changes.
+/// The breaking changes between two schemas of the request.
 fn sent(old: Value, new: Value) -> Vec<String> {
     broken_in_openapi(&openapi(old, json!({})), &openapi(new, json!({})))
 }
 
-/// The breaking changes if the schema of the answer changes.
+/// The breaking changes between two schemas of the answer.
 fn received(old: Value, new: Value) -> Vec<String> {
     broken_in_openapi(&openapi(json!({}), old), &openapi(json!({}), new))
 }
@@ -33,7 +33,7 @@ fn reports(found: &[String], pointer: &str, what: &str) {
     assert!(one.contains(&format!("{pointer}: ")) && one.contains(what), "{one}");
 }
 
-/// The breaking changes if the value at this pointer is replaced, or removed with `None`.
+/// The breaking changes if the value at this pointer is replaced by `Some` value, or removed with `None`.
 fn changed(pointer: &str, value: Option<Value>) -> Vec<String> {
     let mut old = openapi(json!({ "type": "object" }), json!({ "type": "object" }));
     old["paths"]["/x"]["parameters"] =
@@ -94,7 +94,7 @@ fn changed_operations_and_parameters_are_reported() {
     reports(
         &changed(parameters, Some(narrowed)),
         &format!("{parameters}/0/schema/maximum"),
-        "less is accepted",
+        "fewer values are accepted",
     );
 
     let (old, mut new) = (openapi(json!({}), json!({})), openapi(json!({}), json!({})));
@@ -156,7 +156,7 @@ fn schemas_of_what_clients_receive_must_not_become_looser() {
     );
     reports(&received(json!({ "type": "string" }), json!({})), "/type", "is anything");
     reports(&received(json!({ "enum": ["a"] }), json!({ "enum": ["a", "b"] })), "/enum", "\"b\"");
-    reports(&received(json!({ "enum": ["a"] }), json!({})), "/enum", "anything is possible");
+    reports(&received(json!({ "enum": ["a"] }), json!({})), "/enum", "any value is possible");
     reports(&received(json!({ "format": "uuid" }), json!({})), "/format", "\"uuid\"");
     reports(
         &received(json!({ "items": { "type": "string" } }), json!({ "items": { "type": "null" } })),
@@ -231,7 +231,7 @@ fn messages_are_compared_by_who_sends_them() {
     reports(
         &broken_in_asyncapi(&both, &document("receive", &["a", "b"], text())),
         "/operations/o",
-        "its action or its channel changed",
+        "the action or the channel of the operation changed",
     );
     reports(&broken_in_asyncapi(&both, &json!({})), "/operations/o", "was removed");
 }

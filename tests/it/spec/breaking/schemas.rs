@@ -68,7 +68,8 @@ impl Comparison<'_> {
             if tries.iter().any(|(_, trial)| trial.found.is_empty()) {
                 continue;
             }
-            // Variants with the same name most likely mean the same thing, so their differences are reported.
+            // Variants with the same name most likely mean the same thing. So the differences between these variants
+            // are reported, and not the removal of a variant.
             if let Some((_, trial)) = tries.into_iter().find(|(same, _)| *same) {
                 self.found.extend(trial.found);
                 continue;
@@ -94,15 +95,21 @@ impl Comparison<'_> {
         let at = format!("{at}/enum");
         match (side, olds, news) {
             (Side::Sent, None, Some(news)) => {
-                self.report(&at, format!("only {} are accepted, where anything was", joined(&news)));
+                self.report(
+                    &at,
+                    format!("only {} are accepted, but any value was accepted before", joined(&news)),
+                );
             }
             (Side::Received, Some(olds), None) => {
-                self.report(&at, format!("anything is possible, where only {} was", joined(&olds)));
+                self.report(
+                    &at,
+                    format!("any value is possible, but only {} was possible before", joined(&olds)),
+                );
             }
             (side, Some(olds), Some(news)) => {
                 let (values, what) = match side {
                     Side::Sent => (&olds - &news, "no longer accepted"),
-                    Side::Received => (&news - &olds, "new, and clients do not expect them"),
+                    Side::Received => (&news - &olds, "not expected by clients, because they are new"),
                 };
                 if !values.is_empty() {
                     self.report(&at, format!("values that are {what}: {}", joined(&values)));
@@ -117,15 +124,17 @@ impl Comparison<'_> {
             for keyword in keywords {
                 let Some(limit) = new[keyword].as_f64() else { continue };
                 if old[keyword].as_f64().is_none_or(|before| limit * sign < before * sign) {
-                    let what =
-                        format!("{keyword} was {} and is {}: less is accepted", old[keyword], new[keyword]);
+                    let what = format!(
+                        "{keyword} was {} and is {}, so fewer values are accepted",
+                        old[keyword], new[keyword]
+                    );
                     self.report(&format!("{at}/{keyword}"), what);
                 }
             }
         }
     }
 
-    /// Compares the syntax of strings. Any other pattern counts as a change, because the comparison cannot decide
+    /// Compares the syntax of strings. Any different pattern counts as a change, because the comparison cannot decide
     /// whether it is tighter.
     fn text(&mut self, at: &str, old: &Value, new: &Value, side: Side) {
         for keyword in ["pattern", "format"] {
@@ -156,7 +165,10 @@ impl Comparison<'_> {
             }
             let lost = old_required.contains(&quoted(name)) && !new_required.contains(&quoted(name));
             if side == Side::Received && lost {
-                self.report(&at, format!("the member {name} was always present, and may now be absent"));
+                self.report(
+                    &at,
+                    format!("the member {name} was always present before, but may now be absent"),
+                );
             }
             self.schema(&at, old_member, new_member, side);
         }
@@ -197,7 +209,8 @@ fn extend(known: &mut Map<String, Value>, more: &Value) {
     known.extend(members(more).map(|(name, value)| (name.clone(), value.clone())));
 }
 
-/// One copy of the schema for each type that it lists. A list of types is equivalent to a union.
+/// Splits a schema with a list of types into one schema for each type, because a list of types is equivalent to a
+/// union.
 fn by_type(schema: &Value) -> Vec<Value> {
     let Some(types) = schema["type"].as_array() else { return vec![schema.clone()] };
     let of = |kind: &Value| {
@@ -208,8 +221,8 @@ fn by_type(schema: &Value) -> Vec<Value> {
     types.iter().map(of).collect()
 }
 
-/// The variants of a union, or the schema itself. A union that only adds conditions to a schema's own properties has no
-/// variants.
+/// The variants of a union. A schema that is not a union is its own only variant. A union that only adds conditions to
+/// the schema's own properties does not count as a union.
 fn variants(schema: &Value) -> Vec<&Value> {
     let union = ["oneOf", "anyOf"].iter().find_map(|keyword| schema[*keyword].as_array());
     match union {
@@ -224,8 +237,8 @@ fn is_reference(schema: &Value) -> bool {
     schema["$ref"].is_string()
 }
 
-/// The values of a keyword that takes one or several values, each as JSON. Empty if the keyword is absent, because then
-/// any value is valid.
+/// The values of a keyword that accepts one value or a list, each as JSON. Empty if the keyword is absent, because
+/// then any value is valid.
 fn list(value: &Value) -> BTreeSet<String> {
     match value {
         Value::Null => BTreeSet::new(),

@@ -7,11 +7,11 @@ use reqwest::{Method, RequestBuilder, StatusCode};
 use serde_json::Value;
 
 pub const REGION: &str = "us-east-1";
-/// The emulator does not check the secret of a signature, but reads the region and the service from it.
+/// The emulator reads only the region and the service from a signature, and does not check the secret.
 pub const ACCESS_KEY: &str = "test";
 pub const SECRET_KEY: &str = "test";
 
-/// AWS at an endpoint. Calls panic if they fail, except those whose name begins with `try_`.
+/// Access to AWS at an endpoint. Calls panic if they fail, except those whose name begins with `try_`.
 pub struct Aws {
     pub endpoint: String,
     /// The log of the server.
@@ -51,16 +51,23 @@ impl Aws {
         self.json("dynamodb", "application/x-amz-json-1.0", &target, input).await
     }
 
+    /// Calls the API of DynamoDB Streams.
+    pub async fn streams(&self, action: &str, input: &Value) -> Value {
+        let target = format!("DynamoDBStreams_20120810.{action}");
+        let answer = self.json("dynamodb", "application/x-amz-json-1.0", &target, input).await;
+        self.expect(action, answer)
+    }
+
     pub async fn try_logs(&self, action: &str, input: &Value) -> Result<Value, Refused> {
         self.json("logs", "application/x-amz-json-1.1", &format!("Logs_20140328.{action}"), input).await
     }
 
-    /// Calls Lambda. `path` is the part after the version of the API, such as `/functions`.
+    /// Calls Lambda. `path` follows the version of the API, as in `/functions`.
     pub async fn lambda(&self, method: Method, path: &str, input: &Value) -> Value {
         self.rest("lambda", method, &format!("/2015-03-31{path}"), input).await
     }
 
-    /// Calls API Gateway. `path` is the part after the version of the API, such as `/apis`.
+    /// Calls API Gateway. `path` follows the version of the API, as in `/apis`.
     pub async fn apigateway(&self, method: Method, path: &str, input: &Value) -> Value {
         self.rest("apigateway", method, &format!("/v2{path}"), input).await
     }
@@ -77,7 +84,7 @@ impl Aws {
         xml.split("<Key>").skip(1).map(|rest| rest.split("</Key>").next().unwrap().to_owned()).collect()
     }
 
-    /// A JSON object in a bucket.
+    /// The object under this key in a bucket, as JSON.
     pub async fn object(&self, bucket: &str, key: &str) -> Value {
         self.rest("s3", Method::GET, &format!("/{bucket}/{key}"), &Value::Null).await
     }
@@ -91,6 +98,39 @@ impl Aws {
         self.sns(&[("Action", "Subscribe"), ("TopicArn", &topic), ("Protocol", "sqs"), ("Endpoint", &arn)])
             .await;
         (topic, queue)
+    }
+
+    /// Creates a FIFO topic. Returns its ARN.
+    pub async fn create_fifo_topic(&self, name: &str) -> String {
+        let fifo = [("Attributes.entry.1.key", "FifoTopic"), ("Attributes.entry.1.value", "true")];
+        let form = [("Action", "CreateTopic"), ("Name", name)];
+        let topic = self.sns(&[form, fifo].concat()).await;
+        topic.split("<TopicArn>").nth(1).unwrap().split('<').next().unwrap().to_owned()
+    }
+
+    /// Subscribes a queue to a topic, with these attributes of the subscription.
+    pub async fn subscribe(&self, topic: &str, queue: &str, attributes: &[(&str, &str)]) {
+        let arn = self.queue_arn(queue).await;
+        let entry = |(place, (name, value)): (usize, &(&str, &str))| {
+            let of = |part: &str| format!("Attributes.entry.{}.{part}", place + 1);
+            [(of("key"), (*name).to_owned()), (of("value"), (*value).to_owned())]
+        };
+        let attributes: Vec<_> = attributes.iter().enumerate().flat_map(entry).collect();
+        let mut form = vec![
+            ("Action", "Subscribe"),
+            ("TopicArn", topic),
+            ("Protocol", "sqs"),
+            ("Endpoint", arn.as_str()),
+        ];
+        form.extend(attributes.iter().map(|(name, value)| (name.as_str(), value.as_str())));
+        self.sns(&form).await;
+    }
+
+    /// Calls EventBridge.
+    pub async fn events(&self, action: &str, input: &Value) -> Value {
+        let target = format!("AWSEvents.{action}");
+        let answer = self.json("events", "application/x-amz-json-1.1", &target, input).await;
+        self.expect(action, answer)
     }
 
     /// Calls SNS, which accepts forms and answers with XML.
@@ -129,8 +169,8 @@ impl Aws {
     fn request(&self, method: Method, service: &str, path: &str) -> RequestBuilder {
         let scope = format!("{ACCESS_KEY}/20260101/{REGION}/{service}/aws4_request");
         let signature = format!("AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=0");
-        // Each call uses a new client, because the connections of a shared one end with the runtime of the test that
-        // opened them.
+        // Each call uses a new client, because the connections of a shared client would end with the runtime of the
+        // test that opened them.
         crate::support::http::client()
             .request(method, format!("{}{path}", self.endpoint))
             .header("authorization", signature)

@@ -22,7 +22,7 @@ def stripped(program):
 
 
 def package(program):
-    # ZipInfo has a fixed date, so that the same program makes the same package.
+    # A ZipInfo without a date gets a fixed one, so that the same program always gives the same package.
     entry = zipfile.ZipInfo("bootstrap")
     entry.external_attr = 0o100755 << 16
     entry.compress_type = zipfile.ZIP_DEFLATED

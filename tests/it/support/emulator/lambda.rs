@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::{Aws, python};
 use crate::support::eventually::{check, eventually};
 
-/// The timeout of functions. It is longer than any test waits for a function.
+/// The timeout of functions, which is longer than any test waits.
 const TIMEOUT_SECONDS: u32 = 30;
 
 /// A deployed function.
@@ -21,7 +21,7 @@ pub struct Function<'a> {
     pub arn: String,
 }
 
-/// An HTTP API before a function, with its base URLs by stage.
+/// An HTTP API in front of a function, with its base URLs by stage.
 pub struct HttpApi {
     pub default_stage: String,
     pub prod_stage: String,
@@ -109,7 +109,7 @@ async fn wait_for(aws: &Aws, path: &str, field: &str, expected: &str) {
     .await;
 }
 
-/// The deployment package of a program, in base64. Packing a binary is slow, so each binary is packed only once.
+/// The deployment package of a program, in base64. Each binary is packed only once, because packing is slow.
 fn package(program: &Path) -> String {
     static PACKAGES: LazyLock<Mutex<HashMap<PathBuf, String>>> = LazyLock::new(Mutex::default);
     let mut packages = PACKAGES.lock().unwrap();

@@ -1,4 +1,4 @@
-//! The AWS emulator for tests and benchmarks: a process, and calls to it without an SDK.
+//! The AWS emulator for tests and benchmarks. It runs as a process, and is called without an SDK.
 //!
 //! The emulator is a Python package, which is installed in the target folder when a test first needs it. Without
 //! Python, these tests fail and are not skipped.
@@ -9,6 +9,7 @@ mod process;
 pub mod proxy;
 pub mod python;
 pub mod queues;
+pub mod stream;
 
 use std::ops::Deref;
 use std::sync::OnceLock;
@@ -28,7 +29,8 @@ impl Emulator {
     /// The emulator that all tests of this process share. Unique names keep their resources apart.
     pub fn shared() -> &'static Self {
         static SHARED: OnceLock<Result<Emulator, String>> = OnceLock::new();
-        // A failed start is kept as well. It is not repeated, and every test reports the same error.
+        // If the emulator fails to start, the error is kept. The start is not repeated, and every test reports the
+        // same error.
         SHARED.get_or_init(Self::start).as_ref().unwrap_or_else(|error| panic!("{error}"))
     }
 
@@ -39,7 +41,8 @@ impl Emulator {
         Ok(Self { aws: process.aws("127.0.0.1"), process })
     }
 
-    /// The id of the emulator's process. It is also the id of the group of all processes that the emulator has started.
+    /// The id of the emulator's process, which is also the id of its process group. All processes that the emulator
+    /// starts are in that group.
     pub fn id(&self) -> u32 {
         self.process.id()
     }

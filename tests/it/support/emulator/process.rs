@@ -15,7 +15,8 @@ use crate::support::service::PATIENCE;
 /// How long logs are kept, so that they can be read after a failure.
 const KEEP: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// A server that `run.py` can start. It is killed when this value is dropped, with all processes that it has started.
+/// A server that `run.py` can start. When this value is dropped, the server and all processes that it has started are
+/// killed.
 pub(super) struct Process {
     child: Child,
     port: u16,
@@ -31,7 +32,7 @@ impl Process {
         let (log, temporary) = prepare(&name).map_err(|error| format!("{}: {error}", folder().display()))?;
         command.arg(server).args(arguments).env("TMPDIR", temporary);
         let stderr = File::create(&log).map_err(|error| format!("{}: {error}", log.display()))?;
-        // When the test process ends in any way, the server's standard input is closed, which stops the server.
+        // The server stops when its standard input is closed, which happens however the test process ends.
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(stderr);
         let mut child = command.spawn().map_err(|error| format!("run.py: {error}"))?;
 
@@ -44,7 +45,7 @@ impl Process {
         Ok(process)
     }
 
-    /// Waits until the server, which is already listening, answers one request.
+    /// Waits until the server answers one request. The server is already listening.
     pub(super) fn wait_until_healthy(&self, path: &str) -> Result<(), String> {
         let answer =
             get(self.port, path).map_err(|error| self.failed(&format!("does not answer: {error}")))?;
@@ -54,7 +55,7 @@ impl Process {
         Err(self.failed(&format!("is not healthy: {answer}")))
     }
 
-    /// The AWS that this server emulates, at `localhost` or `127.0.0.1`.
+    /// Access to the AWS that this server emulates, at `localhost` or `127.0.0.1`.
     pub(super) fn aws(&self, host: &str) -> Aws {
         Aws { endpoint: format!("http://{host}:{}", self.port), log: self.log.clone() }
     }
@@ -79,7 +80,7 @@ impl Drop for Process {
     }
 }
 
-/// The log of a process, and the folder for its temporary files.
+/// Returns the paths of the log and of the temporary folder of a new process.
 fn prepare(name: &str) -> io::Result<(PathBuf, PathBuf)> {
     let [logs, temporary] = ["logs", "run"].map(|kind| folder().join(kind));
     for folder in [&logs, &temporary] {
@@ -101,7 +102,7 @@ fn remove_if_old(entry: &DirEntry) {
     }
 }
 
-/// Requests a path without an HTTP client, because this function is called both inside and outside of an async runtime.
+/// Requests a path without an HTTP client, because this function is called inside and outside of async runtimes.
 fn get(port: u16, path: &str) -> io::Result<String> {
     let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
     stream.set_read_timeout(Some(PATIENCE))?;

@@ -1,4 +1,4 @@
-//! A proxy before an endpoint that injects AWS faults.
+//! A proxy in front of an endpoint, which injects faults into AWS calls.
 
 use std::ops::Deref;
 
@@ -7,13 +7,13 @@ use serde_json::{Value, json};
 use super::Aws;
 use super::process::Process;
 
-/// A running proxy through which the calls of [`Aws`] go. It is stopped when this value is dropped.
+/// A running proxy that passes on the calls of [`Aws`]. It is stopped when this value is dropped.
 pub struct Proxy {
     aws: Aws,
     _process: Process,
 }
 
-/// A rule that throttles this share of a service's calls.
+/// A rule that throttles this share of the calls to a service.
 pub fn throttled(service: &str, probability: f64) -> Value {
     let code =
         if service == "dynamodb" { "ProvisionedThroughputExceededException" } else { "ThrottlingException" };
@@ -21,14 +21,15 @@ pub fn throttled(service: &str, probability: f64) -> Value {
 }
 
 impl Proxy {
-    /// Starts a proxy before `upstream`. The first matching rule decides about each call. The same `seed` makes the
-    /// same calls fail, if the calls come in the same order. Signatures are not changed.
+    /// Starts a proxy in front of `upstream`. The first rule that matches a call applies to the call. If the calls come
+    /// in the same order, the same `seed` makes the same calls fail. The proxy does not change signatures.
     pub fn start(upstream: &str, seed: u64, rules: &[Value]) -> Self {
         let rules = Value::from(rules).to_string();
         let started = Process::start("microburst", &[upstream, &seed.to_string(), &rules]);
         let process = started.unwrap_or_else(|error| panic!("{error}"));
         process.wait_until_healthy("/_microburst/health").unwrap_or_else(|error| panic!("{error}"));
-        // If the address had dots, the proxy would look for a service name in it, and load the model of every service.
+        // The host name is `localhost`, without dots. In a host name with dots, the proxy would search for the name of
+        // a service, and would load the model of every service.
         Self { aws: process.aws("localhost"), _process: process }
     }
 

@@ -9,21 +9,21 @@ use std::thread;
 
 use crate::support::venv::Venv;
 
-/// The only variables that the emulator and its functions inherit. So the environment of the test run cannot change
-/// what is tested. Without HOME, no AWS profile is read.
+/// The only variables that the emulator and its Lambda functions inherit, so that the environment of the test run cannot
+/// affect a test. Without HOME, no AWS profile is read.
 const INHERITED: [&str; 3] = ["PATH", "LANG", "LD_LIBRARY_PATH"];
 
-/// The folder of the emulator's installed and temporary files.
+/// The folder that contains the emulator's installed and temporary files.
 pub fn folder() -> &'static Path {
     Path::new(concat!(env!("CARGO_TARGET_TMPDIR"), "/emulator"))
 }
 
-/// The path of a file in this folder.
+/// The path of a file in `tests/it/support/emulator`.
 pub fn source(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/support/emulator").join(name)
 }
 
-/// A command that runs a script of this folder with the emulator's packages.
+/// A command that runs a script of `tests/it/support/emulator` with the emulator's packages.
 pub fn command(script: &str) -> Result<Command, String> {
     static INTERPRETER: OnceLock<Result<PathBuf, String>> = OnceLock::new();
     let interpreter =
@@ -41,7 +41,7 @@ pub fn set_up(python: &str, folder: &Path) -> Result<PathBuf, String> {
         .set_up(python, folder)
 }
 
-/// Runs a script of this folder to its end, with `input`. Returns the standard output.
+/// Runs a script of `tests/it/support/emulator` to its end, with `input` on standard input. Returns the standard output.
 pub fn run_script(name: &str, arguments: &[&OsStr], environment: &[(&str, &str)], input: &str) -> String {
     let mut command = command(name).unwrap_or_else(|error| panic!("{error}"));
     command.args(arguments).envs(environment.iter().copied());
@@ -49,7 +49,8 @@ pub fn run_script(name: &str, arguments: &[&OsStr], environment: &[(&str, &str)]
     let mut child = command.spawn().unwrap();
     let mut stdin = child.stdin.take().unwrap();
     let output = thread::scope(|scope| {
-        // The write fails if the script ended early. Its standard error then contains the cause.
+        // The write fails if the script ended early. In that case, the standard error of the script contains the
+        // cause.
         scope.spawn(move || stdin.write_all(input.as_bytes()));
         child.wait_with_output().unwrap()
     });

@@ -1,8 +1,8 @@
-"""A v0 producer with boto3: its messages have type, data, timestamp and correlation id, and the customer as group.
+"""A v0 producer with boto3. Its messages have type, data, timestamp and correlation id. The group is the customer.
 
     AWS_ENDPOINT_URL=… v0_producer.py QUEUE_URL
 
-Reads one {"type": …, "data": …} a line from standard input, and prints the id of each message sent.
+Reads lines of the form {"type": …, "data": …} from standard input. Sends each line, and prints the id of the message.
 """
 
 import json
@@ -17,7 +17,7 @@ def publish(client, queue_url, kind, order):
     body = {
         "type": kind,
         "data": order,
-        # Without an offset, like utcnow().isoformat().
+        # A time without an offset, as in the result of utcnow().isoformat().
         "timestamp": datetime.now(timezone.utc).replace(tzinfo=None).isoformat(),
         "correlation_id": str(uuid.uuid4()),
     }

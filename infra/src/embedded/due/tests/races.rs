@@ -1,4 +1,4 @@
-//! Events that come between the moment at which an order is read and its proposal.
+//! Tests what happens if an event is recorded after a pass has read an order and before the pass proposes to cancel it.
 
 use std::sync::atomic::AtomicUsize;
 
@@ -8,8 +8,8 @@ use domain::{Outcome, RejectReason};
 
 use super::*;
 
-/// Publishes an event of each order right before the first proposal for it. It can also remove the expected version, to show
-/// that the race below depends on it.
+/// A publisher that publishes another event of each order right before the first proposals. It can also remove the
+/// expected version from a proposal, to show what that version prevents.
 struct Racing {
     engine: Embedded,
     first: fn(&str) -> Envelope,
@@ -32,7 +32,8 @@ impl EventPublisher for Racing {
     }
 }
 
-/// The order after an event that comes between the read and the proposal of a pass, and the role that made the pass.
+/// Runs a pass over one order. The event `first` is published after the pass has read the order, and before the pass
+/// proposes to cancel it. Returns the role that ran the pass, and the order after all of its events are handled.
 async fn race(first: fn(&str) -> Envelope, forgets_version: bool) -> (TempDir, Embedded, ExpiryRole, Order) {
     let (folder, engine) = open_inline();
     accept(&engine, &[expiring("o", NOON)]).await;

@@ -8,10 +8,10 @@ use domain::{Envelope, Timestamp};
 /// The approximate maximum size of all held messages, in bytes.
 pub(crate) const MAX_HELD_BYTES: usize = 32 << 20;
 
-/// The approximate size of an attribute without its texts, in bytes.
+/// The approximate size of a message attribute besides its name and its value, in bytes.
 const ATTRIBUTE_BYTES: usize = 2 * size_of::<String>();
 
-/// A message as it was sent.
+/// A message that is held in memory, as it was sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct HeldMessage {
     /// The decoded event, if the sender passed it along with the body.
@@ -23,8 +23,8 @@ pub(crate) struct HeldMessage {
 }
 
 impl HeldMessage {
-    /// The approximate size of the message. A decoded event consists of many small allocations and takes more memory
-    /// than its text.
+    /// The approximate size of the message in memory. A decoded event consists of many small allocations and takes
+    /// more memory than its text.
     fn bytes(&self) -> usize {
         let event = if self.event.is_some() { size_of::<Envelope>() + self.body.len() } else { 0 };
         let attributes =
@@ -40,7 +40,8 @@ pub(crate) struct HeldBytes {
 }
 
 impl HeldBytes {
-    /// Accounts for the message and returns it. Drops it if the total would exceed `MAX_HELD_BYTES`.
+    /// Adds the size of a message to the total, and returns the message to hold. Returns `None` and adds nothing if
+    /// the total would exceed `MAX_HELD_BYTES`.
     pub(crate) fn add(&mut self, held: Option<Box<HeldMessage>>) -> Option<Box<HeldMessage>> {
         let held = held?;
         if self.bytes + held.bytes() > MAX_HELD_BYTES {
@@ -50,7 +51,7 @@ impl HeldBytes {
         Some(held)
     }
 
-    /// Accounts for a message that is no longer held.
+    /// Subtracts the size of a message that is no longer held.
     pub(crate) fn subtract(&mut self, held: &HeldMessage) {
         self.bytes -= held.bytes();
     }
@@ -69,7 +70,7 @@ mod tests {
         };
         let mut held_bytes = HeldBytes::default();
         let taken: Vec<_> = std::iter::from_fn(|| held_bytes.add(held())).collect();
-        assert_eq!(taken.len(), 31, "32 MiB, less the overhead of each message");
+        assert_eq!(taken.len(), 31, "the limit of 32 MiB includes the overhead of each message");
         held_bytes.subtract(&taken[0]);
         assert!(held_bytes.add(held()).is_some());
         assert!(held_bytes.add(held()).is_none());

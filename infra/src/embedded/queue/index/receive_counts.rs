@@ -19,9 +19,9 @@ pub(crate) enum StoredReceives {
     /// Nowhere, because the message was not received yet.
     #[default]
     None,
-    /// In the row of this delivery, together with other messages. The time is that of the delivery.
+    /// In the row of this delivery, which also counts other messages. The time is the time of the delivery.
     Shared(u64, Timestamp),
-    /// In a separate row. The time is that of the first receive.
+    /// In a separate row. The time is the time of the first receive.
     Own(Timestamp),
 }
 
@@ -56,7 +56,7 @@ impl FirstReceiveRows {
 pub(crate) struct ReceiveWrites {
     /// The time of each message's first receive.
     pub(crate) firsts: Vec<Timestamp>,
-    /// The row of this delivery. `None` if no message is received for the first time.
+    /// The row of this delivery, which counts the messages that were received for the first time. `None` if there are none.
     pub(crate) shared: Option<FirstReceives>,
     /// The rows that count the receives of single messages.
     pub(crate) own: Vec<(u64, ReceiveCount)>,
@@ -65,9 +65,9 @@ pub(crate) struct ReceiveWrites {
 }
 
 impl QueueIndex {
-    /// Counts the receives of the messages that `delivery` took. Each is given by its group, sequence number and
-    /// receive count. Like [`QueueIndex::forget_receives`], this must be called in the order of the commits that write
-    /// the rows.
+    /// Counts the receives of the messages that `delivery` took. Each message is given by its group, sequence number
+    /// and receive count. Like [`QueueIndex::forget_receives`], this must be called in the order of the commits that
+    /// write the rows.
     pub(crate) fn count_receives(
         &mut self,
         delivery: u64,
@@ -103,7 +103,8 @@ impl QueueIndex {
         writes
     }
 
-    /// Forgets the receives of a message that leaves the queue. Returns the row that must be removed with the message.
+    /// Forgets how often a message was received, because the message leaves the queue. Returns the row that must be
+    /// removed with it.
     pub(crate) fn forget_receives(&mut self, group: &str, seq: u64) -> ObsoleteReceives {
         let entry = self.groups.get_mut(group).and_then(|queue| queue.message_mut(seq));
         match entry.map(|entry| std::mem::take(&mut entry.stored_receives)) {
@@ -122,12 +123,12 @@ impl QueueIndex {
     }
 }
 
-/// The row of receives that becomes obsolete when its message is removed.
+/// The row of receive counts that is no longer needed once a message is removed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ObsoleteReceives {
     None,
-    /// The row of this message alone.
+    /// The row that counts only the removed message.
     Own,
-    /// The row of the delivery, because this was the last message that it counted.
+    /// The row of the delivery in which the message was received. The row counts no other message any more.
     Delivery(u64),
 }

@@ -10,12 +10,12 @@ pub(crate) struct QueueStatistics {
     pub(crate) in_flight: u64,
     /// The number of messages that were never delivered and are not visible yet.
     pub(crate) delayed: u64,
-    /// The sequence number of the oldest message, and how long that message has been visible by the monotonic clock.
+    /// The sequence number of the oldest message, and how long it has been visible.
     pub(crate) oldest: Option<(u64, Duration)>,
 }
 
 impl QueueIndex {
-    /// Looks at every message.
+    /// Counts the messages. Looks at every message, so a deep queue takes longer.
     pub(crate) fn statistics(&self, now: Instant) -> QueueStatistics {
         let mut statistics = QueueStatistics::default();
         for entry in self.groups.values().flat_map(|group| &group.messages) {

@@ -30,7 +30,11 @@ fn a_message_is_not_received_before_it_is_durable() {
     let mut index = QueueIndex::new(VISIBILITY_TIMEOUT, 2);
     let (group, seq) = index.reserve("a", Uuid::from_u128(1), now, None);
     assert!(take(&mut index, 10, now).is_empty());
-    assert_eq!(index.find("a", Uuid::from_u128(1)), Some(seq), "but it is found already");
+    assert_eq!(
+        index.find("a", Uuid::from_u128(1)),
+        Some(seq),
+        "a message that is not durable yet can be found"
+    );
     index.make_durable(&group, seq);
     assert_eq!(seqs(&take(&mut index, 10, now)), [seq]);
 }
@@ -83,7 +87,7 @@ fn a_group_continues_once_nothing_of_it_is_in_flight() {
     assert_eq!(seqs(&first), [1, 2]);
     assert_eq!(seqs(&take(&mut index, 10, now)), [4]);
     index.remove("a", 1);
-    assert!(take(&mut index, 10, now).is_empty(), "2 is still in flight");
+    assert!(take(&mut index, 10, now).is_empty(), "message 2 is still in flight");
     index.remove("a", 2);
     assert_eq!(seqs(&take(&mut index, 10, now)), [3]);
 }

@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 
 use super::{GroupName, GroupQueue, QueueIndex, TakenMessages};
 
-/// The largest batch after which receivers do not wait for more messages.
+/// Receivers wait for more messages only after a batch that is larger than this.
 pub(crate) const MAX_BATCH_WITHOUT_GATHERING: usize = 16;
-/// How long receivers wait for more messages after a larger batch. Every batch costs three commits, whether it is small
-/// or large.
+/// How long receivers wait for more messages after a large batch. Every batch costs three commits, so larger
+/// batches cost less per message.
 const GATHER_TIME: Duration = Duration::from_millis(2);
 
 impl QueueIndex {
@@ -32,7 +32,7 @@ impl QueueIndex {
         {
             self.wakes.push(Reverse((at, Arc::clone(group))));
         }
-        // Wakes of finished groups stay in the heap. They are removed before they outnumber the others.
+        // Wakes that are no longer needed stay in the heap. The heap is built anew before they outnumber the other wakes.
         if self.wakes.len() > 1024 + 2 * self.groups.len() {
             let current = |(group, queue): (&GroupName, &GroupQueue)| {
                 queue.available_at().filter(|_| !queue.ready).map(|at| Reverse((at, Arc::clone(group))))
@@ -41,7 +41,7 @@ impl QueueIndex {
         }
     }
 
-    /// Moves the groups whose scheduled time has passed to `ready`.
+    /// Moves groups to `ready` when their scheduled time has passed.
     pub(crate) fn wake(&mut self, now: Instant) {
         while self.wakes.peek().is_some_and(|Reverse((at, _))| *at <= now) {
             let Some(Reverse((_, group))) = self.wakes.pop() else { return };

@@ -1,8 +1,14 @@
 //! Reads journals. The continuity check and recovery call it.
 //!
-//! In fjall's disk format 3, a batch consists of a start (tag 1, item count u32, sequence number u64), items (tag 2,
-//! value type u8, compression u8, keyspace u64, key length u16, value length u32, stored length u32, key, stored value)
-//! or clears (tag 4, keyspace u64), and an end (tag 3, XXH3 of the items u64, `FJL` 3). All numbers are little-endian.
+//! In fjall's disk format 3, a batch consists of a start, then items and clears, and an end. All numbers are little-endian:
+//!
+//! | part | tag | then |
+//! |---|---|---|
+//! | start | 1 | item count u32, sequence number u64 |
+//! | item | 2 | value type u8, compression u8, keyspace u64, key length u16, value length u32, stored length u32, key, stored value |
+//! | clear | 4 | keyspace u64 |
+//! | end | 3 | XXH3 of the items u64, `FJL` 3 |
+//!
 //! fjall allocates journals in advance, so zeros follow the last batch until the store is opened again.
 
 use std::fs::File;
@@ -85,7 +91,7 @@ impl<'a> JournalBatch<'a> {
         std::iter::from_fn(move || rest.item().flatten())
     }
 
-    /// The batch that starts at `at`, or `None` if no whole batch starts there.
+    /// The whole batch that starts at byte `at` of the journal, or `None` if no whole batch starts there.
     fn at(journal: &'a [u8], at: usize) -> Option<Self> {
         let mut rest = JournalBytes(journal.get(at..)?);
         let [START, count @ ..] = rest.take::<5>()? else { return None };
@@ -103,7 +109,7 @@ impl<'a> JournalBatch<'a> {
     }
 }
 
-/// The batches from the start of a journal up to the first place where no batch starts.
+/// Reads the batches of a journal, from its start up to the first byte at which no valid batch starts.
 pub(crate) struct JournalBatches<'a> {
     journal: &'a [u8],
     /// The end of the last batch, as a byte offset.
@@ -151,7 +157,8 @@ impl<'a> Iterator for JournalBatches<'a> {
     type Item = JournalBatch<'a>;
 
     fn next(&mut self) -> Option<JournalBatch<'a>> {
-        // Sequence numbers never decrease. This check is needed because fjall's checksum does not cover them.
+        // Sequence numbers increase from batch to batch. fjall's checksum does not cover them, so this comparison
+        // checks them.
         let batch = JournalBatch::at(self.journal, self.end)
             .filter(|batch| self.latest.is_none_or(|latest| latest < batch.seqno))?;
         (self.end, self.latest) = (batch.range.end, Some(batch.seqno));
@@ -159,7 +166,7 @@ impl<'a> Iterator for JournalBatches<'a> {
     }
 }
 
-/// The remaining bytes to read.
+/// The bytes of a journal that were not read yet.
 struct JournalBytes<'a>(&'a [u8]);
 
 impl<'a> JournalBytes<'a> {
@@ -175,7 +182,7 @@ impl<'a> JournalBytes<'a> {
         Some(bytes)
     }
 
-    /// The next item. `Some(None)` means that a keyspace is cleared, which this engine never does.
+    /// Reads the next item of a batch. `Some(None)` means that the batch clears a keyspace, which this engine never does.
     fn item(&mut self) -> Option<Option<JournalItem<'a>>> {
         match self.take::<1>()? {
             [ITEM] => {

@@ -33,19 +33,23 @@ impl TableManifest {
         self.tables.iter().map(|table| table.highest_seqno).max()
     }
 
-    /// Reads the list of the keyspace in `folder`.
+    /// Reads the list of tables of the keyspace in `folder`.
     pub(crate) fn read(folder: &Path) -> Result<Self, LayoutError> {
         let current = folder.join("current");
         let bytes = fs::read(&current).map_err(LayoutError::io(&current))?;
-        let (version, checksum) =
-            parse_current(&bytes).ok_or_else(|| LayoutError::damaged(&current, "it contains no version"))?;
+        let (version, checksum) = parse_current(&bytes)
+            .ok_or_else(|| LayoutError::damaged(&current, "the file contains no version"))?;
         let version = folder.join(format!("v{version}"));
         let bytes = fs::read(&version).map_err(LayoutError::io(&version))?;
         if xxh3_128(&bytes) != checksum {
-            return Err(LayoutError::damaged(&version, "its checksum differs from the one in `current`"));
+            return Err(LayoutError::damaged(
+                &version,
+                "the checksum of the file differs from the one in `current`",
+            ));
         }
         let listed = parse_version(&bytes);
-        let listed = listed.ok_or_else(|| LayoutError::damaged(&version, "it is not a list of tables"))?;
+        let listed =
+            listed.ok_or_else(|| LayoutError::damaged(&version, "the file is not a list of tables"))?;
         let tables = listed.into_iter().map(|(id, checksum, offset)| {
             TableFile::read(folder.join("tables").join(id.to_string()), checksum, offset)
         });
@@ -58,7 +62,7 @@ impl TableFile {
         let mut file = File::open(&path).map_err(LayoutError::io(&path))?;
         let bytes = file.metadata().map_err(LayoutError::io(&path))?.len();
         let highest = read_highest_seqno(&mut file);
-        let highest = highest.ok_or_else(|| LayoutError::damaged(&path, "it is not a table"))?;
+        let highest = highest.ok_or_else(|| LayoutError::damaged(&path, "the file is not a table"))?;
         Ok(Self { path, bytes, highest_seqno: highest + offset, checksum })
     }
 
@@ -71,7 +75,10 @@ impl TableFile {
         if hasher.digest128() == self.checksum {
             return Ok(());
         }
-        Err(LayoutError::damaged(&self.path, "its checksum differs from the one in the list of tables"))
+        Err(LayoutError::damaged(
+            &self.path,
+            "the checksum of the file differs from the one in the list of tables",
+        ))
     }
 }
 
@@ -88,14 +95,14 @@ impl io::Write for HashWriter<'_> {
     }
 }
 
-/// The version number in `current`, and the checksum of that version's list.
+/// Decodes the file `current`: a version number, and the checksum of that version's list of tables.
 fn parse_current(bytes: &[u8]) -> Option<(u64, u128)> {
     let (version, rest) = bytes.split_first_chunk()?;
     let (checksum, rest) = rest.split_first_chunk()?;
     (rest == [0]).then(|| (u64::from_le_bytes(*version), u128::from_le_bytes(*checksum)))
 }
 
-/// The number of each table, with the table's checksum and the offset of its sequence numbers.
+/// Decodes a list of tables. Returns each table's number and checksum, and the offset of its sequence numbers.
 fn parse_version(bytes: &[u8]) -> Option<Vec<(u64, u128, u64)>> {
     let sections = sfa::Reader::from_reader(&mut Cursor::new(bytes)).ok()?;
     let section = sections.toc().section(b"tables")?;
@@ -115,7 +122,7 @@ fn parse_version(bytes: &[u8]) -> Option<Vec<(u64, u128, u64)>> {
     Some(tables)
 }
 
-/// Reads the properties of a table. Each name and each value follows its length.
+/// Reads the properties of a table. Each name and each value is preceded by its length.
 fn read_highest_seqno(file: &mut File) -> Option<u64> {
     const NAME: &[u8] = b"seqno#max";
     let sections = sfa::Reader::from_reader(file).ok()?;

@@ -1,6 +1,6 @@
-//! The only code that depends on fjall's private file formats. [`journal`] reads its journals, and [`manifest`] reads
-//! the lists of its tables. This module never writes. `Cargo.toml` pins fjall to one exact version, and the tests fail
-//! if another version changes a format.
+//! The only code that depends on fjall's private file formats. [`journal`] reads fjall's journals, and [`manifest`]
+//! reads the lists of its tables. This module never writes. `Cargo.toml` pins fjall to one exact version, and the tests
+//! fail if another version changes a format.
 
 pub(crate) mod journal;
 pub(crate) mod manifest;

@@ -40,15 +40,15 @@ pub enum LostEventState {
     Recorded,
     /// The event is lost: it is not in the log.
     Lost,
-    /// It is unknown whether the event is lost, because a dry run does not search for it.
+    /// Not determined, because a dry run does not look for the event in the log.
     Unknown,
 }
 
-/// The events after a cut.
+/// The accepted events that were found in the journals after a cut.
 #[derive(Debug, Default)]
 pub(crate) struct LostEvents {
     events: Vec<LostEvent>,
-    /// The index of each event in the list of events.
+    /// The index of each event in `events`, by the event's id.
     places: HashMap<EventId, usize>,
 }
 
@@ -86,9 +86,9 @@ impl LostEvents {
         }
     }
 
-    /// Adds an event. Bytes that are not an event are skipped. The damage did not cause them: they were never an event.
+    /// Adds the event in `json`. Other content is skipped, because it was not an event before the damage either.
     fn add_event(&mut self, json: &[u8]) {
-        // The currency is used only for schema version 0, whose events contain none.
+        // The currency matters only for events of schema version 0, which contain no currency.
         let Ok(currency) = Currency::parse("USD") else { return };
         let Ok(envelope) = Envelope::decode(json, currency) else { return };
         let Ok(value) = serde_json::from_slice::<serde_json::Value>(json) else { return };
@@ -110,7 +110,7 @@ impl LostEvents {
         });
     }
 
-    /// The events, each with its state.
+    /// Sets the state of each event with `state_of`, and returns the events.
     pub(crate) fn into_events(
         mut self,
         state_of: impl Fn(&LostEvent) -> io::Result<LostEventState>,

@@ -1,12 +1,13 @@
-//! Rules about the permissions of functions: a function has all permissions that it needs, and no others.
+//! Rules about the permissions of Lambda functions. A function has all permissions that it needs, and no others.
+
+mod needs;
 
 use wildmatch::WildMatch;
 
-use super::tables::{SEARCH_INDEX, searches};
+use self::needs::{RequiredPermission, needs};
 use super::{CheckResults, Rule, Severity};
-use crate::doctor::model::{Area, Attribute, Deployment, IamRole, LambdaFunction, PolicyStatement};
+use crate::doctor::model::{Area, Attribute, Deployment, IamRole, PolicyStatement};
 use crate::doctor::references::ResourceIdentity;
-use crate::doctor::topology::FunctionJob;
 
 const NEEDS: &[Area] = &[Area::Queues, Area::Functions, Area::Permissions];
 
@@ -24,7 +25,7 @@ pub(super) const RULES: &[Rule] = &[
         id: "permission-too-wide",
         severity: Severity::Warning,
         needs: NEEDS,
-        rule: "The role of a function allows no actions by wildcard, and none on all resources where the action supports naming one.",
+        rule: "The role of a function allows no actions by wildcard. It allows an action on all resources only if the action does not support resource-level permissions.",
         harm: "An attacker who takes over the function can read, change and delete orders, queues and archives that the function does not need.",
         remedy: "Name the actions and the resources.",
         check: permission_too_wide,
@@ -34,107 +35,17 @@ pub(super) const RULES: &[Rule] = &[
         severity: Severity::Notice,
         needs: NEEDS,
         rule: "Functions write metrics as log lines (EMF), not by PutMetricData.",
-        harm: "A call for each batch costs time and money and can fail. A log line avoids all three.",
+        harm: "A PutMetricData call for each batch costs time and money, and can fail. A log line needs no call.",
         remedy: "Remove cloudwatch:PutMetricData. The program needs no permission for its metrics.",
         check: metrics_by_calls,
     },
 ];
 
-/// The actions that a function needs on a resource.
-struct RequiredPermission<'a> {
-    actions: &'static [&'static str],
-    /// The resource. `None` if a permission on any resource is enough.
-    on: Option<&'a ResourceIdentity>,
-    /// The index of the table that the actions are on; `None` if they are on the resource itself.
-    index: Option<&'static str>,
-}
-
-const RECEIVE: &[&str] = &["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"];
-const RETRY: &[&str] = &["sqs:ChangeMessageVisibility"];
-const SEND: &[&str] = &["sqs:SendMessage"];
-const QUERY: &[&str] = &["dynamodb:Query"];
-const READ: &[&str] = &["dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:Query"];
-const RECORD: &[&str] = &[
-    "dynamodb:GetItem",
-    "dynamodb:BatchGetItem",
-    "dynamodb:Query",
-    "dynamodb:PutItem",
-    "dynamodb:UpdateItem",
-    "dynamodb:DeleteItem",
-    "dynamodb:PartiQLInsert",
-    "dynamodb:PartiQLUpdate",
-];
-const ARCHIVE: &[&str] = &[
-    "dynamodb:GetItem",
-    "dynamodb:BatchGetItem",
-    "dynamodb:Query",
-    "dynamodb:PutItem",
-    "dynamodb:UpdateItem",
-];
-const LOGS: &[&str] = &["logs:CreateLogStream", "logs:PutLogEvents"];
-const TRACES: &[&str] = &["xray:PutTraceSegments", "xray:PutTelemetryRecords"];
-
-fn needs<'a>(deployment: &'a Deployment, function: &'a LambdaFunction) -> Vec<RequiredPermission<'a>> {
-    let mut needs = Vec::new();
-    let mut need = |actions, on: Option<&'a ResourceIdentity>| {
-        needs.push(RequiredPermission { actions, on, index: None });
-    };
-    need(LOGS, None);
-    if function.tracing.known().is_some_and(|mode| mode == "Active") {
-        need(TRACES, None);
-    }
-    let source = deployment.source_of(function);
-    let job = deployment.job(function);
-    // Functions that run other programs do not make the calls of this program.
-    let ours = Deployment::is_ours(function);
-    if let Some(queue) = source {
-        need(RECEIVE, Some(&queue.identity));
-        if matches!(job, FunctionJob::Consumer | FunctionJob::DeadLetters) && ours {
-            need(RETRY, Some(&queue.identity));
-        }
-        // If the dead-letter queue or the table is not part of the configuration, no permission on it is required.
-        if job == FunctionJob::Consumer
-            && ours
-            && let Some(dead_letters) = deployment.dead_letters_of(queue)
-        {
-            need(SEND, Some(&dead_letters.identity));
-        }
-    }
-    let mut work = deployment.work_queues();
-    let work_queue = work.next().filter(|_| work.next().is_none()).map(|queue| &queue.identity);
-    let table = if let [table] = deployment.tables.as_slice() { Some(&table.identity) } else { None };
-    match job {
-        _ if !ours => {}
-        FunctionJob::Consumer => need(RECORD, table),
-        FunctionJob::DeadLetters => {
-            need(ARCHIVE, table);
-            need(&["s3:PutObject"], None);
-            need(&["sns:Publish"], None);
-        }
-        FunctionJob::Api => {
-            need(SEND, work_queue);
-            need(&["sqs:GetQueueAttributes"], work_queue);
-            need(READ, table);
-            let search = (searches(function) == Some(true)).then_some(SEARCH_INDEX.0);
-            for index in std::iter::once("customer-orders").chain(search) {
-                needs.push(RequiredPermission { actions: QUERY, on: table, index: Some(index) });
-            }
-        }
-        FunctionJob::Expiry => {
-            need(SEND, work_queue);
-            need(&["dynamodb:Query", "dynamodb:UpdateItem"], table);
-            needs.push(RequiredPermission { actions: QUERY, on: table, index: Some("due-orders") });
-        }
-        FunctionJob::Other => {}
-    }
-    needs
-}
-
 fn permission_missing(deployment: &Deployment, results: &mut CheckResults) {
     for function in &deployment.functions {
         let at = function.identity.shown();
         let Some(role) = deployment.role(function) else {
-            results.leave_unchecked(at, "role", "its role is not part of the configuration");
+            results.leave_unchecked(at, "role", "the function's role is not part of the configuration");
             continue;
         };
         for need in needs(deployment, function) {
@@ -154,7 +65,7 @@ fn permission_missing(deployment: &Deployment, results: &mut CheckResults) {
             if !unsure.is_empty() {
                 let known = role.unknown.first();
                 let (place, why) =
-                    known.map_or((role.identity.shown(), "a resource in it is not known"), |(p, w)| (p, w));
+                    known.map_or((role.identity.shown(), "a policy resource is not known"), |(p, w)| (p, w));
                 results.leave_unchecked(place, "policy", why);
             }
         }
@@ -168,8 +79,8 @@ impl IamRole {
         for statement in self.statements.iter().filter(|statement| statement.mentions(action)) {
             let covers = statement.covers(need);
             match (statement.allow, covers) {
-                // Conditions are not evaluated. So only a denial on all resources is considered, and it makes the
-                // answer unknown.
+                // The conditions of statements are not evaluated. So a denial on all resources makes the answer
+                // unknown, and any other denial is ignored.
                 (false, _) if statement.resources.iter().all(|link| link.text != "*") => {}
                 (false, _) => return None,
                 (true, Some(true)) => return Some(true),
@@ -242,8 +153,8 @@ fn matches(pattern: &str, text: &str) -> bool {
     WildMatch::new(pattern).matches(text)
 }
 
-/// Services whose actions support naming a resource.
-const NAMED: [&str; 6] = ["sqs", "dynamodb", "s3", "sns", "kms", "lambda"];
+/// Services whose actions support resource-level permissions.
+const NAMED: [&str; 7] = ["sqs", "dynamodb", "s3", "sns", "kms", "lambda", "events"];
 
 fn permission_too_wide(deployment: &Deployment, results: &mut CheckResults) {
     for role in used(deployment) {
@@ -275,7 +186,7 @@ fn permission_too_wide(deployment: &Deployment, results: &mut CheckResults) {
     }
 }
 
-/// The roles that functions have.
+/// The IAM roles that the functions of the deployment use.
 fn used(deployment: &Deployment) -> impl Iterator<Item = &IamRole> {
     deployment.roles.iter().filter(|role| {
         let mut functions = deployment.functions.iter();

@@ -1,0 +1,210 @@
+//! The file that makes an increment complete: what the folder contained at one position, and in which segments it is.
+//!
+//! ```text
+//! {"manifest":{…},"sha256":"<SHA-256 of the bytes of the member `manifest`>"}
+//! ```
+//!
+//! The file is exactly this and a newline, so that a change of any byte is noticed, also in the newest manifest. Older
+//! manifests are confirmed by the chain as well: each manifest contains the hash of the previous file.
+
+use std::collections::BTreeSet;
+
+use domain::{Ledger, Timestamp};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use super::running_hash::RunningHash;
+use super::segment::{FileHash, SegmentRef};
+use super::{FORMAT, STATE_KEYSPACES};
+
+/// What the folder contained as of one commit.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// The format of the manifest and of the segments.
+    pub format: u32,
+    /// The number of the increment. The first one is 1.
+    pub number: u64,
+    /// The hash of the file of the previous manifest. `None` in the first one.
+    pub previous: Option<FileHash>,
+    /// The version of the program that made the increment.
+    pub service_version: String,
+    /// When the increment was begun: the state is at least as new as this.
+    pub time: Timestamp,
+    /// What was in the folder.
+    pub folder: FolderState,
+    /// The running hash over all events.
+    pub hash: RunningHash,
+    /// The segments with the events, from position 1 to the position of the folder, without gap.
+    pub log: Vec<LogSegment>,
+    /// The segments with other rows, by keyspace and key.
+    pub state: Vec<StateSegment>,
+}
+
+/// The state of a folder as of one synced commit, apart from the rows in segments. The source of a backup reports it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FolderState {
+    /// The name of the folder, which is part of its message ids.
+    pub name: String,
+    /// The folder format, which determines how rows are encoded.
+    pub format: u32,
+    /// The number of the commit.
+    pub commit: u64,
+    /// The latest position.
+    pub position: u64,
+    /// The ledger.
+    pub ledger: Ledger,
+    /// The number of dead letters that are parked or being redriven.
+    pub dead_letters: u64,
+    /// The number of messages on the queue.
+    pub queued: u64,
+    /// The sequence number of the next message.
+    pub next_seq: u64,
+    /// The searchable keys of the metadata.
+    pub searchable: BTreeSet<String>,
+}
+
+/// A segment with events.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogSegment {
+    /// The file.
+    #[serde(flatten)]
+    pub file: SegmentRef,
+    /// The first position.
+    pub first: u64,
+    /// The last position.
+    pub last: u64,
+    /// The number of events.
+    pub events: u64,
+    /// The number of orders that begin in the segment: events of version 1.
+    pub orders: u64,
+    /// The running hash after the last event of the segment.
+    pub hash: RunningHash,
+}
+
+/// A segment with rows of a keyspace.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StateSegment {
+    /// The file.
+    #[serde(flatten)]
+    pub file: SegmentRef,
+    /// The keyspace, one of [`STATE_KEYSPACES`].
+    pub keyspace: String,
+    /// The number of rows.
+    pub rows: u64,
+}
+
+/// Why a manifest cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ManifestFlaw {
+    /// The bytes are not those that were written.
+    #[error("{0}")]
+    Damaged(String),
+    /// A later version of the program has written it.
+    #[error("it has format {found}, and this version reads formats up to {FORMAT}")]
+    Newer {
+        /// The format of the manifest.
+        found: u32,
+    },
+}
+
+#[derive(Serialize, Deserialize)]
+struct ManifestFile<'a> {
+    #[serde(borrow)]
+    manifest: &'a RawValue,
+    sha256: FileHash,
+}
+
+/// What all formats have in common.
+#[derive(Deserialize)]
+struct AnyFormat {
+    format: u32,
+}
+
+impl Manifest {
+    /// The path within the backup.
+    pub fn path(number: u64) -> String {
+        format!("manifests/{number:010}.json")
+    }
+
+    /// The number in a file name of `manifests/`.
+    pub fn number_in(name: &str) -> Option<u64> {
+        let number = name.strip_suffix(".json")?.parse().ok()?;
+        (number > 0 && Self::path(number) == format!("manifests/{name}")).then_some(number)
+    }
+
+    /// The number of events.
+    pub fn events(&self) -> u64 {
+        self.log.iter().map(|segment| segment.events).sum()
+    }
+
+    /// The number of orders.
+    pub fn orders(&self) -> u64 {
+        self.log.iter().map(|segment| segment.orders).sum()
+    }
+
+    /// Whether the number of events contradicts the ledger, because the folder was damaged.
+    ///
+    /// The consumer counts an event as recorded when it acknowledges the message, shortly after the event is in the log.
+    /// Until then, the message is on the queue.
+    pub fn contradicts_ledger(&self) -> bool {
+        let recorded = self.folder.ledger.recorded;
+        !(recorded..=recorded.saturating_add(self.folder.queued)).contains(&self.events())
+    }
+
+    /// All files that the manifest lists.
+    pub fn files(&self) -> impl Iterator<Item = &SegmentRef> {
+        self.log.iter().map(|segment| &segment.file).chain(self.state.iter().map(|segment| &segment.file))
+    }
+
+    /// The content of the manifest's file.
+    pub fn encode(&self) -> Vec<u8> {
+        let manifest = serde_json::to_string(self).expect("manifests always serialize");
+        file_of(&manifest)
+    }
+
+    /// The manifest in a file, after a check of every byte. `number` is the number in the file's name.
+    pub fn decode(file: &[u8], number: u64) -> Result<Self, ManifestFlaw> {
+        let damaged = |what: String| ManifestFlaw::Damaged(what);
+        let parts: ManifestFile<'_> = serde_json::from_slice(file)
+            .map_err(|error| damaged(format!("it is not a manifest: {error}")))?;
+        let json = parts.manifest.get();
+        if file_of(json) != file {
+            return Err(damaged("its SHA-256 does not fit its content".to_owned()));
+        }
+        let read = |error: serde_json::Error| damaged(format!("it cannot be read: {error}"));
+        let AnyFormat { format } = serde_json::from_str(json).map_err(read)?;
+        if format > FORMAT {
+            return Err(ManifestFlaw::Newer { found: format });
+        }
+        let manifest: Self = serde_json::from_str(json).map_err(read)?;
+        match manifest.contradiction(number) {
+            Some(what) => Err(damaged(what)),
+            None => Ok(manifest),
+        }
+    }
+
+    /// What contradicts itself in the manifest, if anything.
+    fn contradiction(&self, number: u64) -> Option<String> {
+        if self.number != number {
+            return Some(format!("it is manifest {}, under the name of manifest {number}", self.number));
+        }
+        let mut next = 1;
+        for segment in &self.log {
+            if segment.first != next || segment.last < segment.first {
+                return Some(format!("its log segments lack position {next}"));
+            }
+            next = segment.last.saturating_add(1);
+        }
+        if next != self.folder.position + 1 {
+            return Some(format!("its log segments lack position {next}"));
+        }
+        let is_unknown = |segment: &&StateSegment| !STATE_KEYSPACES.contains(&segment.keyspace.as_str());
+        let unknown = self.state.iter().find(is_unknown)?;
+        Some(format!("it has the unknown keyspace {:?}", unknown.keyspace))
+    }
+}
+
+fn file_of(manifest: &str) -> Vec<u8> {
+    let sha256 = FileHash::of(manifest.as_bytes());
+    format!("{{\"manifest\":{manifest},\"sha256\":\"{sha256}\"}}\n").into_bytes()
+}

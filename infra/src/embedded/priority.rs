@@ -1,0 +1,32 @@
+//! The priorities of threads that yield to the threads that serve requests. `orders serve` lowers the priority of threads
+//! with [`lower`]. The store and the drills work at a lower priority with [`run_at`].
+
+use std::panic::resume_unwind;
+use std::thread;
+
+use rustix::process::setpriority_process;
+use rustix::thread::gettid;
+
+/// The priority of drills: on a busy machine, they get a tenth of the time of a thread of normal priority.
+pub const DRILLS: i32 = 10;
+/// The priority of the continuous backup. It is not much lower than the normal one: while a backup reads, others may wait for
+/// their turn to read.
+pub const BACKUPS: i32 = 5;
+
+/// Gives the calling thread this priority. Threads that it starts inherit the priority.
+pub fn lower(niceness: i32) {
+    // On Linux, each thread has its own priority. So this call accepts the id of a thread instead of a process.
+    if let Err(error) = setpriority_process(Some(gettid()), niceness) {
+        let thread = thread::current();
+        tracing::warn!(%error, thread = thread.name(), "cannot lower the priority of a thread");
+    }
+}
+
+/// Runs `work` on a thread with this priority, and waits for it. The threads that `work` starts inherit the priority.
+pub fn run_at<R: Send>(niceness: i32, work: impl FnOnce() -> R + Send) -> R {
+    let work = || {
+        lower(niceness);
+        work()
+    };
+    thread::scope(|scope| scope.spawn(work).join()).unwrap_or_else(|panic| resume_unwind(panic))
+}

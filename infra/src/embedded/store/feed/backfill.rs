@@ -1,0 +1,191 @@
+//! Gives positions to the events of a folder of an earlier format. [`opening`](crate::embedded::store::opening) calls it
+//! before anything else can write.
+//!
+//! Events get positions in the order of the times at which they were recorded. The keyspace itself sorts them, so the
+//! work needs little memory:
+//!
+//! 1. Each log entry gets a row in the scratch range of `feed`. Its key is the time, the order and the version.
+//! 2. The scratch rows are read in the order of their keys. Each commit gives some events the next positions, and removes
+//!    their scratch rows.
+//!
+//! A row of `meta` contains the current step and its progress. Each commit updates the row, so after a crash the work
+//! continues where the last commit ended.
+
+use anyhow::{Context, ensure};
+use domain::OrderId;
+use serde::{Deserialize, Serialize};
+
+use super::FIRST_SCRATCH_KEY;
+use super::encode::NewFeedEntry;
+use super::from_log::OrderInLog;
+use crate::embedded::store::backfill::{BackfillOptions, BackfillProgress, BackfillTask};
+use crate::embedded::store::commit::Committer;
+use crate::embedded::store::index_keys::sortable;
+use crate::embedded::store::keys;
+use crate::embedded::store::keyspaces::{FEED_BACKFILL, Keyspaces};
+use crate::embedded::store::stage::Stage;
+
+/// One commit processes about this many events. The number is small in tests, so that tests need few events.
+const EVENTS_OF_COMMIT: u64 = if cfg!(test) { 50 } else { 5000 };
+
+/// The state of a backfill that is not complete, stored in the row `feed_backfill` of `meta`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "step", rename_all = "snake_case")]
+enum Cursor {
+    /// The first step, which writes the scratch rows.
+    Sort {
+        /// The latest order that was processed; `None` at the beginning.
+        after: Option<OrderId>,
+        /// The number of events of the processed orders.
+        events: u64,
+    },
+    /// The second step, which gives the events their positions.
+    Number {
+        /// The number of all events.
+        events: u64,
+    },
+}
+
+/// A backfill that is due.
+pub(crate) struct FeedBackfill(Option<Cursor>);
+
+impl FeedBackfill {
+    /// Stages the cursor of a backfill of all events in the log.
+    pub(crate) fn announce(keys: &Keyspaces, stage: &mut Stage) {
+        put_cursor(keys, stage, &Cursor::Sort { after: None, events: 0 });
+    }
+
+    /// Determines which backfill is due, and stages its cursor. `is_upgrade` states whether the folder has an earlier
+    /// format.
+    pub(crate) fn plan(keys: &Keyspaces, stage: &mut Stage, is_upgrade: bool) -> anyhow::Result<Self> {
+        if is_upgrade {
+            // After an interrupted upgrade, an earlier version of the program may have recorded more events. So the
+            // backfill starts from the beginning.
+            Self::announce(keys, stage);
+            return Ok(Self(Some(Cursor::Sort { after: None, events: 0 })));
+        }
+        let row = keys.meta.get(FEED_BACKFILL)?;
+        let cursor = row
+            .map(|row| serde_json::from_slice(&row).context("cannot read the cursor of the feed's backfill"));
+        Ok(Self(cursor.transpose()?))
+    }
+
+    /// Gives a position to each event of the log that has none. The caller must have committed the cursor.
+    pub(crate) fn run(self, committer: &mut Committer, options: &BackfillOptions<'_>) -> anyhow::Result<()> {
+        let events = match self.0 {
+            None => return Ok(()),
+            Some(Cursor::Number { events }) => events,
+            Some(Cursor::Sort { after, events }) => {
+                let about = committer.keys.log.approximate_len() as u64;
+                let mut sort = Sort { committer, options, after, events, about };
+                sort.run()?;
+                sort.events
+            }
+        };
+        number(committer, options, events)
+    }
+}
+
+fn put_cursor(keys: &Keyspaces, stage: &mut Stage, cursor: &Cursor) {
+    let row = serde_json::to_vec(cursor).expect("a cursor always serializes");
+    stage.put(&keys.meta, FEED_BACKFILL, row);
+}
+
+/// The progress of both steps together. Each step processes every event, so an event counts half in each step.
+fn progress(halves: u64, about: u64) -> BackfillProgress {
+    BackfillProgress { task: BackfillTask::Feed, events: halves / 2, about }
+}
+
+fn report(options: &BackfillOptions<'_>, halves: u64, about: u64) -> anyhow::Result<()> {
+    ensure!(
+        (options.progress)(progress(halves, about)).is_continue(),
+        "not all events have their place in the feed; the next start continues"
+    );
+    Ok(())
+}
+
+/// The first step of the backfill, which writes the scratch rows.
+struct Sort<'a> {
+    committer: &'a mut Committer,
+    options: &'a BackfillOptions<'a>,
+    after: Option<OrderId>,
+    events: u64,
+    about: u64,
+}
+
+impl Sort<'_> {
+    fn run(&mut self) -> anyhow::Result<()> {
+        report(self.options, self.events, self.about)?;
+        let keys = self.committer.keys.clone();
+        let start = self.after.as_ref().map(|order_id| keys::log_key(order_id, u64::MAX)).unwrap_or_default();
+        let (mut stage, mut of_commit) = (self.committer.stage(), 0);
+        let mut order: Option<OrderInLog> = None;
+        for row in keys.log.range(start..) {
+            let (key, entry) = row.into_inner()?;
+            let known = order.take().filter(|order| order.has(&key));
+            let mut current = match known {
+                Some(order) => order,
+                None => {
+                    if of_commit >= EVENTS_OF_COMMIT {
+                        let full = std::mem::replace(&mut stage, self.committer.stage());
+                        self.commit(full)?;
+                        of_commit = 0;
+                    }
+                    OrderInLog::new(&key)?
+                }
+            };
+            let (_, version) = keys::split_log_key(&key).context("a malformed key of a log entry")?;
+            let feed = current.next(version, &entry, self.options.default_currency);
+            stage.put(&keys.feed, scratch_key(feed.recorded_at_micros, &key), feed.bytes);
+            self.after = Some(current.order_id.clone());
+            self.events += 1;
+            of_commit += 1;
+            order = Some(current);
+        }
+        put_cursor(&keys, &mut stage, &Cursor::Number { events: self.events });
+        self.committer.commit(stage)?;
+        report(self.options, self.events, self.events)
+    }
+
+    /// Commits the scratch rows of complete orders, with the cursor after the latest of these orders.
+    fn commit(&mut self, mut stage: Stage) -> anyhow::Result<()> {
+        let cursor = Cursor::Sort { after: self.after.clone(), events: self.events };
+        put_cursor(&self.committer.keys, &mut stage, &cursor);
+        self.committer.commit(stage)?;
+        report(self.options, self.events, self.about)
+    }
+}
+
+/// The key of a log entry's scratch row. Scratch rows sort by time. Events of the same moment sort by their keys in the log.
+fn scratch_key(time: i64, log_key: &[u8]) -> Vec<u8> {
+    [&FIRST_SCRATCH_KEY, &sortable(time)[..], log_key].concat()
+}
+
+/// The second step: it gives the events their positions.
+fn number(committer: &mut Committer, options: &BackfillOptions<'_>, events: u64) -> anyhow::Result<()> {
+    let keys = committer.keys.clone();
+    report(options, events + committer.feed.position, events)?;
+    let (mut stage, mut of_commit) = (committer.stage(), 0);
+    for row in keys.feed.range(FIRST_SCRATCH_KEY.to_vec()..) {
+        let (key, entry) = row.into_inner()?;
+        let time = key.get(1..9).and_then(|time| time.try_into().ok()).context("a malformed scratch key")?;
+        let recorded_at_micros = (u64::from_be_bytes(time) ^ (1 << 63)) as i64;
+        stage.record(NewFeedEntry { recorded_at_micros, bytes: entry.to_vec() });
+        stage.remove(&keys.feed, key);
+        of_commit += 1;
+        if of_commit >= EVENTS_OF_COMMIT {
+            let full = std::mem::replace(&mut stage, committer.stage());
+            committer.commit(full)?;
+            of_commit = 0;
+            report(options, events + committer.feed.position, events)?;
+        }
+    }
+    stage.remove(&keys.meta, FEED_BACKFILL);
+    committer.commit(stage)?;
+    // The backfill is complete, so a `Break` is ignored.
+    let _ = (options.progress)(progress(2 * events, events));
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,149 @@
+//! The example receivers of webhooks, as processes. Their tools are installed in the target folder when a test first
+//! needs them.
+
+use std::fs::{self, OpenOptions};
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
+
+use serde_json::Value;
+
+use crate::support::venv::Venv;
+
+/// The language of an example receiver.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Language {
+    Python,
+    TypeScript,
+    Rust,
+}
+
+/// A program, and the script that it runs.
+type Program = (PathBuf, Option<PathBuf>);
+
+impl Language {
+    pub const ALL: [Self; 3] = [Self::Python, Self::TypeScript, Self::Rust];
+
+    /// The program of the receiver.
+    fn program(self) -> Command {
+        static PROGRAMS: [OnceLock<Result<Program, String>>; 3] = [const { OnceLock::new() }; 3];
+        let prepare = || match self {
+            Self::Python => python(),
+            Self::TypeScript => typescript(),
+            Self::Rust => rust(),
+        };
+        let prepared = PROGRAMS[self as usize].get_or_init(prepare);
+        let (program, script) = prepared.as_ref().unwrap_or_else(|error| panic!("{error}"));
+        let mut command = Command::new(program);
+        command.args(script);
+        command
+    }
+}
+
+fn example(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/webhooks").join(path)
+}
+
+fn folder(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join("receivers").join(name)
+}
+
+fn python() -> Result<Program, String> {
+    let venv = Venv {
+        name: "the webhook receiver in Python",
+        needed_by: "the tests of the webhook receiver in Python",
+        minor: 10,
+        requirements: example("requirements.txt"),
+    };
+    Ok((venv.set_up("python3", &folder("python"))?, Some(example("receiver.py"))))
+}
+
+/// Copies the sources of the receiver into the target folder. Installs the packages and compiles the receiver there.
+fn typescript() -> Result<Program, String> {
+    let work = folder("typescript");
+    fs::create_dir_all(work.join("src")).map_err(|error| error.to_string())?;
+    // The lock prevents several processes from installing the packages at the same time.
+    let lock = OpenOptions::new().read(true).append(true).create(true).open(work.join("lock"));
+    let lock = lock.and_then(|lock| lock.lock().map(|()| lock)).map_err(|error| error.to_string())?;
+    let node = "the tests of the webhook receiver in TypeScript need Node 20 or newer with npm \
+        (Debian: apt-get install nodejs npm)";
+    let version =
+        output(Command::new("node").arg("--version")).map_err(|error| format!("{node}: {error}"))?;
+    let major = version.trim().trim_start_matches('v').split('.').next().and_then(|major| major.parse().ok());
+    if major.is_none_or(|major: u32| major < 20) {
+        return Err(format!("{node}, but the installed version of node is {}", version.trim()));
+    }
+    let mut files = ["package.json", "package-lock.json", "tsconfig.json", "src/receiver.ts"].into_iter();
+    files
+        .try_for_each(|file| fs::copy(example("typescript").join(file), work.join(file)).map(drop))
+        .map_err(|error| error.to_string())?;
+    let wanted = fs::read(work.join("package-lock.json")).map_err(|error| error.to_string())?;
+    if fs::read(work.join("complete")).ok().as_ref() != Some(&wanted) {
+        let install = ["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--silent"];
+        output(Command::new("npm").args(install).current_dir(&work))
+            .map_err(|error| format!("{node}, and the npm registry or a mirror of it: {error}"))?;
+        fs::write(work.join("complete"), wanted).map_err(|error| error.to_string())?;
+    }
+    output(Command::new("npm").args(["run", "--silent", "compile"]).current_dir(&work))?;
+    drop(lock);
+    Ok(("node".into(), Some(work.join("out/receiver.js"))))
+}
+
+/// Builds the receiver with the same features as the tests, because its dependencies are already built with these features.
+fn rust() -> Result<Program, String> {
+    let mut build = Command::new(env!("CARGO"));
+    build.args(["build", "--locked", "--quiet", "--example", "webhook_receiver"]);
+    if cfg!(feature = "aws") {
+        build.arg("--all-features");
+    }
+    output(build.current_dir(env!("CARGO_MANIFEST_DIR")))?;
+    let folder = Path::new(env!("CARGO_BIN_EXE_orders")).parent().ok_or("the binary has no folder")?;
+    Ok((folder.join("examples/webhook_receiver"), None))
+}
+
+/// Runs a command to its end. Returns what it printed.
+fn output(command: &mut Command) -> Result<String, String> {
+    let output = command.stdin(Stdio::null()).output().map_err(|error| error.to_string())?;
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    match output.status.success() {
+        true => Ok(text(&output.stdout)),
+        false => Err(format!("{command:?}: {}{}", text(&output.stdout), text(&output.stderr))),
+    }
+}
+
+/// A running receiver. It is killed when this value is dropped.
+pub struct Receiver {
+    child: Child,
+    pub url: String,
+    file: PathBuf,
+}
+
+impl Receiver {
+    /// Starts the receiver on this port, or on a free port if `port` is 0. The receiver stores its events in `file`.
+    pub fn start(language: Language, secret: &str, file: &Path, port: u16) -> Self {
+        let mut command = language.program();
+        command.arg(port.to_string()).arg(file).env("WEBHOOK_SECRET", secret);
+        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let first = lines.next().unwrap_or_else(|| panic!("the receiver in {language:?} did not start"));
+        let url = first.unwrap().rsplit(' ').next().unwrap().to_owned();
+        // This thread empties the pipe, because the receiver would block on a full pipe. The thread ends when the process exits.
+        std::thread::spawn(move || lines.for_each(drop));
+        Self { child, url, file: file.to_owned() }
+    }
+
+    /// The events that the receiver has stored, in order.
+    pub fn events(&self) -> Vec<Value> {
+        let text = fs::read_to_string(&self.file).unwrap_or_default();
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+}
+
+impl Drop for Receiver {
+    fn drop(&mut self) {
+        // The process may have exited already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
