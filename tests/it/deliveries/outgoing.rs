@@ -6,22 +6,34 @@ use std::path::Path;
 use reqwest::Method;
 use serde_json::json;
 use tempfile::TempDir;
+use tokio::net::TcpSocket;
 
 use super::receiver::Receiver;
 use super::{PATIENCE, record, subscribe};
 use crate::support::eventually::{check, eventually_within};
-use crate::support::service::{Api, Service, orders};
+use crate::support::http::free_port;
+use crate::support::service::{Api, Service, order, orders};
 
-/// An address on which nothing listens.
-fn closed() -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    format!("http://{}", listener.local_addr().unwrap())
+/// An address that refuses connections while the socket lives: the socket has the port, and does not listen.
+fn closed() -> (TcpSocket, String) {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let url = format!("http://{}", socket.local_addr().unwrap());
+    (socket, url)
 }
 
-async fn until_state(service: &Service, id: &str, state: &str) {
-    eventually_within(PATIENCE, "the subscription changes its state", async || {
+/// Waits until the subscription is disabled because its deliveries fail. Records an order whenever no attempt is left: only a delivery
+/// that fails can disable a subscription, and those of all earlier orders may have been given up before it is time.
+async fn until_disabled(service: &Service, id: &str) {
+    eventually_within(PATIENCE, "the subscription is disabled", async || {
         let (_, subscription) = service.get(&format!("/v1/webhooks/{id}")).await;
-        check(subscription["state"] == state, subscription)
+        let is_disabled = subscription["state"] == "disabled";
+        let (_, retrying) = service.get(&format!("/v1/webhooks/{id}/deliveries?state=retrying")).await;
+        let is_idle = subscription["progress"]["lag_events"] == 0 && retrying["items"] == json!([]);
+        if !is_disabled && is_idle {
+            service.accept("/v1/orders", &order("c-1")).await;
+        }
+        check(is_disabled, subscription)
     })
     .await;
 }
@@ -32,10 +44,9 @@ async fn logs_and_metrics_contain_no_token_of_a_url_and_no_value_of_a_header() {
     let folder = TempDir::new().unwrap();
     let flags =
         ["--log-level", "trace", "--webhooks-allow-private", "--webhooks-retry-delays", "100ms,100ms"];
-    let metrics_url = closed();
-    let metrics_address = metrics_url.trim_start_matches("http://");
+    let metrics_address = format!("127.0.0.1:{}", free_port());
     let more =
-        ["--webhooks-disable-after", "5s", "--webhooks-timeout", "1s", "--metrics-listen", metrics_address];
+        ["--webhooks-disable-after", "5s", "--webhooks-timeout", "1s", "--metrics-listen", &metrics_address];
     let flags = [&flags[..], &more].concat();
     let mut service = Service::start(&folder.path().join("data"), &flags);
     let receiver = Receiver::start(folder.path(), "flaky");
@@ -45,7 +56,8 @@ async fn logs_and_metrics_contain_no_token_of_a_url_and_no_value_of_a_header() {
     };
     let (id, secret) = subscribe(&service, &body(&receiver.url())).await;
     receiver.set_secret(&secret);
-    let (unreachable, other_secret) = subscribe(&service, &body(&closed())).await;
+    let (_socket, closed_url) = closed();
+    let (unreachable, other_secret) = subscribe(&service, &body(&closed_url)).await;
     record(&service).await;
     let failed_and_succeeded = async || {
         let requests = receiver.requests();
@@ -53,15 +65,16 @@ async fn logs_and_metrics_contain_no_token_of_a_url_and_no_value_of_a_header() {
         check(accepted >= 5 && requests.len() >= accepted + 5, requests.len())
     };
     eventually_within(PATIENCE, "deliveries fail and succeed", failed_and_succeeded).await;
-    until_state(&service, &unreachable, "disabled").await;
+    until_disabled(&service, &unreachable).await;
     for path in [format!("/v1/webhooks/{id}/test"), format!("/v1/webhooks/{unreachable}/test")] {
         assert_eq!(service.ask(Method::POST, &path, &[], Some(&json!({}))).await.status, 200);
     }
     let changed =
-        json!({ "url": format!("{}/path-token", closed()), "headers": { "x-key": "header-token" } });
+        json!({ "url": format!("{closed_url}/path-token"), "headers": { "x-key": "header-token" } });
     let path = format!("/v1/webhooks/{id}");
     assert_eq!(service.ask(Method::PATCH, &path, &[], Some(&changed)).await.status, 200);
-    let metrics = Api::at(&metrics_url).send(Method::GET, "/metrics", None).await.unwrap();
+    let metrics =
+        Api::at(&format!("http://{metrics_address}")).send(Method::GET, "/metrics", None).await.unwrap();
     let metrics = metrics.text().await.unwrap();
     assert!(service.terminate().success());
     let log = service.rest_of_log();
