@@ -179,11 +179,22 @@ pub(crate) fn is_noticed(spoil: fn(&mut World), notices: fn(&World) -> bool) -> 
     (1..=10).any(|seed| {
         runtime().block_on(async {
             let world = scenario(seed, spoil).await;
-            let settled = world.run_until(async {
-                timeout(Duration::from_secs(40 * 24 * 3600), world.all_delivered()).await
-            });
-            let is_lost = settled.await.is_err();
-            is_lost || notices(&world)
+            world
+                .run_until(async {
+                    // A broken dispatcher may never settle, so the run ends when the fault is noticed.
+                    let noticed = async {
+                        while !notices(&world) {
+                            tokio::time::sleep(Duration::from_secs(600)).await;
+                        }
+                    };
+                    tokio::select! {
+                        () = noticed => true,
+                        settled = timeout(Duration::from_secs(40 * 24 * 3600), world.all_delivered()) => {
+                            settled.is_err() || notices(&world)
+                        }
+                    }
+                })
+                .await
         })
     })
 }

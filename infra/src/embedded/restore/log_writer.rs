@@ -23,7 +23,7 @@ use crate::embedded::store::stage::Stage;
 /// A commit contains about this many bytes.
 const COMMIT_BYTES: usize = 4 << 20;
 /// How many orders are remembered, so that their first events need not be read again. It limits the memory.
-const MAX_REMEMBERED_ORDERS: usize = 200_000;
+const MAX_REMEMBERED_ORDERS: usize = 20_000;
 
 pub(super) struct LogWriter<'a> {
     committer: &'a mut Committer,
@@ -142,7 +142,7 @@ impl<'a> LogWriter<'a> {
         // The committer adds no rows to the feed, because the stage records no events.
         self.committer.feed = self.end;
         let full = std::mem::replace(&mut self.stage, self.committer.stage());
-        self.committer.commit(full)?;
+        self.committer.commit_portion(full)?;
         if self.orders_in_log.len() >= MAX_REMEMBERED_ORDERS {
             // From now on, the first events of these orders are read from the store, where they are now.
             self.orders_in_log.clear();

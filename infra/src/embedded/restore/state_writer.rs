@@ -134,7 +134,7 @@ impl<'a> StateWriter<'a> {
         self.stage.put(keyspace, key, value);
         if self.stage.bytes() >= COMMIT_BYTES {
             let full = std::mem::replace(&mut self.stage, self.committer.stage());
-            self.committer.commit(full)?;
+            self.committer.commit_portion(full)?;
         }
         Ok(())
     }

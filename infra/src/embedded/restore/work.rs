@@ -72,6 +72,8 @@ pub(super) fn fill(
     let show = |done| work.show(RestoreStep::Audit, done, log.events);
     let is_queued_again = options.queue == QueuedMessages::Again;
     let hash = audit::check(&committer, moment, &log, &counters, is_queued_again, &show)?;
+    // A start then has nearly no journal to read.
+    committer.keys.write_tables().map_err(|error| work.failed(error.into()))?;
     let stage = committer.stage();
     first_commit(&folder, &mut committer, stage).map_err(|error| work.failed(error.into()))?;
     drop((committer, folder));

@@ -142,7 +142,7 @@ impl Backfill {
                 let mut stage = committer.stage();
                 rows.into_iter().for_each(|row| row.stage(&mut stage, &committer.keys));
                 put_cursor(&committer.keys, &mut stage, &cursor);
-                committer.commit(stage)?;
+                committer.commit_portion(stage)?;
                 report(
                     options,
                     BackfillProgress { task: BackfillTask::Indexes, events: cursor.events, about },
@@ -182,29 +182,44 @@ impl Backfill {
         currency: Currency,
         portions: &SyncSender<Portion>,
     ) -> anyhow::Result<()> {
-        let start =
-            cursor.after.as_ref().map(|order_id| keys::log_key(order_id, u64::MAX)).unwrap_or_default();
-        let mut portion = Portion { rows: Vec::new(), events: 0, cursor: cursor.clone() };
+        let mut next =
+            Some(cursor.after.as_ref().map(|order_id| keys::log_key(order_id, u64::MAX)).unwrap_or_default());
+        let mut cursor = cursor.clone();
+        while let Some(start) = next {
+            let mut portion = Portion { rows: Vec::new(), events: 0, cursor };
+            next = self.read_portion(keys, start, currency, &mut portion)?;
+            cursor = portion.cursor.clone();
+            if portions.send(portion).is_err() {
+                // Sending fails only if a commit has failed. The caller returns the error of that commit.
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads orders into the portion until it is full. Returns the key at which the next portion begins. The engine keeps what is
+    /// written in memory for as long as somebody reads, so each portion is a read of its own.
+    fn read_portion(
+        &self,
+        keys: &Keyspaces,
+        start: Vec<u8>,
+        currency: Currency,
+        portion: &mut Portion,
+    ) -> anyhow::Result<Option<Vec<u8>>> {
         let mut fold = Fold::default();
         for row in keys.log.range(start..) {
             let (key, entry) = row.into_inner()?;
             // Comparing the bytes of each key is faster than parsing the order id in it.
             if key.strip_prefix(fold.prefix.as_slice()).is_none_or(|version| version.len() != 8) {
-                self.add(keys, std::mem::replace(&mut fold, Fold::of(&key)?), &mut portion)?;
+                self.add(keys, std::mem::replace(&mut fold, Fold::of(&key)?), portion)?;
                 if portion.events >= EVENTS_OF_COMMIT {
-                    let next = Portion { rows: Vec::new(), events: 0, cursor: portion.cursor.clone() };
-                    if portions.send(std::mem::replace(&mut portion, next)).is_err() {
-                        // Sending fails only if a commit has failed. The caller returns the error of that commit.
-                        return Ok(());
-                    }
+                    return Ok(Some(key.to_vec()));
                 }
             }
             fold.add(&entry, currency);
         }
-        self.add(keys, fold, &mut portion)?;
-        // Sending fails only if a commit has failed. The caller returns the error of that commit.
-        let _ = portions.send(portion);
-        Ok(())
+        self.add(keys, fold, portion)?;
+        Ok(None)
     }
 
     /// Adds the rows of an order. An order whose log cannot be folded gets no rows. `orders rebuild` reports such a

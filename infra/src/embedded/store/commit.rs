@@ -65,6 +65,13 @@ impl Committer {
         Ok(Committed { view, feed_rows })
     }
 
+    /// Commits one of many stages of a restore or an upgrade. Bounds the memory of what is not in tables yet: the engine alone would
+    /// keep several tables of each keyspace in memory, and read all of their journals at the next start.
+    pub(crate) fn commit_portion(&mut self, stage: Stage) -> fjall::Result<()> {
+        self.commit(stage)?;
+        self.keys.write_tables_if_large()
+    }
+
     /// Adds lost positions to the end of the feed, and stages their row. The commit must not record events.
     pub(crate) fn stage_lost_positions(&mut self, stage: &mut Stage, count: u64) {
         let row = feed::encode::lost_row(self.feed.time, count);

@@ -35,15 +35,22 @@ use std::ffi::OsStr;
 use std::io;
 use std::ops::Deref;
 use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
 
 use fjall::compaction::Leveled;
 use fjall::config::FilterPolicy;
-use fjall::{Database, Keyspace, KeyspaceCreateOptions};
+use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode};
 
 /// The size at which a memtable is flushed, and the size of merged tables. fjall writes and syncs each of them as a
 /// whole, and the syncs of commits wait meanwhile. With 16 MiB they wait for 30 ms or more, so both sizes are small.
 const MEMTABLE_BYTES: u64 = 4 << 20;
 const MERGED_TABLE_BYTES: u64 = 8 << 20;
+/// The size of the keys and values that a work which commits much in a row leaves in memory. They take several times as much
+/// memory, because many rows are small.
+const UNWRITTEN_BYTES: u64 = 8 << 20;
+/// How often to look whether fjall has written a table.
+const TABLE_POLL: Duration = Duration::from_millis(2);
 
 /// The numbers of the keyspaces. fjall counts keyspaces from 1 in the order of their creation, and uses 0 itself.
 pub(crate) const LOG: u64 = 1;
@@ -187,6 +194,25 @@ impl Keyspaces {
     /// How many of the keyspaces exist.
     pub(crate) fn count_in(db: &Database) -> usize {
         NAMES.iter().filter(|name| db.keyspace_exists(name)).count()
+    }
+
+    /// Writes everything that is only in memory and in journals to tables, if it is more than [`UNWRITTEN_BYTES`]. A work that
+    /// commits much in a row calls this function after each commit.
+    pub(crate) fn write_tables_if_large(&self) -> fjall::Result<()> {
+        if self.db.write_buffer_size() > UNWRITTEN_BYTES { self.write_tables() } else { Ok(()) }
+    }
+
+    /// Writes everything that is only in memory and in journals to tables, and waits until it is written.
+    pub(crate) fn write_tables(&self) -> fjall::Result<()> {
+        for keyspace in self.all() {
+            keyspace.rotate_memtable()?;
+        }
+        while self.all().iter().any(|keyspace| keyspace.sealed_memtable_count() > 0) {
+            // fjall notifies nobody of a written table. If it cannot write one, this call fails.
+            self.db.persist(PersistMode::Buffer)?;
+            thread::sleep(TABLE_POLL);
+        }
+        Ok(())
     }
 
     pub(crate) fn all(&self) -> [&NumberedKeyspace; LAST as usize] {

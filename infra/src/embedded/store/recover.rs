@@ -107,9 +107,7 @@ fn restart(
     let fjall_error = |error: fjall::Error| OpenError::io(path, io::Error::other(error.to_string()));
     let keys = database::open(path, &folder.store())?;
     recovery.events = lost.into_events(|event| event.state_in(&keys)).map_err(io_error)?;
-    for keyspace in keys.all() {
-        keyspace.rotate_memtable_and_wait().map_err(fjall_error)?;
-    }
+    keys.write_tables().map_err(fjall_error)?;
     let counts = recount(&keys).map_err(|error| OpenError::damaged(path, format!("{error:#}")))?;
     let commit = stored_chain(&keys).map_or(0, |chain| chain.commit) + 1;
     let chain = Chain { commit, last: last_writes(&keys) };

@@ -26,7 +26,7 @@ use crate::embedded::store::keyspaces::{FEED_BACKFILL, Keyspaces};
 use crate::embedded::store::stage::Stage;
 
 /// One commit processes about this many events. The number is small in tests, so that tests need few events.
-const EVENTS_OF_COMMIT: u64 = if cfg!(test) { 50 } else { 5000 };
+const EVENTS_OF_COMMIT: usize = if cfg!(test) { 50 } else { 5000 };
 
 /// The state of a backfill that is not complete, stored in the row `feed_backfill` of `meta`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -117,22 +117,30 @@ impl Sort<'_> {
     fn run(&mut self) -> anyhow::Result<()> {
         report(self.options, self.events, self.about)?;
         let keys = self.committer.keys.clone();
+        loop {
+            let mut stage = self.committer.stage();
+            if self.read_portion(&keys, &mut stage)? {
+                self.commit(stage)?;
+                continue;
+            }
+            put_cursor(&keys, &mut stage, &Cursor::Number { events: self.events });
+            self.committer.commit(stage)?;
+            return report(self.options, self.events, self.events);
+        }
+    }
+
+    /// Stages the scratch rows of the next orders. Returns whether there are more orders. The engine keeps what is written in
+    /// memory for as long as somebody reads, so each portion is a read of its own.
+    fn read_portion(&mut self, keys: &Keyspaces, stage: &mut Stage) -> anyhow::Result<bool> {
         let start = self.after.as_ref().map(|order_id| keys::log_key(order_id, u64::MAX)).unwrap_or_default();
-        let (mut stage, mut of_commit) = (self.committer.stage(), 0);
+        let mut of_commit = 0;
         let mut order: Option<OrderInLog> = None;
         for row in keys.log.range(start..) {
             let (key, entry) = row.into_inner()?;
-            let known = order.take().filter(|order| order.has(&key));
-            let mut current = match known {
+            let mut current = match order.take().filter(|order| order.has(&key)) {
                 Some(order) => order,
-                None => {
-                    if of_commit >= EVENTS_OF_COMMIT {
-                        let full = std::mem::replace(&mut stage, self.committer.stage());
-                        self.commit(full)?;
-                        of_commit = 0;
-                    }
-                    OrderInLog::new(&key)?
-                }
+                None if of_commit >= EVENTS_OF_COMMIT => return Ok(true),
+                None => OrderInLog::new(&key)?,
             };
             let (_, version) = keys::split_log_key(&key).context("a malformed key of a log entry")?;
             let feed = current.next(version, &entry, self.options.default_currency);
@@ -142,16 +150,14 @@ impl Sort<'_> {
             of_commit += 1;
             order = Some(current);
         }
-        put_cursor(&keys, &mut stage, &Cursor::Number { events: self.events });
-        self.committer.commit(stage)?;
-        report(self.options, self.events, self.events)
+        Ok(false)
     }
 
     /// Commits the scratch rows of complete orders, with the cursor after the latest of these orders.
     fn commit(&mut self, mut stage: Stage) -> anyhow::Result<()> {
         let cursor = Cursor::Sort { after: self.after.clone(), events: self.events };
         put_cursor(&self.committer.keys, &mut stage, &cursor);
-        self.committer.commit(stage)?;
+        self.committer.commit_portion(stage)?;
         report(self.options, self.events, self.about)
     }
 }
@@ -165,21 +171,27 @@ fn scratch_key(time: i64, log_key: &[u8]) -> Vec<u8> {
 fn number(committer: &mut Committer, options: &BackfillOptions<'_>, events: u64) -> anyhow::Result<()> {
     let keys = committer.keys.clone();
     report(options, events + committer.feed.position, events)?;
-    let (mut stage, mut of_commit) = (committer.stage(), 0);
-    for row in keys.feed.range(FIRST_SCRATCH_KEY.to_vec()..) {
-        let (key, entry) = row.into_inner()?;
-        let time = key.get(1..9).and_then(|time| time.try_into().ok()).context("a malformed scratch key")?;
-        let recorded_at_micros = (u64::from_be_bytes(time) ^ (1 << 63)) as i64;
-        stage.record(NewFeedEntry { recorded_at_micros, bytes: entry.to_vec() });
-        stage.remove(&keys.feed, key);
-        of_commit += 1;
-        if of_commit >= EVENTS_OF_COMMIT {
-            let full = std::mem::replace(&mut stage, committer.stage());
-            committer.commit(full)?;
-            of_commit = 0;
-            report(options, events + committer.feed.position, events)?;
+    let mut start = FIRST_SCRATCH_KEY.to_vec();
+    let mut stage = loop {
+        let mut stage = committer.stage();
+        let mut of_commit = 0;
+        // Each portion is a read of its own, as in the first step.
+        for row in keys.feed.range(start.clone()..).take(EVENTS_OF_COMMIT) {
+            let (key, entry) = row.into_inner()?;
+            let time =
+                key.get(1..9).and_then(|time| time.try_into().ok()).context("a malformed scratch key")?;
+            let recorded_at_micros = (u64::from_be_bytes(time) ^ (1 << 63)) as i64;
+            stage.record(NewFeedEntry { recorded_at_micros, bytes: entry.to_vec() });
+            start = [&key, &[0][..]].concat();
+            stage.remove(&keys.feed, key);
+            of_commit += 1;
         }
-    }
+        if of_commit < EVENTS_OF_COMMIT {
+            break stage;
+        }
+        committer.commit_portion(stage)?;
+        report(options, events + committer.feed.position, events)?;
+    };
     stage.remove(&keys.meta, FEED_BACKFILL);
     committer.commit(stage)?;
     // The backfill is complete, so a `Break` is ignored.

@@ -15,7 +15,7 @@ use crate::embedded::maintenance::RebuildOptions;
 use crate::embedded::store::writer::Durability;
 use crate::embedded::testing::{confirmed, created, event, open_inline, options};
 
-const ORDERS: u64 = 2 * EVENTS_OF_COMMIT;
+const ORDERS: u64 = 2 * EVENTS_OF_COMMIT as u64;
 
 /// Appends events of one order. `times` contains one recording time for each event.
 async fn append(engine: &Embedded, envelopes: &[Envelope], times: &[i64]) {
