@@ -213,6 +213,11 @@ impl Embedded {
         self.0.folder.is_new()
     }
 
+    /// The name of the data folder. A restored folder has the name of its source.
+    pub fn folder_name(&self) -> &str {
+        self.0.store.folder_name()
+    }
+
     /// The number of messages on the queue: visible, delayed and in flight.
     pub fn queue_depth(&self) -> usize {
         self.0.queue.depth()
