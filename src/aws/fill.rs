@@ -49,6 +49,11 @@ impl FillDisplay {
         Self(Mutex::new(ShownStep { step: None, bar, logged: Instant::now() }))
     }
 
+    /// Removes what is shown, before other text is printed.
+    pub(crate) fn clear(&self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).bar.finish_and_clear();
+    }
+
     pub(crate) fn show(&self, progress: FillProgress) {
         let FillProgress { step, done, all } = progress;
         let what = match step {

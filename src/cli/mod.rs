@@ -162,6 +162,14 @@ pub(crate) enum Command {
     /// With --aws, the table and the queue must be empty. If the command is killed, the same command goes on.
     #[cfg(feature = "embedded")]
     Restore(Box<crate::embedded::RestoreArgs>),
+    /// Move a running service to AWS, with a short time in which it accepts no writes.
+    ///
+    /// Copies the recorded events while the service goes on, follows it, closes it for writes, waits until its queue is empty, and
+    /// brings along the rest: receipts, dead letters, subscriptions and the ledger. At the end, every event is compared. Clients
+    /// that repeat a request with its idempotency key get the first answer on the new side. If the command is killed, the same
+    /// command goes on.
+    #[cfg(all(feature = "aws", feature = "dlq", feature = "embedded"))]
+    Move(Box<crate::moving::MoveArgs>),
     /// Show what a data folder contains and what a start would do with it. The command changes nothing.
     ///
     /// While a service uses the folder, only the sizes of the files, the journals and the synced extent are shown. Ask

@@ -28,10 +28,10 @@ pub(super) async fn restore(args: &RestoreArgs) -> anyhow::Result<()> {
     let show = |progress| display.show(progress);
     let work = work_of(&restored, args.queue);
     let filled = match Fill::begin(target, engine.folder_name(), &work, &show).await? {
-        Begun::Done(at) => {
+        Begun::Done { at, .. } => {
             return print_report(args, &format!("{work} was completed at {at}; there is nothing to do"));
         }
-        Begun::Going(fill) => fill.complete(&ScratchFolder(engine)).await?,
+        Begun::Going(fill) => fill.complete(&ScratchFolder(engine), &work).await?,
     };
     drop(display);
     print_report(args, &text_of(args, &restored, &filled)?)

@@ -29,6 +29,12 @@ pub struct FillMarker {
     /// The sequence number of the last message that was sent to the queue.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sent: Option<u64>,
+    /// The moment at which the source was closed for writes, once more than events is written. The rest is of this moment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cut: Option<String>,
+    /// Whether the work was taken back after its cut. The table must not be used any more.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_void: bool,
     /// When the work was completed. `None` while the table must not be used.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub done_at: Option<Timestamp>,

@@ -191,6 +191,9 @@ impl Health for Table {
             None => Ok(()),
             Some(marker) => match fill_marker::read(&marker) {
                 Ok(FillMarker { done_at: Some(_), .. }) => Ok(()),
+                Ok(FillMarker { work, is_void: true, .. }) => {
+                    Err(format!("the table {name} is not complete: {work} was taken back; use another table"))
+                }
                 Ok(FillMarker { folder, work, started_at, .. }) => Err(format!(
                     "the table {name} is not complete: {work}, from the data folder {folder}, began at {started_at} \
                      and is not done; run its command again"

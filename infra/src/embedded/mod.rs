@@ -46,6 +46,7 @@ mod dead_letters;
 mod due;
 mod export;
 mod feed;
+mod fence;
 mod inbox;
 pub mod inspect;
 mod log;

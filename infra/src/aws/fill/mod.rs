@@ -12,98 +12,32 @@
 
 mod log;
 mod messages;
+mod report;
 mod state;
+mod target;
 mod webhooks;
 
-use anyhow::{Context, bail, ensure};
-use domain::{Currency, Ledger, Timestamp};
-use serde::Serialize;
+use anyhow::{bail, ensure};
+use domain::{Ledger, Timestamp};
 
 use crate::backup::manifest::FolderState;
 use crate::backup::source::{BackupPart, BackupRequest, BackupSource, SourceHeader};
-use crate::dynamodb::{FillMarker, Table};
+use crate::dynamodb::FillMarker;
+use crate::embedded::backup::decode;
 use crate::now;
-use crate::outbound::{JobQueue, OutboundTable};
-use crate::s3::Bucket;
-use crate::sqs::Queue;
+
+pub use report::{FillProgress, FillReport, FillStep, ShowFill};
+pub use target::{FillTarget, take_back};
 
 use messages::QueueFill;
+use report::ALWAYS_LEFT_OUT;
 use webhooks::WebhookFill;
-
-/// The resources to fill.
-#[derive(Debug, Clone)]
-pub struct FillTarget {
-    /// The table of orders.
-    pub table: Table,
-    /// The queue of events.
-    pub queue: Queue,
-    /// The archive of dead letters. Needed if there are dead letters.
-    pub bucket: Option<Bucket>,
-    /// The outbound table, which keeps the subscriptions. Without it, they are left out.
-    pub outbound: Option<OutboundTable>,
-    /// The queue of webhook deliveries. Without it, held orders wait until an operator resumes their subscription.
-    pub webhook_queue: Option<JobQueue>,
-    /// The currency of orders whose producer does not send one (schema version 0).
-    pub default_currency: Currency,
-}
-
-/// A step of a fill.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum FillStep {
-    /// Copying events.
-    Events,
-    /// Writing receipts, dead letters and subscriptions.
-    State,
-    /// Comparing every event with the source.
-    Audit,
-    /// Sending the messages of the queue.
-    Queue,
-}
-
-/// How far a fill is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct FillProgress {
-    /// What is being done.
-    pub step: FillStep,
-    /// The position, or the number of rows, that is done.
-    pub done: u64,
-    /// The position, or the number of rows, at the end.
-    pub all: u64,
-}
-
-/// Receives the progress of a fill.
-pub type ShowFill<'a> = &'a (dyn Fn(FillProgress) + Sync);
 
 /// Opens the source from its beginning. A completion reads it twice.
 #[async_trait::async_trait]
 pub trait FillSource: Send + Sync {
     /// The source, which has not begun to read.
     async fn open(&self) -> anyhow::Result<Box<dyn BackupSource>>;
-}
-
-/// What a complete fill has written.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub struct FillReport {
-    /// The position of the latest event.
-    pub position: u64,
-    /// The number of events that were compared with the source.
-    pub events: u64,
-    /// The ledger, which agrees with the source's.
-    pub ledger: Ledger,
-    /// The receipts of refused and parked events.
-    pub receipts: u64,
-    /// The messages that are on the queue.
-    pub queued: u64,
-    /// The dead letters, with the discarded ones.
-    pub dead_letters: u64,
-    /// The messages that SQS does not accept, and that became dead letters.
-    pub parked_messages: u64,
-    /// The webhook subscriptions.
-    pub subscriptions: u64,
-    /// The orders with deliveries that were outstanding. They are delivered from the orders' logs.
-    pub held_orders: u64,
-    /// What has no place on AWS, one sentence for each.
-    pub left_out: Vec<String>,
 }
 
 /// A fill that has begun.
@@ -117,8 +51,13 @@ pub struct Fill<'a> {
 pub enum Begun<'a> {
     /// The fill can go on.
     Going(Box<Fill<'a>>),
-    /// The same work was completed at this time. There is nothing to do.
-    Done(Timestamp),
+    /// The same work was completed. There is nothing to do.
+    Done {
+        /// When it was completed.
+        at: Timestamp,
+        /// The moment since which nobody was to change the source.
+        cut: String,
+    },
 }
 
 impl<'a> Fill<'a> {
@@ -136,6 +75,8 @@ impl<'a> Fill<'a> {
             started_at: now(),
             copied: 0,
             sent: None,
+            cut: None,
+            is_void: false,
             done_at: None,
         };
         let marker = match target.table.fill_marker().await? {
@@ -145,7 +86,12 @@ impl<'a> Fill<'a> {
                 found.work,
                 found.folder
             ),
-            Some(FillMarker { done_at: Some(at), .. }) => return Ok(Begun::Done(at)),
+            Some(FillMarker { is_void: true, .. }) => bail!(
+                "the table contains {work} that was taken back after it had written more than events. Choose empty resources"
+            ),
+            Some(FillMarker { done_at: Some(at), cut, .. }) => {
+                return Ok(Begun::Done { at, cut: cut.unwrap_or_default() });
+            }
             Some(found) => found,
             None => {
                 target.check_empty().await?;
@@ -154,6 +100,11 @@ impl<'a> Fill<'a> {
             }
         };
         Ok(Begun::Going(Box::new(Self { target, marker, show })))
+    }
+
+    /// The position up to which all events are in the table.
+    pub fn copied(&self) -> u64 {
+        self.marker.copied
     }
 
     /// Copies the events that the target lacks. Returns what the source reported when it began, so that the caller knows how
@@ -167,8 +118,18 @@ impl<'a> Fill<'a> {
     }
 
     /// Copies everything else from a source that nobody changes, and compares the target with it. After it, the roles can
-    /// start.
-    pub async fn complete(mut self, source: &dyn FillSource) -> anyhow::Result<FillReport> {
+    /// start. `cut` names the moment since which nobody changes the source. A completion that goes on must have the same one.
+    pub async fn complete(mut self, source: &dyn FillSource, cut: &str) -> anyhow::Result<FillReport> {
+        match &self.marker.cut {
+            Some(earlier) if earlier != cut => bail!(
+                "the source was opened for writes after {earlier}, when the rest was being written. Choose empty resources"
+            ),
+            Some(_) => {}
+            None => {
+                self.marker.cut = Some(cut.to_owned());
+                self.target.table.put_fill_marker(&self.marker).await?;
+            }
+        }
         let mut report = FillReport::default();
         let mut webhooks = WebhookFill::default();
         let first = self.write_state(&mut *source.open().await?, &mut webhooks, &mut report).await?;
@@ -187,6 +148,11 @@ impl<'a> Fill<'a> {
             folder.name == *expected,
             "the source is the data folder {}, and not {expected}",
             folder.name
+        );
+        let (format, readable) = (folder.format, decode::FOLDER_FORMAT);
+        ensure!(
+            format == readable,
+            "the source has folder format {format}, and this version reads format {readable}: use the version of the service"
         );
         ensure!(
             folder.position + 1 >= from,
@@ -290,32 +256,5 @@ impl<'a> Fill<'a> {
 
     fn show(&self, step: FillStep, done: u64, all: u64) {
         (self.show)(FillProgress { step, done, all });
-    }
-}
-
-/// What no fill can bring along.
-const ALWAYS_LEFT_OUT: [&str; 3] = [
-    "positions and cursors of the feed: AWS has a feed of its own, with other cursors",
-    "how often queued messages were received: SQS counts from 0",
-    "the index of metadata: AWS has none",
-];
-
-impl FillTarget {
-    /// Fails if the queue or the outbound table contains anything, or if a resource cannot be used. The table is checked
-    /// when the marker is put.
-    async fn check_empty(&self) -> anyhow::Result<()> {
-        let messages = self.queue.message_counts().await?.total();
-        ensure!(messages == 0, "the queue is not empty: it has {messages} messages. Choose an empty queue");
-        if let Some(outbound) = &self.outbound {
-            let subscriptions = outbound.subscriptions().await.context("reading the outbound table")?.len();
-            ensure!(
-                subscriptions == 0,
-                "the outbound table is not empty: it has {subscriptions} webhook subscriptions. Choose an empty table"
-            );
-        }
-        if let Some(bucket) = &self.bucket {
-            bucket.check_reachable().await.map_err(anyhow::Error::msg)?;
-        }
-        Ok(())
     }
 }

@@ -11,8 +11,12 @@ use uuid::Uuid;
 
 use crate::backup::record::EventRecord;
 use crate::backup::row::StateRow;
+use crate::embedded::store::folder::FORMAT_NUMBER;
 use crate::embedded::store::keys;
 use crate::embedded::store::records::{StoredMessage, StoredReceipt, split_log_entry};
+
+/// The folder format whose records and rows these functions decode.
+pub(crate) const FOLDER_FORMAT: u32 = FORMAT_NUMBER;
 
 /// A recorded event, and the id of the message that carried it, if it is known.
 pub(crate) fn event(
