@@ -63,6 +63,7 @@ pub(crate) enum RequestFailure {
 #[cfg(feature = "embedded")]
 #[derive(Debug)]
 pub(crate) struct StreamRefused {
+    #[cfg_attr(not(feature = "aws"), expect(dead_code, reason = "only a move repeats refused requests"))]
     pub(crate) status: StatusCode,
     text: String,
 }

@@ -26,6 +26,8 @@ const CLIENTS: usize = 4;
 const NEW_ADDRESS: &str = "https://new.example";
 /// How long a client waits before it repeats a request that was not accepted.
 const RETRY: Duration = Duration::from_millis(20);
+/// The pause of a client between two orders.
+const PAUSE: Duration = Duration::from_millis(20);
 const FLAGS: [&str; 2] = ["--default-currency", "EUR"];
 
 /// `orders move` of this service.
@@ -62,6 +64,8 @@ impl Clients {
             let path = format!("/v1/orders/{}/events", receipt["order_id"].as_str().unwrap());
             self.insist(&path, &format!("{key}-confirm"), &json!({ "type": "order_confirmed" })).await;
             self.accepted.lock().unwrap().push((key, body, receipt));
+            // The load is steady and small, because every order is compared at the end.
+            tokio::time::sleep(PAUSE).await;
         }
     }
 
