@@ -30,6 +30,8 @@ mod http_client;
 mod listen;
 #[cfg(feature = "load")]
 mod load;
+#[cfg(all(feature = "aws", feature = "dlq", feature = "embedded"))]
+mod moving;
 #[cfg(any(feature = "aws", feature = "embedded"))]
 mod prometheus;
 mod redact;
@@ -157,6 +159,8 @@ async fn run_embedded(command: Command) -> anyhow::Result<()> {
         Command::Serve(args) => embedded::serve(&args).await,
         #[cfg(feature = "dlq")]
         Command::Backup(args) => backup::run(*args).await,
+        #[cfg(all(feature = "aws", feature = "dlq"))]
+        Command::Move(args) => moving::run(*args).await,
         Command::Export(args) => transfer::export(&args).await,
         Command::Import(args) => transfer::import(&args).await,
         Command::Rebuild(args) => embedded::rebuild(&args).await,

@@ -7,6 +7,7 @@
 //! Nothing is kept in memory: the ids of proposals are derived from the order, so a restarted pass publishes the same
 //! ids.
 
+pub mod gated;
 #[cfg(feature = "lambda")]
 pub mod lambda;
 

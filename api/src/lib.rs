@@ -17,6 +17,8 @@
 //! 5. `problem` builds the error answers (RFC 9457) and a page for each kind of problem.
 //! 6. `describe` generates the OpenAPI and AsyncAPI descriptions and serves them.
 //!
+//! While the service is moved, the [`WriteGate`] refuses writes before their handlers run.
+//!
 //! [`expiry`] publishes events of the service itself: it proposes to cancel orders that are unpaid at their deadline.
 
 pub mod auth;
@@ -38,6 +40,7 @@ mod problem;
 mod shared_order;
 mod state;
 mod webhooks;
+mod write_gate;
 
 use std::sync::Arc;
 
@@ -60,6 +63,7 @@ pub use crate::input::BodyBudget;
 pub use crate::orders::created_for;
 pub use crate::state::AppState;
 use crate::state::SharedState;
+pub use crate::write_gate::WriteGate;
 
 /// The whole API: `/v1`, health checks, both descriptions with `/docs`, and a page for each kind of problem.
 pub fn router(state: AppState) -> Router {
@@ -69,7 +73,7 @@ pub fn router(state: AppState) -> Router {
     let cors = state.cors_origins.as_ref().map(|origins| origins.layer(&api));
     // The layer that is added last runs first. Authentication is added later, so it runs before the rate limit, which
     // can then count requests by principal.
-    let v1 = rate_limited(v1, state.rate_limit);
+    let v1 = rate_limited(write_gate::gated(v1, state.write_gate.clone()), state.rate_limit);
     let (auth, clock) = (state.auth.clone(), state.clock);
     let router =
         v1.merge(others).with_state(Arc::new(state)).merge(describe::routes(api)).merge(problem::routes());

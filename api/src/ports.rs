@@ -13,6 +13,7 @@ pub use find::{FindError, MAX_ORDERS_SCANNED, OrderFilter, OrderList, OrderPosit
 pub mod backup;
 pub mod export;
 pub mod feed;
+pub mod fence;
 mod find;
 pub mod webhooks;
 

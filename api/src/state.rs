@@ -17,6 +17,7 @@ use crate::ports::backup::BackupStreams;
 use crate::ports::feed::EventFeed;
 use crate::ports::webhooks::WebhookStore;
 use crate::ports::{EventPublisher, Health, OrderReader};
+use crate::write_gate::WriteGate;
 
 /// The state in the form that handlers get. Each request clones it several times. A clone changes a single reference count,
 /// because one `Arc` holds all members. With a count for each member, the threads would contend for many counts.
@@ -45,6 +46,8 @@ pub struct AppState {
     pub stopping: Option<watch::Receiver<bool>>,
     /// The export of recorded events. If this is `None`, its endpoint answers 404.
     pub exports: Option<Exports>,
+    /// Closes the service for writes while it is moved. If this is `None`, the endpoints of the fence answer 404.
+    pub write_gate: Option<Arc<WriteGate>>,
     /// The webhook subscriptions. If this is `None`, their endpoints answer 404.
     pub webhooks: Option<Arc<dyn WebhookStore>>,
     /// How requests are authenticated.
@@ -88,6 +91,7 @@ impl AppState {
             event_streams: None,
             stopping: None,
             exports: None,
+            write_gate: None,
             webhooks: None,
             auth,
             require_idempotency_key,

@@ -1,4 +1,4 @@
-//! The client of the service's own API, for the commands that call a running service: `backup`, `dlq`, `export`, `tail` and
+//! The client of the service's own API, for the commands that call a running service: `backup`, `dlq`, `export`, `move`, `tail` and
 //! `webhooks`.
 
 mod paging;
@@ -43,6 +43,7 @@ pub(crate) struct ApiClientArgs {
     pub(crate) token_file: TokenFile,
 }
 
+#[derive(Clone)]
 pub(crate) struct ApiClient {
     base: BaseUrl,
     authorization: Option<HeaderValue>,
@@ -57,6 +58,25 @@ pub(crate) enum RequestFailure {
     /// The service refuses the request, and would refuse it again.
     Final(anyhow::Error),
 }
+
+/// The service refuses to send a resource piece by piece.
+#[cfg(feature = "embedded")]
+#[derive(Debug)]
+pub(crate) struct StreamRefused {
+    #[cfg_attr(not(feature = "aws"), expect(dead_code, reason = "only a move repeats refused requests"))]
+    pub(crate) status: StatusCode,
+    text: String,
+}
+
+#[cfg(feature = "embedded")]
+impl std::fmt::Display for StreamRefused {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+#[cfg(feature = "embedded")]
+impl std::error::Error for StreamRefused {}
 
 struct ApiRequest<'a> {
     method: Method,
@@ -168,7 +188,8 @@ impl ApiClient {
         }
         let (status, headers) = (response.status(), response.headers().clone());
         let body = http_client::body(response, MAX_BYTES).await?;
-        bail!("{}", ApiResponse { status, headers, body }.failure(&format!("{}{path}", self.base)))
+        let text = ApiResponse { status, headers, body }.failure(&format!("{}{path}", self.base));
+        Err(StreamRefused { status, text }.into())
     }
 
     fn request(&self, method: Method, path: &str, accept: &str) -> RequestBuilder {

@@ -217,13 +217,21 @@ pub(crate) struct UnpaidArgs {
     pub(super) expire_unpaid: Option<String>,
 }
 
-/// The table of an export or an import.
+/// The table of an export, an import or a restore.
 #[cfg(feature = "embedded")]
 #[derive(Debug, Args)]
 pub(crate) struct TransferTableArgs {
     /// Use the DynamoDB table in --table-name, and not a data folder. Credentials and region are read as by the roles.
     #[arg(long)]
     pub(crate) aws: bool,
+    #[command(flatten)]
+    pub(crate) table: OperatedTableArgs,
+}
+
+/// The table that an operator's command reads or writes.
+#[cfg(feature = "embedded")]
+#[derive(Debug, Args)]
+pub(crate) struct OperatedTableArgs {
     /// The name of the DynamoDB table.
     #[arg(long, env = "TABLE_NAME", value_name = "NAME")]
     pub(super) table_name: Option<String>,
@@ -231,6 +239,24 @@ pub(crate) struct TransferTableArgs {
     pub(super) search: SearchArgs,
     #[command(flatten)]
     pub(super) unpaid: UnpaidArgs,
+}
+
+/// The other resources on AWS that a restore fills.
+#[cfg(feature = "embedded")]
+#[derive(Debug, Args)]
+pub(crate) struct FillArgs {
+    /// The URL of the SQS queue of events. It must be empty.
+    #[arg(long, env = "QUEUE_URL", value_name = "URL")]
+    pub(super) queue_url: Option<String>,
+    /// The S3 bucket of archived dead letters. Needed if there are dead letters.
+    #[arg(long, env = "DLQ_BUCKET", value_name = "NAME")]
+    pub(super) dlq_bucket: Option<String>,
+    /// The name of the outbound table, which keeps webhook subscriptions. Without it, they are left out.
+    #[arg(long, env = "OUTBOUND_TABLE", value_name = "NAME")]
+    pub(super) outbound_table: Option<String>,
+    /// The URL of the FIFO queue of webhook deliveries. It starts the deliveries that were outstanding.
+    #[arg(long, env = "WEBHOOK_QUEUE_URL", value_name = "URL")]
+    pub(super) webhook_queue_url: Option<String>,
 }
 
 #[derive(Debug, Subcommand)]

@@ -3,6 +3,8 @@
 pub(crate) mod args;
 mod containers;
 mod emf;
+#[cfg(feature = "embedded")]
+pub(crate) mod fill;
 mod lambda;
 mod outputs;
 mod ping;
@@ -166,11 +168,16 @@ pub(crate) async fn transfer_table(
     default_currency: Currency,
 ) -> anyhow::Result<Table> {
     let sdk = adapters::config().await;
-    let settings = settings::of_transfer(ConfigErrors::default(), args, &sdk)?;
-    let table = adapters::table(&sdk, &settings.table_name, default_currency);
-    let table = table.with_search_index(settings.search_index).expiring_unpaid(settings.unpaid_age);
+    let settings = settings::of_transfer(ConfigErrors::default(), &args.table, &sdk)?;
+    let table = operated_table(&sdk, &settings, default_currency);
     containers::check_resources(&table).await?;
     Ok(table)
+}
+
+#[cfg(feature = "embedded")]
+fn operated_table(sdk: &SdkConfig, settings: &settings::TransferSettings, currency: Currency) -> Table {
+    let table = adapters::table(sdk, &settings.table_name, currency);
+    table.with_search_index(settings.search_index).expiring_unpaid(settings.unpaid_age)
 }
 
 /// Sets up logging, with progress if stderr is a terminal.

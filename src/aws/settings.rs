@@ -25,7 +25,7 @@ pub(crate) use expiry::{ExpirySettings, of_expiry};
 pub(crate) use outputs::OutputSettings;
 pub(crate) use relay::{FeedSettings, RelaySettings, of_relay};
 #[cfg(feature = "embedded")]
-pub(crate) use transfer::of_transfer;
+pub(crate) use transfer::{TransferSettings, of_fill, of_transfer};
 pub(crate) use webhooks::{ApiWebhooks, WebhookRoleSettings, of_webhooks};
 
 /// The settings that all roles have.

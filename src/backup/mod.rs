@@ -18,7 +18,7 @@ use infra::embedded::backup::BackupPace;
 
 use crate::api_client::{ApiClient, ApiClientArgs};
 use crate::embedded::{DataArgs, VerifyArgs};
-use remote::ServiceSource;
+pub(crate) use remote::ServiceSource;
 
 #[derive(Debug, Args)]
 #[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]

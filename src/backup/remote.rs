@@ -17,7 +17,7 @@ const ACCEPT: &str = "application/octet-stream, application/problem+json";
 const SILENCE: Duration = Duration::from_secs(60);
 
 /// A running service.
-pub(super) struct ServiceSource {
+pub(crate) struct ServiceSource {
     client: ApiClient,
     /// The answer of the service, once reading has begun.
     response: Option<reqwest::Response>,
@@ -25,7 +25,7 @@ pub(super) struct ServiceSource {
 }
 
 impl ServiceSource {
-    pub(super) fn new(client: ApiClient) -> Self {
+    pub(crate) fn new(client: ApiClient) -> Self {
         Self { client, response: None, decoder: FrameDecoder::default() }
     }
 

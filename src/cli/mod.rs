@@ -154,12 +154,22 @@ pub(crate) enum Command {
     /// backup contains the secrets of webhook subscriptions: protect it like the data folder.
     #[cfg(all(feature = "dlq", feature = "embedded"))]
     Backup(Box<crate::backup::BackupArgs>),
-    /// Restore a data folder from a backup, to the end of the backup or to an earlier moment.
+    /// Restore a data folder from a backup, to the end of the backup or to an earlier moment. Or restore to AWS (--aws).
     ///
     /// The restored log contains exactly the events up to the moment. The rest, such as the queue and the dead letters, is
     /// that of the latest increment at or before the moment. At the end, the folder is compared with the backup.
+    ///
+    /// With --aws, the table and the queue must be empty. If the command is killed, the same command goes on.
     #[cfg(feature = "embedded")]
-    Restore(crate::embedded::RestoreArgs),
+    Restore(Box<crate::embedded::RestoreArgs>),
+    /// Move a running service to AWS, with a short time in which it accepts no writes.
+    ///
+    /// Copies the recorded events while the service goes on, follows it, closes it for writes, waits until its queue is empty, and
+    /// brings along the rest: receipts, dead letters, subscriptions and the ledger. At the end, every event is compared. Clients
+    /// that repeat a request with its idempotency key get the first answer on the new side. If the command is killed, the same
+    /// command goes on.
+    #[cfg(all(feature = "aws", feature = "dlq", feature = "embedded"))]
+    Move(Box<crate::moving::MoveArgs>),
     /// Show what a data folder contains and what a start would do with it. The command changes nothing.
     ///
     /// While a service uses the folder, only the sizes of the files, the journals and the synced extent are shown. Ask

@@ -8,6 +8,8 @@ mod maintenance;
 mod own_thread;
 mod recover;
 mod restore;
+#[cfg(feature = "aws")]
+mod restore_aws;
 mod serve;
 mod settings;
 #[cfg(feature = "dlq")]

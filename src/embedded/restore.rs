@@ -1,7 +1,9 @@
-//! Implements `orders restore`, which restores a data folder from a backup.
+//! Implements `orders restore`, which restores a data folder from a backup. [`restore_aws`](super::restore_aws) restores to
+//! AWS.
 
 use std::io::{IsTerminal, Write, stderr, stdout};
 use std::ops::ControlFlow;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -16,6 +18,8 @@ use infra::embedded::restore::{
 use tokio::runtime::Handle;
 
 use super::DataArgs;
+#[cfg(feature = "aws")]
+use crate::aws::args::{FillArgs, TransferTableArgs};
 use crate::table::fields;
 
 #[derive(Debug, Args)]
@@ -24,21 +28,32 @@ pub(crate) struct RestoreArgs {
     #[arg(value_name = "SOURCE")]
     source: String,
     #[command(flatten)]
-    data: DataArgs,
+    pub(super) data: DataArgs,
+    #[cfg(feature = "aws")]
+    #[command(flatten)]
+    pub(super) table: TransferTableArgs,
+    #[cfg(feature = "aws")]
+    #[command(flatten)]
+    pub(super) fill: FillArgs,
+    /// With --aws: where to make the scratch folder into which the backup is restored first. It needs as much space as the
+    /// data folder. The default is the folder for temporary files.
+    #[cfg(feature = "aws")]
+    #[arg(long, value_name = "FOLDER")]
+    pub(super) scratch: Option<PathBuf>,
     /// Restore to this moment: a time such as 2026-11-30T09:00:00Z, or a position of the feed. The default is the end of
     /// the backup.
     #[arg(long, value_name = "MOMENT", value_parser = moment, default_value = "end", hide_default_value = true)]
     until: Until,
     /// What happens to the messages that were on the queue: they are queued again, or listed as lines of JSON.
     #[arg(long, value_enum, value_name = "CHOICE", default_value_t = QueueChoice::Again)]
-    queue: QueueChoice,
+    pub(super) queue: QueueChoice,
     /// Print the report as JSON.
     #[arg(long)]
-    json: bool,
+    pub(super) json: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum QueueChoice {
+pub(super) enum QueueChoice {
     /// Queue the messages again.
     Again,
     /// Print the messages, and do not queue them.
@@ -58,10 +73,20 @@ fn moment(text: &str) -> Result<Until, String> {
     })
 }
 
-/// Restores the folder, and prints what it contains.
+/// Restores the folder, and prints what it contains. Or restores to AWS.
 pub(crate) async fn restore(args: &RestoreArgs) -> anyhow::Result<()> {
+    #[cfg(feature = "aws")]
+    if args.table.aws {
+        return super::restore_aws::restore(args).await;
+    }
+    let report = restore_to(args, args.data.data.clone()).await?;
+    let text = if args.json { serde_json::to_string_pretty(&report)? } else { describe(&report) };
+    print_report(args, &text)
+}
+
+/// Restores the folder at `path`.
+pub(super) async fn restore_to(args: &RestoreArgs, path: PathBuf) -> anyhow::Result<RestoreReport> {
     let source = Target::parse(&args.source)?;
-    let path = args.data.data.clone();
     let queue = match args.queue {
         QueueChoice::Again => QueuedMessages::Again,
         QueueChoice::List => QueuedMessages::List,
@@ -78,13 +103,15 @@ pub(crate) async fn restore(args: &RestoreArgs) -> anyhow::Result<()> {
             display.update(progress, stop)
         })
     };
-    let report = stoppable(work).await??;
-    let text = if args.json { serde_json::to_string_pretty(&report)? } else { describe(&report) };
+    Ok(stoppable(work).await??)
+}
+
+pub(super) fn print_report(args: &RestoreArgs, text: &str) -> anyhow::Result<()> {
     match args.queue {
-        QueueChoice::Again => crate::print(&text),
+        QueueChoice::Again => crate::print(text),
         // Standard output has the listed messages, and nothing else.
         QueueChoice::List => {
-            crate::telemetry::print(&text);
+            crate::telemetry::print(text);
             Ok(())
         }
     }
@@ -113,7 +140,7 @@ pub(super) fn flow(stop: &AtomicBool) -> ControlFlow<()> {
 }
 
 /// The report as text.
-fn describe(report: &RestoreReport) -> String {
+pub(super) fn describe(report: &RestoreReport) -> String {
     let mut rows = Vec::new();
     let mut add = |name: &str, value: String| rows.push([name.to_owned(), value]);
     let newest = report.newest_event.map(|at| format!(", recorded at {at}")).unwrap_or_default();

@@ -6,10 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use api::AppState;
 use api::expiry::ExpiryRole;
+use api::expiry::gated::GatedExpiry;
 use api::export::Exports;
 use api::operations::Operations;
+use api::{AppState, WriteGate};
 use consumer::Consumer;
 use consumer::poll::{self, PollOptions};
 use consumer::ports::Alerts;
@@ -55,11 +56,13 @@ pub(crate) async fn serve(args: &ServeArgs) -> anyhow::Result<()> {
     let consumer = Arc::new(consumer_of(&recorder, args));
     let polling = poll::run(recorder.clone(), consumer, POLL, stopped.clone());
     let mut polling = own_thread::run("consumer", polling)?;
-    let expiring = expire(&recorder, args.expire_unpaid, stopped.clone());
+    let gate = write_gate(&recorder)?;
+    let expiring = expire(&recorder, &gate, args.expire_unpaid, stopped.clone());
     let (subscriptions, delivering) = deliver(&engine, &webhooks, alarm.clone(), stopped.clone())?;
     let backing_up = backup.map(|backup| back_up(&engine, backup, args, stopped.clone())).transpose()?;
 
-    let state = AppState { webhooks: Some(subscriptions), ..state_of(recorder, args, &http, &stopped) };
+    let state = state_of(recorder, args, &http, &stopped);
+    let state = AppState { webhooks: Some(subscriptions), write_gate: Some(gate), ..state };
     let router = api::router(access.apply(state));
     announce(listener.local_addr()?, args, &engine);
     let alerting = tokio::spawn(alerts::run(engine.clone(), alarm, stopped.clone()));
@@ -123,6 +126,16 @@ fn back_up(
     Ok((backing_up, drilling))
 }
 
+/// The gate for writes, which is closed if the service is being moved or was moved.
+fn write_gate(engine: &Arc<Embedded>) -> anyhow::Result<Arc<WriteGate>> {
+    let gate = WriteGate::new(engine.clone())?;
+    if let Some(fence) = gate.fence() {
+        let address = fence.address.as_deref();
+        tracing::warn!(since = %fence.since, address, "the service is fenced: it accepts no writes");
+    }
+    Ok(gate)
+}
+
 /// The API's state, backed by `engine`.
 fn state_of(
     engine: Arc<Embedded>,
@@ -177,13 +190,15 @@ fn deliver(
 /// Proposes to cancel orders that are unpaid at their deadline, until `stopped` becomes true.
 fn expire(
     engine: &Arc<Embedded>,
+    gate: &Arc<WriteGate>,
     unpaid_age: Option<Duration>,
     stopped: watch::Receiver<bool>,
 ) -> JoinHandle<()> {
+    let gated = Arc::new(GatedExpiry { gate: gate.clone(), inner: engine.clone() });
     let role = ExpiryRole {
-        due: engine.clone(),
+        due: gated.clone(),
         reader: engine.clone(),
-        publisher: engine.clone(),
+        publisher: gated,
         clock: infra::now,
         unpaid_age,
         tick: EXPIRY_TICK,

@@ -60,7 +60,10 @@ fn bash_completes_commands_and_flags() {
             words.len(),
             words.last().unwrap()
         );
-        let output = Command::new("bash").arg("-c").arg(line).output().unwrap();
+        // The script is too long for an argument.
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), line).unwrap();
+        let output = Command::new("bash").arg(file.path()).output().unwrap();
         let completed = String::from_utf8(output.stdout).unwrap();
         let error = String::from_utf8_lossy(&output.stderr);
         assert_eq!(completed.trim(), expected, "{words:?}: {error}");

@@ -39,6 +39,8 @@ mod limits;
 mod load;
 mod logs;
 mod metrics;
+#[cfg(all(feature = "aws", feature = "dlq"))]
+mod moving;
 mod pages;
 mod personal_data;
 mod pipeline;

@@ -1,5 +1,5 @@
-//! The operator endpoints: list, show, redrive, repair and discard dead letters, read the pipeline's counters, and read a
-//! backup.
+//! The operator endpoints: list, show, redrive, repair and discard dead letters, read the pipeline's counters, read a
+//! backup, and set the fence of a service that is moved.
 //!
 //! All endpoints need the scope `orders.operate` and a token that is not limited to one customer. The endpoints decide
 //! which dead letters to send or change. The ports in [`operations`](crate::operations) send and change them.
@@ -9,6 +9,7 @@ mod bodies;
 mod change;
 mod dead_letters;
 mod effects;
+mod fence;
 mod pipeline;
 mod redrive;
 mod requests;
@@ -20,6 +21,7 @@ use utoipa_axum::routes;
 
 pub(crate) use self::bodies::{DeadLetterBody, DeadLetterPage, DeadLetterSummary, RedriveBody, RedriveItem};
 pub(crate) use self::effects::RedriveEffect;
+pub(crate) use self::fence::FenceBody;
 pub(crate) use self::pipeline::PipelineBody;
 use crate::auth::Principal;
 use crate::operations::Operations;
@@ -36,6 +38,7 @@ pub(crate) fn routes() -> OpenApiRouter<SharedState> {
         .routes(routes!(change::discard_dead_letter))
         .routes(routes!(pipeline::get_pipeline))
         .routes(routes!(backup::read_backup))
+        .routes(routes!(fence::read_fence, fence::set_fence, fence::lift_fence))
 }
 
 /// A principal that may operate the pipeline, and the ports that operator requests use.

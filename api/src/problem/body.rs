@@ -69,7 +69,8 @@ pub(crate) struct ProblemBody<'a> {
     links: Option<&'a ProblemLinks>,
 }
 
-/// Links for looking up an unknown outcome, or a link to the order that already has the reference.
+/// Links for looking up an unknown outcome, or a link to the order that already has the reference, or to the service that takes the
+/// writes.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, ToSchema)]
 pub(crate) struct ProblemLinks {
     /// The event's receipt, which exists if the event was accepted.
@@ -88,6 +89,10 @@ pub(crate) struct ProblemLinks {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub(crate) webhook: Option<String>,
+    /// The service that takes the writes instead of this one: an absolute URL.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub(crate) service: Option<String>,
 }
 
 impl ProblemLinks {

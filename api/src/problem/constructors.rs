@@ -5,9 +5,13 @@ use std::sync::Arc;
 
 use axum::http::StatusCode;
 
-use super::{Problem, ProblemKind, ProblemParts, ProblemSubject};
+use super::{Problem, ProblemKind, ProblemLinks, ProblemParts, ProblemSubject};
 use crate::input::{BodyErrors, MAX_LISTED_ERRORS, ValidationCode, ValidationError};
+use crate::ports::fence::Fence;
 use crate::ports::{FindError, PublishError};
+
+/// How long a client of a fenced service waits before it tries again, in seconds. A move keeps the fence for some seconds to minutes.
+const FENCED_SECONDS: u32 = 10;
 
 const INTERNAL_DETAIL: &str = "The service failed unexpectedly. Report the correlation id to its operator.";
 
@@ -102,6 +106,19 @@ impl Problem {
             cause,
             retry_after_seconds,
             ..Self::of(ProblemKind::Unavailable, detail)
+        }))
+    }
+
+    /// The service accepts no writes, because it is being moved.
+    pub(crate) fn fenced(fence: &Fence) -> Self {
+        let to = fence.address.as_ref().map(|address| format!(" Send it to {address} instead."));
+        let detail =
+            format!("The service accepts no writes. Nothing was accepted.{}", to.unwrap_or_default());
+        let links = ProblemLinks { service: fence.address.clone(), ..ProblemLinks::default() };
+        Self(Arc::new(ProblemParts {
+            retry_after_seconds: Some(FENCED_SECONDS),
+            subject: Some(ProblemSubject { links, ..ProblemSubject::default() }),
+            ..Self::of(ProblemKind::ServiceMoved, detail)
         }))
     }
 

@@ -127,6 +127,9 @@ kinds! {
     BackupRunning: CONFLICT "backup-running", "Another backup is being read",
         "The service sends one backup at a time, because each holds a view of the whole store.",
         "Try again when the other backup has finished.";
+    FenceFinal: CONFLICT "fence-final", "The fence is final",
+        "The service was moved for good, so it never accepts writes again.",
+        "Use the service that took its place: `GET /v1/fence` shows its address, if it is known.";
     PreconditionFailed: PRECONDITION_FAILED "precondition-failed", "The version is not one that If-Match names",
         "The order or the subscription is not at a version that `If-Match` names, or it changed before the request took effect.",
         "Read the order or the subscription again. If the request is still right, send it with the new `ETag` as `If-Match`.";
@@ -158,6 +161,10 @@ kinds! {
     NotSupported: NOT_IMPLEMENTED "not-supported", "The backend does not support this",
         "The backend that this service runs on does not support this request. `detail` states what it supports.",
         "Do without this request, or ask the operator of the service.";
+    ServiceMoved: SERVICE_UNAVAILABLE "service-moved", "The service is being moved",
+        "The service is being moved, or was moved, to another place. It accepts no writes, and reads go on. Nothing was accepted.",
+        "Send the same request, with the same idempotency key, to the URL in `links.service`. If there is none, wait for the seconds \
+         in `Retry-After`, and send the request again: the service moves, or opens again.";
     QueueFull: SERVICE_UNAVAILABLE "queue-full", "The queue is full",
         "The queue cannot accept more events at the moment. Nothing was accepted.",
         "Wait for the seconds in `Retry-After`, then send the same request again.";

@@ -19,6 +19,8 @@ mod fakes;
 #[cfg(test)]
 mod feed;
 #[cfg(test)]
+mod fence;
+#[cfg(test)]
 mod finding;
 #[cfg(test)]
 mod forged_tokens;

@@ -55,7 +55,8 @@ async fn the_description_is_served_as_it_is_generated() {
 }
 
 /// The statuses of every operation.
-const STATUSES: [&str; 28] = [
+const STATUSES: [&str; 31] = [
+    "delete /v1/fence: 204 400 401 403 404 405 409 421 429 431 500 503",
     "delete /v1/webhooks/{webhook_id}: 204 400 401 403 404 405 421 429 431 500 503",
     "get /healthz: 200 400 405 421 431 500 503",
     "get /readyz: 200 400 405 421 431 500 503",
@@ -64,6 +65,7 @@ const STATUSES: [&str; 28] = [
     "get /v1/dead-letters: 200 400 401 403 404 405 421 429 431 500 503",
     "get /v1/events: 200 400 401 403 404 405 406 410 421 429 431 500 503",
     "get /v1/export: 200 400 401 403 404 405 421 429 431 500 503",
+    "get /v1/fence: 200 400 401 403 404 405 421 429 431 500 503",
     "get /v1/orders/{order_id}/events/{event_id}: 200 400 401 403 404 405 421 422 429 431 500 503",
     "get /v1/orders/{order_id}/events: 200 400 401 403 404 405 421 429 431 500 503",
     "get /v1/orders/{order_id}: 200 304 400 401 403 404 405 421 429 431 500 503",
@@ -76,6 +78,7 @@ const STATUSES: [&str; 28] = [
     "post /v1/dead-letters/redrive: 200 400 401 403 404 405 408 413 415 421 422 429 431 500 503",
     "post /v1/dead-letters/{id}/discard: 200 400 401 403 404 405 408 409 413 415 421 422 429 431 500 503",
     "post /v1/dead-letters/{id}/repair: 200 400 401 403 404 405 408 409 413 415 421 422 429 431 500 503",
+    "post /v1/fence: 200 400 401 403 404 405 408 409 413 415 421 422 429 431 500 503",
     "post /v1/orders/batch: 200 400 401 403 405 408 413 415 421 422 429 431 500 503",
     "post /v1/orders/{order_id}/events: 200 202 400 401 403 404 405 408 409 412 413 415 421 422 429 431 500 503",
     "post /v1/orders: 201 202 400 401 403 405 408 413 415 421 422 429 431 500 503",

@@ -5,10 +5,14 @@
 //! that queue, and writes the dead letter to the bucket and to the index in the table. Operators list, repair, redrive
 //! and discard dead letters through [`AwsDeadLetterStore`]. After a redrive, [`SqsDeadLetters`] releases the dead
 //! letter. [`SqsPipeline`] reports the counters.
+//!
+//! `fill` fills empty resources with the content of a data folder.
 
 mod archive;
 mod dead_letter_store;
 mod endpoint;
+#[cfg(feature = "embedded")]
+pub mod fill;
 mod parking;
 mod pipeline;
 mod webhook_list;

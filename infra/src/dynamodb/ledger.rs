@@ -163,7 +163,7 @@ impl LedgerStore for Table {
 impl Table {
     pub(crate) async fn ledger_totals(&self) -> anyhow::Result<LedgerTotals> {
         let mut keys: Vec<_> = (0..SHARDS).map(|shard| key(&shard.to_string())).collect();
-        keys.push(dead_letters_key());
+        keys.extend([dead_letters_key(), super::restored_ledger::key()]);
         let items = self.get_all(keys).await?;
         let sum = |name: &str| {
             let of = |item: &TableItem| item.get(name)?.as_n().ok()?.parse::<i64>().ok();

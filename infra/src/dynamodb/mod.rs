@@ -8,7 +8,8 @@
 //! | | `RECEIPT#{event_id}` | the outcome of a rejected or parked event |
 //! | `REF#{reference}` | `METADATA` | the order that has the reference, or is about to get it ([`references`]) |
 //! | `DEADLETTER#{id}` | `METADATA` | a dead letter without its body ([`dead_letter_index`]); in the index of customers' orders it has a `customer_id` that no customer can have |
-//! | `LEDGER#{shard}` | `METADATA` | counters ([`ledger`]) |
+//! | `LEDGER#{shard}` | `METADATA` | counters ([`ledger`]); in the shard `restored` those of a restore ([`restored_ledger`]) |
+//! | `RESTORE` | `METADATA` | how far a restore or a move into the table is ([`fill_marker`]) |
 //!
 //! The append is the commit point ([`append`]). An event is put on condition that its version is free. Then the
 //! projection is written. After a crash between the two writes, the projection is completed when the event is delivered
@@ -27,6 +28,7 @@ mod describe;
 mod due;
 mod entries;
 mod export;
+mod fill_marker;
 mod import;
 mod items;
 pub(crate) mod ledger;
@@ -37,11 +39,13 @@ mod parked_sequence;
 mod read;
 mod reference_lookup;
 mod references;
+mod restored_ledger;
 mod search;
 mod write_batcher;
 mod written_items;
 
 pub use describe::TableSettings;
+pub use fill_marker::FillMarker;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -12,6 +12,7 @@ use domain::{EventId, Order, OrderId, Outcome, Receipt, RecordedEvent, Reference
 use crate::sdk::{explain, items};
 
 use super::Table;
+use super::fill_marker::{self, FillMarker};
 use super::items::{
     MAX_VERSION, METADATA, Projection, StoredItem, StoredOutcome, TableItem, event, event_sk, message,
     parse_item, pk, receipt, text,
@@ -181,13 +182,24 @@ impl OrderReader for Table {
 #[async_trait]
 impl Health for Table {
     async fn ready(&self) -> Result<(), String> {
-        // The Lambda functions may read items, but not describe the table. So this check reads an item that never exists.
-        // A successful answer shows that the table can be used.
-        let probe = self.client.get_item().table_name(&self.name);
-        let probe = probe.set_key(Some(HEALTH.iter().map(|(k, v)| ((*k).to_owned(), text(*v))).collect()));
-        match probe.send().await {
-            Ok(_) => Ok(()),
-            Err(error) => Err(format!("the table {} cannot be used: {:#}", self.name, explain(error))),
+        // The Lambda functions may read items, but not describe the table. So this check reads an item. A successful
+        // answer shows that the table can be used, unless a restore into it is not complete.
+        let probe = self.client.get_item().table_name(&self.name).consistent_read(true);
+        let item = probe.set_key(Some(fill_marker::key())).send().await.map(|answer| answer.item);
+        let name = &self.name;
+        match item.map_err(|error| format!("the table {name} cannot be used: {:#}", explain(error)))? {
+            None => Ok(()),
+            Some(marker) => match fill_marker::read(&marker) {
+                Ok(FillMarker { done_at: Some(_), .. }) => Ok(()),
+                Ok(FillMarker { work, is_void: true, .. }) => {
+                    Err(format!("the table {name} is not complete: {work} was taken back; use another table"))
+                }
+                Ok(FillMarker { folder, work, started_at, .. }) => Err(format!(
+                    "the table {name} is not complete: {work}, from the data folder {folder}, began at {started_at} \
+                     and is not done; run its command again"
+                )),
+                Err(error) => Err(format!("the table {name} cannot be used: {error:#}")),
+            },
         }
     }
 }
@@ -202,5 +214,3 @@ const NO_METADATA: &str = "This service has no index of metadata.";
 /// The error text for a list by update time, if the customer has too many orders.
 const TOO_MANY: &str = "This service has no index by update time, and lists the orders of a customer by update time \
     only if there are at most 1000 of them. Limit the creation time with `created_from` and `created_before`.";
-
-const HEALTH: [(&str, &str); 2] = [("pk", "HEALTH"), ("sk", "HEALTH")];

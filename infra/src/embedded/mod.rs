@@ -46,6 +46,7 @@ mod dead_letters;
 mod due;
 mod export;
 mod feed;
+mod fence;
 mod inbox;
 pub mod inspect;
 mod log;
@@ -211,6 +212,11 @@ impl Embedded {
     /// Whether the data folder was empty when this process opened it.
     pub fn is_new(&self) -> bool {
         self.0.folder.is_new()
+    }
+
+    /// The name of the data folder. A restored folder has the name of its source.
+    pub fn folder_name(&self) -> &str {
+        self.0.store.folder_name()
     }
 
     /// The number of messages on the queue: visible, delayed and in flight.

@@ -120,6 +120,23 @@ impl OutboundTable {
         condition_met(Box::pin(call.send()).await).context("storing a subscription")
     }
 
+    /// Puts a subscription of any revision, unless one with its id is stored. Returns the stored one.
+    #[cfg(feature = "embedded")]
+    pub(crate) async fn restore_subscription(
+        &self,
+        subscription: Subscription,
+    ) -> anyhow::Result<Subscription> {
+        let mut item = key("SUBSCRIPTION", subscription.id);
+        item.insert("revision".to_owned(), integer(subscription.revision));
+        item.insert("subscription".to_owned(), text(serde_json::to_string(&subscription)?));
+        let call = self.client.put_item().table_name(&self.name).set_item(Some(item));
+        let call = call.condition_expression("attribute_not_exists(pk)");
+        if condition_met(Box::pin(call.send()).await).context("storing a subscription")? {
+            return Ok(subscription);
+        }
+        Ok(self.subscription(subscription.id).await?.unwrap_or(subscription))
+    }
+
     /// Deletes a subscription and the health of its receiver. Returns whether the subscription existed.
     pub(crate) async fn delete_subscription(&self, id: SubscriptionId) -> anyhow::Result<bool> {
         let call = self.client.delete_item().table_name(&self.name).set_key(Some(key("SUBSCRIPTION", id)));

@@ -4,7 +4,7 @@
 //!   concurrent requests share a call, and [`depth_limit`] refuses events while the queue is too deep.
 //! - [`ordered`] sends webhook jobs, each group in order.
 //! - [`inbox`] receives, acknowledges and retries messages.
-//! - [`park`] sends messages to a dead-letter queue, [`redrive`] sends them back.
+//! - [`park`] sends messages to a dead-letter queue, [`redrive`] sends them back. `refill` sends the messages of a data folder.
 //! - [`describe`] reads the queue's attributes.
 //!
 //! On a FIFO queue, the group id of an event is its order id, and the deduplication id is its event id. A standard queue does
@@ -19,6 +19,8 @@ pub(crate) mod ordered;
 pub mod park;
 mod publisher;
 mod redrive;
+#[cfg(feature = "embedded")]
+pub(crate) mod refill;
 
 use std::collections::HashMap;
 

@@ -15,6 +15,7 @@ mod lost_answers;
 mod metrics;
 mod outputs;
 mod references;
+pub mod resources;
 mod search;
 mod unacked;
 mod version_1;

@@ -42,6 +42,8 @@ enum Given {
     DeadLetters,
     /// A webhook subscription with a receiver, and an order. The service may post to private addresses.
     Receiver,
+    /// An order, and empty resources on AWS.
+    Aws,
 }
 
 /// The shell session in which the snippets of one document run.
@@ -51,6 +53,8 @@ struct Session {
     service: Option<Service>,
     /// Texts in snippets and outputs, each with the text that replaces it. The replacements are made in this order.
     replaced: Vec<(String, String)>,
+    /// Further variables of the shell.
+    variables: Vec<(String, String)>,
 }
 
 impl Session {
@@ -85,11 +89,17 @@ impl Session {
             replaced.push(("01a20f6a-d3cd-76e2-b916-b16130e86e86".to_owned(), id));
             replaced.push(("4-7c2e90ab".to_owned(), shipment));
         }
+        let mut variables = Vec::new();
+        if given == Given::Aws {
+            let receipt = service.accept("/v1/orders", &order("c-1")).await;
+            service.outcome(&receipt).await;
+            variables = resources().await;
+        }
         let url = service.url.clone();
         replaced.push(("https://orders.example".to_owned(), url.clone()));
         replaced.push(("http://127.0.0.1:8080".to_owned(), url.clone()));
         replaced.push(("cargo run --release -- ".to_owned(), "orders ".to_owned()));
-        Self { folder, url, service: Some(service), replaced }
+        Self { folder, url, service: Some(service), replaced, variables }
     }
 
     /// Inserts the ids and addresses of this session into a text of the document.
@@ -116,8 +126,23 @@ impl Session {
             ("ORDERS_LOAD_URL", self.url.as_str()),
             ("EDITOR", editor.to_str().unwrap()),
         ];
+        let further = self.variables.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        let variables: Vec<_> = variables.into_iter().chain(further).collect();
         Shell::start(kind, self.folder.path(), notes.path(), &variables)
     }
+}
+
+/// The variables of empty resources on AWS.
+#[cfg(feature = "aws")]
+async fn resources() -> Vec<(String, String)> {
+    let command = crate::aws::resources::Resources::open().await.command(&[]);
+    let text = |text: &std::ffi::OsStr| text.to_str().unwrap().to_owned();
+    command.get_envs().filter_map(|(name, value)| Some((text(name), text(value?)))).collect()
+}
+
+#[cfg(not(feature = "aws"))]
+async fn resources() -> Vec<(String, String)> {
+    panic!("the document is about AWS, and this build has no AWS");
 }
 
 /// Starts a receiver that accepts everything, subscribes it, and creates an order. Returns the URL and the ids that
@@ -244,6 +269,7 @@ checked! {
     the_snippets_for_integrators_run: "docs/api.md" with Nothing;
     the_snippets_for_operators_run: "docs/operations.md" with DeadLetters;
     the_snippets_about_backups_run: "docs/backups.md" with DeadLetters;
+    the_snippets_about_moving_run: "docs/moving.md" with Aws;
     the_snippets_about_webhooks_run: "docs/webhooks.md" with Receiver;
     the_snippets_about_load_tests_run: "docs/load-tests.md" with Nothing;
     the_snippets_of_the_examples_run: "examples/README.md" with Nothing;

@@ -1,6 +1,8 @@
 //! Tests backups from the operator's side, with the real program: restores to random moments of a service under load,
 //! backups and restores that are killed, and damage of every kind.
 
+#[cfg(feature = "aws")]
+mod aws;
 mod damage;
 mod killed;
 mod moments;

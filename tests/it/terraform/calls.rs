@@ -158,7 +158,7 @@ pub(super) const REACHES: [Reach; 57] = [
 ];
 
 /// Calls that no Lambda function makes.
-const NOT_IN_FUNCTIONS: [(&str, &[&str]); 11] = [
+const NOT_IN_FUNCTIONS: [(&str, &[&str]); 15] = [
     // Relays in containers read the stream and store checkpoints. For a relay that is a Lambda function, Lambda reads
     // the stream and stores the checkpoints.
     ("streams.rs", &[]),
@@ -170,7 +170,11 @@ const NOT_IN_FUNCTIONS: [(&str, &[&str]); 11] = [
     // These calls are for local use. In production, the deployment creates the table.
     ("dynamodb/create.rs", &[]),
     // Operators make these calls with their own permissions: `orders doctor live`, `orders dlq import s3://…`,
-    // `orders export --aws`.
+    // `orders export --aws`, `orders restore --aws`.
+    ("dynamodb/fill_marker.rs", &[]),
+    ("dynamodb/restored_ledger.rs", &[]),
+    ("sqs/refill.rs", &[]),
+    ("outbound/subscriptions.rs", &["restore_subscription"]),
     ("sqs/describe.rs", &[]),
     ("dynamodb/describe.rs", &[]),
     ("s3.rs", &["keys", "object"]),

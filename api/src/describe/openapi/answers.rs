@@ -209,8 +209,10 @@ fn problems(status: &str, operation: &str, traits: OperationTraits) -> Vec<Named
         ProblemKind::ALL.iter().copied().filter(|kind| kind.definition().status.as_str() == status);
     let met = of_status.filter(|kind| match kind {
         ProblemKind::InvalidJson | ProblemKind::InvalidRequest => traits.has_body,
-        ProblemKind::OutcomeUnknown => traits.has_body || operation == "deleteWebhook",
-        ProblemKind::QueueFull => traits.has_body && !traits.of_webhooks,
+        ProblemKind::OutcomeUnknown => {
+            (traits.has_body && operation != "setFence") || operation == "deleteWebhook"
+        }
+        ProblemKind::QueueFull => traits.has_body && !traits.of_webhooks && operation != "setFence",
         ProblemKind::IdempotencyKeyRequired => traits.takes_key,
         ProblemKind::IdempotencyKeyReused => traits.takes_key || operation == "getReceipt",
         ProblemKind::IllegalTransition => !traits.for_operators,
@@ -228,6 +230,11 @@ fn problems(status: &str, operation: &str, traits: OperationTraits) -> Vec<Named
         ProblemKind::DeliveryNotFound => operation == "skipDelivery",
         ProblemKind::WebhookConflict => traits.of_webhooks,
         ProblemKind::BackupRunning => operation == "readBackup",
+        ProblemKind::FenceFinal => ["setFence", "liftFence"].contains(&operation),
+        ProblemKind::ServiceMoved => {
+            let is_write = traits.has_body || ["deleteWebhook", "testWebhook"].contains(&operation);
+            is_write && operation != "setFence"
+        }
         ProblemKind::Discarded => operation == "proposeEvent",
         ProblemKind::CursorExpired | ProblemKind::NotAcceptable => operation == "readFeed",
         ProblemKind::TooManyStreams => ["readFeed", "exportEvents"].contains(&operation),

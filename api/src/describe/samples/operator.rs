@@ -9,8 +9,11 @@ use serde_json::{Value, json};
 use crate::http::LinkBuilder;
 use crate::operations::{BackupReport, ParkedSequence, PipelineCounters, StoredBackup};
 use crate::operator::{
-    DeadLetterBody, DeadLetterPage, DeadLetterSummary, PipelineBody, RedriveBody, RedriveEffect, RedriveItem,
+    DeadLetterBody, DeadLetterPage, DeadLetterSummary, FenceBody, PipelineBody, RedriveBody, RedriveEffect,
+    RedriveItem,
 };
+
+use crate::ports::fence::Fence;
 
 use super::{envelope, message, to_json};
 
@@ -49,6 +52,11 @@ pub(super) fn of_request(operation: &str) -> Vec<(&'static str, &'static str, Va
                 json!({ "reason": "The payment was made twice." }),
             )]
         }
+        "setFence" => vec![(
+            "moved",
+            "Close the service, and show clients the new address",
+            json!({ "address": "https://orders.example" }),
+        )],
         _ => vec![],
     }
 }
@@ -83,6 +91,7 @@ pub(super) fn of_schema(name: &str) -> Vec<(&'static str, &'static str, Value)> 
             };
             vec![("dry", "A dry run after the payment was repaired", to_json(body))]
         }
+        "Fence" => fences(),
         "Pipeline" => {
             let ledger = Ledger { accepted: 5, recorded: 2, parked: 2, ..Ledger::default() };
             let oldest = Some(Duration::from_millis(40));
@@ -113,4 +122,13 @@ pub(super) fn of_schema(name: &str) -> Vec<(&'static str, &'static str, Value)> 
         }
         _ => vec![],
     }
+}
+
+fn fences() -> Vec<(&'static str, &'static str, Value)> {
+    let since = Timestamp::parse("2026-11-02T09:05:00Z").expect("a valid time");
+    let fence = Fence { since, address: Some("https://orders.example".to_owned()), is_final: false };
+    vec![
+        ("closed", "The service accepts no writes", to_json(FenceBody::of(Some(fence)))),
+        ("open", "The service accepts writes", to_json(FenceBody::of(None))),
+    ]
 }

@@ -7,6 +7,8 @@
 //! the long reads, and is short. Between two reads of a service there is a pause as long as the read took.
 
 pub mod continuous;
+#[cfg(feature = "aws")]
+pub(crate) mod decode;
 mod log;
 mod state;
 pub mod stream;

@@ -27,6 +27,7 @@
 //! | | `searchable` | the searchable keys of the metadata, as JSON |
 //! | | `backfill` | how far the indexes are filled, see [`backfill`](super::backfill); absent once they are complete |
 //! | | `feed_backfill` | how many events of an earlier format have a position, see [`backfill`](super::feed::backfill); absent once all have one |
+//! | | `fence` | the [fence](crate::embedded::fence) of a service that is moved, as JSON; absent while the service accepts writes |
 //!
 //! Integers in keys are big-endian, so that they sort. [`keys`](super::keys) encodes the keys, and
 //! [`records`](super::records) encodes the values.
@@ -99,6 +100,7 @@ pub(crate) const FOLDER: &[u8] = b"folder";
 pub(crate) const SEARCHABLE: &[u8] = b"searchable";
 pub(crate) const BACKFILL: &[u8] = b"backfill";
 pub(crate) const FEED_BACKFILL: &[u8] = b"feed_backfill";
+pub(crate) const FENCE: &[u8] = b"fence";
 
 /// A keyspace with its number, which journals use to name the keyspace.
 #[derive(Clone)]

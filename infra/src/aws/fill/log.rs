@@ -1,0 +1,78 @@
+//! Imports recorded events into the table in the order of their positions, and compares them with it. The parent calls it.
+
+use std::collections::HashMap;
+
+use anyhow::{bail, ensure};
+use consumer::import::{ImportLine, plan};
+use domain::EventId;
+
+use crate::backup::record::LogRecord;
+use crate::embedded::backup::decode;
+
+use super::{Fill, FillStep};
+
+/// The events of a part of the source.
+struct EventLines {
+    /// The events, each under its position.
+    lines: Vec<ImportLine>,
+    messages: HashMap<EventId, String>,
+}
+
+impl Fill<'_> {
+    /// Imports the events of a part, and notes in the marker that they are there. `end` is the last position of the source.
+    pub(super) async fn import(&mut self, records: &[LogRecord], end: u64) -> anyhow::Result<()> {
+        let EventLines { mut lines, messages } = self.lines(records)?;
+        while !lines.is_empty() {
+            let plan = plan(&self.target.table, lines.clone(), true).await?;
+            self.target.table.import_uncounted(&plan.appends, &messages).await?;
+            let done = plan.accepted.len();
+            match plan.refused.into_iter().next() {
+                None => break,
+                // An order gives up its reference before another one gets it. If both happen in one part, the second
+                // order is imported after the first.
+                Some(_) if done > 0 => lines.drain(..done).for_each(drop),
+                Some(refused) => bail!("position {}: {}", refused.number, refused.reason),
+            }
+        }
+        let Some(last) = records.last() else { return Ok(()) };
+        self.marker.copied = last.last();
+        self.target.table.put_fill_marker(&self.marker).await?;
+        self.show(FillStep::Events, self.marker.copied, end);
+        Ok(())
+    }
+
+    fn lines(&self, records: &[LogRecord]) -> anyhow::Result<EventLines> {
+        let (mut lines, mut messages) = (Vec::with_capacity(records.len()), HashMap::new());
+        for record in records {
+            let LogRecord::Event(record) = record else { continue };
+            let (event, message) = decode::event(record, self.target.default_currency)?;
+            messages.extend(message.map(|message| (event.envelope.event_id, message)));
+            lines.push(ImportLine { number: record.position, event });
+        }
+        Ok(EventLines { lines, messages })
+    }
+
+    /// Compares the events of a part with the table. Returns their number.
+    pub(super) async fn compare_part(&self, records: &[LogRecord]) -> anyhow::Result<u64> {
+        let EventLines { lines, .. } = self.lines(records)?;
+        let wanted: Vec<_> =
+            lines.iter().map(|line| (line.event.envelope.order_id.clone(), line.event.version)).collect();
+        let found = self.target.table.log_entries(&wanted).await?;
+        for (line, found) in lines.iter().zip(&found) {
+            let (order_id, version) = (&line.event.envelope.order_id, line.event.version);
+            ensure!(
+                line.event == *found,
+                "position {}: version {version} of order {order_id} differs from the source",
+                line.number
+            );
+        }
+        Ok(lines.len() as u64)
+    }
+
+    /// Fails if the table has other log entries than those that were compared.
+    pub(super) async fn check_count(&self, events: u64) -> anyhow::Result<()> {
+        let found = self.target.table.count_log_entries().await?;
+        ensure!(found == events, "the table has {found} log entries, and the source {events}");
+        Ok(())
+    }
+}

@@ -1,0 +1,102 @@
+//! Decodes the records and rows of a backup for stores that know nothing of the engine's keyspaces. The
+//! [fill](crate::aws::fill) of AWS calls these functions.
+
+use std::collections::BTreeMap;
+
+use anyhow::Context;
+use consumer::webhooks::{HeldOrder, Progress};
+use domain::{Currency, Receipt, RecordedEvent, Subscription, SubscriptionId, Timestamp};
+use domain::{DeadLetter, OrderId};
+use uuid::Uuid;
+
+use crate::backup::record::EventRecord;
+use crate::backup::row::StateRow;
+use crate::embedded::store::folder::FORMAT_NUMBER;
+use crate::embedded::store::keys;
+use crate::embedded::store::records::{StoredMessage, StoredReceipt, split_log_entry};
+
+/// The folder format whose records and rows these functions decode.
+pub(crate) const FOLDER_FORMAT: u32 = FORMAT_NUMBER;
+
+/// A recorded event, and the id of the message that carried it, if it is known.
+pub(crate) fn event(
+    record: &EventRecord,
+    currency: Currency,
+) -> anyhow::Result<(RecordedEvent, Option<String>)> {
+    let EventRecord { position, order_id, version, entry, receipt, .. } = record;
+    let place = || format!("position {position}, version {version} of order {order_id}");
+    let (json, message) = split_log_entry(entry);
+    let event = RecordedEvent::decode(json, currency).with_context(place)?;
+    let is_of_record = event.version == *version && event.envelope.order_id == *order_id;
+    anyhow::ensure!(is_of_record, "{}: the log entry is of another event", place());
+    let stored = receipt.as_deref().map(serde_json::from_slice::<StoredReceipt>).transpose();
+    let of_receipt = stored.with_context(place)?.and_then(|receipt| receipt.message);
+    Ok((event, message.map(str::to_owned).or(of_receipt)))
+}
+
+/// The receipt in a row of `receipts`.
+pub(crate) fn receipt(row: &StateRow) -> anyhow::Result<Receipt> {
+    let parts = row.key.split_last_chunk::<16>();
+    let parts = parts.and_then(|(order_id, event_id)| Some((order_id.strip_suffix(&[0])?, event_id)));
+    let (order_id, event_id) = parts.context("the key of a receipt is malformed")?;
+    let stored: StoredReceipt = serde_json::from_slice(&row.value).context("a stored receipt")?;
+    Ok(Receipt {
+        order_id: OrderId::parse(std::str::from_utf8(order_id)?)?,
+        event_id: Uuid::from_bytes(*event_id).into(),
+        event_type: stored.event_type,
+        outcome: Some(stored.outcome),
+        request_hash: stored.request_hash,
+        message: stored.message,
+    })
+}
+
+/// The dead letter in a row of `dead_letters`.
+pub(crate) fn dead_letter(row: &StateRow) -> anyhow::Result<DeadLetter> {
+    serde_json::from_slice(&row.value).context("a dead letter")
+}
+
+/// A message of `queue`.
+pub(crate) struct QueuedMessage {
+    /// The sequence number. Messages are in the order of their numbers.
+    pub(crate) seq: u64,
+    pub(crate) group: String,
+    pub(crate) deduplication_id: Uuid,
+    pub(crate) enqueued_at: Option<Timestamp>,
+    pub(crate) attributes: BTreeMap<String, String>,
+    pub(crate) body: Vec<u8>,
+}
+
+/// The message in a row of `queue`.
+pub(crate) fn message(row: &StateRow) -> anyhow::Result<QueuedMessage> {
+    let StoredMessage { header, body } = StoredMessage::decode(&row.value)?;
+    Ok(QueuedMessage {
+        seq: keys::seq_of(&row.key)?,
+        enqueued_at: header.enqueued_at(),
+        group: header.group,
+        deduplication_id: header.dedup,
+        attributes: header.attributes,
+        body,
+    })
+}
+
+/// A row of `webhooks`.
+pub(crate) enum WebhookRow {
+    Subscription(Box<Subscription>),
+    Progress(SubscriptionId, Progress),
+    Held(SubscriptionId, Box<HeldOrder>),
+    Skipped,
+}
+
+/// The content of a row of `webhooks`. `embedded/webhooks/rows.rs` defines the keys.
+pub(crate) fn webhook(row: &StateRow) -> anyhow::Result<WebhookRow> {
+    let (kind, rest) = row.key.split_first().context("the key of a webhook row is empty")?;
+    let id = rest.first_chunk::<16>().context("the key of a webhook row is too short")?;
+    let id = SubscriptionId::from(Uuid::from_bytes(*id));
+    Ok(match kind {
+        b's' => WebhookRow::Subscription(serde_json::from_slice(&row.value).context("a subscription")?),
+        b'p' => WebhookRow::Progress(id, serde_json::from_slice(&row.value).context("the progress")?),
+        b'h' => WebhookRow::Held(id, serde_json::from_slice(&row.value).context("a held order")?),
+        b'k' => WebhookRow::Skipped,
+        other => anyhow::bail!("a webhook row has the unknown kind {other}"),
+    })
+}
