@@ -97,7 +97,7 @@ mod rules {
 
 mod engine {
     use api::ports::EventPublisher;
-    use consumer::ports::{Append, LedgerCounts, OrderLog};
+    use consumer::ports::{Append, OrderLog};
     use divan::Bencher;
     use divan::counter::ItemsCount;
     use fjall::{Database, KeyspaceCreateOptions, PersistMode};
@@ -146,7 +146,6 @@ mod engine {
                 messages: vec!["1".to_owned()],
                 order,
                 previous: None,
-                counts: LedgerCounts::default(),
             }
         };
         bencher

@@ -11,6 +11,7 @@ mod failures;
 pub mod feed;
 mod lambda;
 mod ledger;
+mod ledger_faults;
 mod lost_answers;
 mod metrics;
 mod outputs;
