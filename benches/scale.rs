@@ -114,12 +114,7 @@ async fn store(folder: &Path, orders: u64) -> anyhow::Result<()> {
             };
             let order = Order::fold([&event])?.context("no order")?;
             let messages = vec![number.to_string()];
-            anyhow::Ok(Append {
-                events: vec![event],
-                messages,
-                order,
-                previous: None,
-            })
+            anyhow::Ok(Append { events: vec![event], messages, order, previous: None })
         };
         let appends: Vec<_> = (first..orders.min(first + CHUNK)).map(append).collect::<Result<_, _>>()?;
         for appended in engine.append(&appends).await {

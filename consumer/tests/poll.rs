@@ -62,7 +62,8 @@ async fn messages_are_counted_before_they_are_acknowledged() {
     sent.iter_mut().for_each(|message| message.receive_count = 0);
     let (empty, mut emptied) = watch::channel(false);
     let inbox = Arc::new(StickyQueue { messages: Mutex::new(sent), refusals: Mutex::new(2), empty });
-    let (fake, counted) = (Arc::<Fake>::default(), CountingStore { failures: Mutex::new(2), ..CountingStore::default() });
+    let (fake, counted) =
+        (Arc::<Fake>::default(), CountingStore { failures: Mutex::new(2), ..CountingStore::default() });
     let counted = Arc::new(counted);
     let consumer = Consumer { ledger: Some(counted.clone()), ..consumer(&fake) };
     let (stop, stopped) = watch::channel(false);

@@ -141,12 +141,7 @@ mod engine {
         let append = |_| {
             let event = recorded(1, decoded());
             let order = Order::fold([&event]).unwrap().unwrap();
-            Append {
-                events: vec![event],
-                messages: vec!["1".to_owned()],
-                order,
-                previous: None,
-            }
+            Append { events: vec![event], messages: vec!["1".to_owned()], order, previous: None }
         };
         bencher
             .counter(ItemsCount::new(BATCH))

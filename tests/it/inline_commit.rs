@@ -311,6 +311,9 @@ async fn concurrent_events_of_one_order_are_each_handled_once() {
     futures_util::future::join_all(publishing).await;
     service.drain().await;
     let counters = service.engine.counters().await.unwrap();
-    assert_eq!((counters.ledger.accepted, counters.ledger.recorded, counters.balanced()), (65, 65, Some(true)));
+    assert_eq!(
+        (counters.ledger.accepted, counters.ledger.recorded, counters.balanced()),
+        (65, 65, Some(true))
+    );
     assert_eq!(version(&service, &order_id).await, Some(65));
 }

@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use consumer::ports::{
-    Append, AppendError, Appended, DeadLetters, EventOutcome, Inbox, LedgerStore, LoadRequest,
-    LoadedOrder, Message, OrderLog, ParkRequest,
+    Append, AppendError, Appended, DeadLetters, EventOutcome, Inbox, LedgerStore, LoadRequest, LoadedOrder,
+    Message, OrderLog, ParkRequest,
 };
 use consumer::{Consumer, Disposition};
 use domain::{Currency, Order, OrderId, ParkReason, Receipt, RecordedEvent, RejectReason, Timestamp};

@@ -194,19 +194,14 @@ impl Table {
     pub(crate) async fn release(&self, id: &str) -> anyhow::Result<()> {
         loop {
             let IndexLookup::Found(read) = self.look_up_dead_letter(id).await? else { return Ok(()) };
-            if read.letter.state == DeadLetterState::Discarded
-                || self.release_if_unchanged(&read).await?
-            {
+            if read.letter.state == DeadLetterState::Discarded || self.release_if_unchanged(&read).await? {
                 return Ok(());
             }
         }
     }
 
     /// Releases a dead letter that the caller has read from the index. Returns `false` if its entry has changed since then.
-    pub(crate) async fn release_if_unchanged(
-        &self,
-        read: &IndexedDeadLetter,
-    ) -> anyhow::Result<bool> {
+    pub(crate) async fn release_if_unchanged(&self, read: &IndexedDeadLetter) -> anyhow::Result<bool> {
         // The parked sequence is changed before the index. If a crash prevents the second change, the dead letter is
         // still in the index, so it can be released again.
         if let Some(order_id) = &read.letter.order_id {

@@ -39,11 +39,7 @@ impl LedgerDeltas {
     }
 
     fn fields(self) -> [(&'static str, i64); 3] {
-        [
-            ("rejected", self.rejected),
-            ("discarded", self.discarded),
-            ("parked", self.parked),
-        ]
+        [("rejected", self.rejected), ("discarded", self.discarded), ("parked", self.parked)]
     }
 
     /// The update expression and its values, or `None` if nothing changes.

@@ -180,7 +180,9 @@ impl Table {
     ) -> anyhow::Result<()> {
         let mark = match outcome_of(disposition) {
             None => None,
-            Some(CountedOutcome::Duplicate) => Some((self.mark_duplicate(id).await?, CountedOutcome::Duplicate)),
+            Some(CountedOutcome::Duplicate) => {
+                Some((self.mark_duplicate(id).await?, CountedOutcome::Duplicate))
+            }
             Some(outcome) => self.stored_mark(id, event, disposition).await?.map(|mark| (mark, outcome)),
         };
         self.count_marks(mark.into_iter().collect()).await
@@ -273,6 +275,8 @@ fn outcome_of(disposition: &Disposition) -> Option<CountedOutcome> {
         Disposition::Recorded(_) => Some(CountedOutcome::Recorded),
         Disposition::Rejected(..) => Some(CountedOutcome::Rejected),
         Disposition::Duplicate => Some(CountedOutcome::Duplicate),
-        Disposition::Archived | Disposition::Completed | Disposition::Parked(..) | Disposition::Retry(_) => None,
+        Disposition::Archived | Disposition::Completed | Disposition::Parked(..) | Disposition::Retry(_) => {
+            None
+        }
     }
 }

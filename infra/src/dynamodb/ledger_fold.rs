@@ -101,7 +101,10 @@ impl Table {
             .condition_expression("revision = :before")
             .expression_attribute_values(":before", AttributeValue::N(before.revision.to_string()));
         let put = put.build().map_err(|error| anyhow!("{error}"))?;
-        let update = self.add_to_sum(next.totals.since(before.totals), 0).build().map_err(|error| anyhow!("{error}"))?;
+        let update = self
+            .add_to_sum(next.totals.since(before.totals), 0)
+            .build()
+            .map_err(|error| anyhow!("{error}"))?;
         let writes = [
             TransactWriteItem::builder().put(put).build(),
             TransactWriteItem::builder().update(update).build(),
@@ -153,8 +156,11 @@ impl Table {
                 Err(error) => return Err(explain(error)).context("reading the ledger"),
             }
         };
-        let items: Vec<_> = answer.responses.unwrap_or_default().into_iter().map(|found| found.item).collect();
-        items.try_into().map_err(|_| anyhow!("DynamoDB returned another number of items than it was asked for"))
+        let items: Vec<_> =
+            answer.responses.unwrap_or_default().into_iter().map(|found| found.item).collect();
+        items
+            .try_into()
+            .map_err(|_| anyhow!("DynamoDB returned another number of items than it was asked for"))
     }
 
     async fn folded_sum(&self) -> anyhow::Result<FoldedSum> {

@@ -21,7 +21,8 @@ impl NumberSet {
             let range = first.parse().ok().zip(last.parse().ok());
             range.with_context(|| format!("{text:?} is not a range of numbers"))
         };
-        let open = open.split(',').filter(|text| !text.is_empty()).map(range).collect::<anyhow::Result<_>>()?;
+        let open =
+            open.split(',').filter(|text| !text.is_empty()).map(range).collect::<anyhow::Result<_>>()?;
         Ok(Self { to, open })
     }
 
@@ -52,11 +53,13 @@ impl NumberSet {
             self.to = number;
             return true;
         }
-        let Some(place) = self.open.iter().position(|(first, last)| (*first..=*last).contains(&number)) else {
+        let Some(place) = self.open.iter().position(|(first, last)| (*first..=*last).contains(&number))
+        else {
             return false;
         };
         let (first, last) = self.open[place];
-        let left = [(first, number - 1), (number + 1, last)].into_iter().filter(|(first, last)| first <= last);
+        let left =
+            [(first, number - 1), (number + 1, last)].into_iter().filter(|(first, last)| first <= last);
         self.open.splice(place..=place, left);
         true
     }

@@ -247,12 +247,10 @@ impl Table {
                     }
                     self.stored_writer(writer).await?
                 }
-                StoredWriter::Absent | StoredWriter::Live(_) => {
-                    match self.put_writer(writer, &next).await? {
-                        None => return Ok(StoredWriter::Live(next)),
-                        Some(found) => found,
-                    }
-                }
+                StoredWriter::Absent | StoredWriter::Live(_) => match self.put_writer(writer, &next).await? {
+                    None => return Ok(StoredWriter::Live(next)),
+                    Some(found) => found,
+                },
             };
         }
         bail!("other processes changed the writer {writer} of the ledger {ATTEMPTS} times")

@@ -4,10 +4,10 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use consumer::{BatchHandler, Consumer};
 use axum::response::IntoResponse;
 use consumer::dead_letters::dead_letter_of;
 use consumer::ports::{Archive, Message, ParkRequest};
+use consumer::{BatchHandler, Consumer};
 use domain::dead_letter::Discard;
 use domain::{Envelope, Ledger, OrderId, ParkReason, RecordedEvent};
 use infra::aws::{self, SqsDeadLetters};
@@ -39,10 +39,7 @@ impl Process {
             origin: backend.queues.url.clone(),
             inbox: None,
         };
-        let consumer = Consumer {
-            ledger: Some(table.clone()),
-            ..consumer_of(table.clone(), Arc::new(dead_letters))
-        };
+        let consumer = Consumer { ledger: Some(table.clone()), ..consumer_of(table, Arc::new(dead_letters)) };
         Self { consumer }
     }
 
@@ -82,7 +79,9 @@ fn batch(orders: &[OrderId; 2], receive_count: u32) -> Vec<Message> {
         ("second", event("second", created(first))),
         ("created", event("created", created(second))),
     ];
-    let message = |(name, event): &(&str, Envelope)| message(&format!("{name} {}", event.order_id), event, receive_count);
+    let message = |(name, event): &(&str, Envelope)| {
+        message(&format!("{name} {}", event.order_id), event, receive_count)
+    };
     events.iter().map(message).collect()
 }
 
@@ -91,7 +90,8 @@ fn derived(name: &str) -> String {
     uuid::Uuid::new_v5(&uuid::Uuid::NAMESPACE_OID, name.as_bytes()).to_string()
 }
 
-const OUTCOMES: Ledger = Ledger { accepted: 5, recorded: 3, rejected: 1, discarded: 0, duplicate: 1, parked: 0 };
+const OUTCOMES: Ledger =
+    Ledger { accepted: 5, recorded: 3, rejected: 1, discarded: 0, duplicate: 1, parked: 0 };
 
 async fn ledger(backend: &AwsBackend) -> Ledger {
     let counters = backend.pipeline().counters().await.unwrap();
@@ -202,7 +202,8 @@ async fn concurrent_processes_that_receive_the_same_messages_count_them_once() {
     let mut receive_count = 0;
     loop {
         receive_count += 1;
-        let handling = processes.iter().map(|process| async { process.handle(&batch(&orders, receive_count)).await });
+        let handling =
+            processes.iter().map(|process| async { process.handle(&batch(&orders, receive_count)).await });
         if futures_util::future::join_all(handling).await.into_iter().all(|acknowledged| acknowledged) {
             break;
         }
@@ -236,7 +237,11 @@ async fn folded_writers_keep_their_counts_and_may_come_back() {
     assert_eq!(ledger(&backend).await, times(OUTCOMES, 3), "a message of a folded writer counts late");
     for batches in 4..7 {
         assert!(living.handle(&batch(&orders(), 1)).await);
-        assert_eq!(ledger(&backend).await, times(OUTCOMES, batches), "a folded process goes on as a new writer");
+        assert_eq!(
+            ledger(&backend).await,
+            times(OUTCOMES, batches),
+            "a folded process goes on as a new writer"
+        );
     }
     // The living process and its successor have a new writer each; the killed one has none.
     assert_eq!(backend.table.fold_all_writers().await.unwrap(), 2);

@@ -127,6 +127,7 @@ impl Run {
     }
 
     /// Compares the ledger with the items of the table, and with the number of messages that were sent.
+    #[expect(clippy::print_stdout, reason = "shows what many runs have done")]
     async fn check(&self, killing: Duration) {
         let counters = self.backend.pipeline().counters().await.unwrap();
         let stored = self.stored().await;

@@ -36,6 +36,11 @@ impl CountingProxy {
         Self { endpoint, counts }
     }
 
+    /// Returns the counts so far.
+    pub fn counts(&self) -> CallCounts {
+        self.counts.lock().unwrap().clone()
+    }
+
     /// Returns the counts and resets them.
     pub fn take(&self) -> CallCounts {
         std::mem::take(&mut self.counts.lock().unwrap())

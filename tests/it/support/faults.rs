@@ -95,7 +95,8 @@ async fn pass(state: Arc<FaultState>, mut call: ForwardedCall) -> Response {
     if call.operation() == "DeleteMessageBatch" && state.happens(undeleted) {
         let batch: Value = serde_json::from_slice(&call.body).unwrap();
         let entries = batch["Entries"].as_array().unwrap().iter();
-        let refused = entries.map(|entry| json!({ "Id": entry["Id"], "Code": "InternalError", "SenderFault": false }));
+        let refused =
+            entries.map(|entry| json!({ "Id": entry["Id"], "Code": "InternalError", "SenderFault": false }));
         return Json(json!({ "Successful": [], "Failed": refused.collect::<Vec<_>>() })).into_response();
     }
     hurry(&mut call);

@@ -38,7 +38,9 @@ where
         async move {
             let (parts, body) = request.into_parts();
             // The caller may have ended while it sent the call.
-            let Ok(body) = to_bytes(body, usize::MAX).await else { return StatusCode::BAD_REQUEST.into_response() };
+            let Ok(body) = to_bytes(body, usize::MAX).await else {
+                return StatusCode::BAD_REQUEST.into_response();
+            };
             work(ForwardedCall { parts, body, upstream, client }).await
         }
     };
@@ -62,7 +64,8 @@ impl ForwardedCall {
         let mut headers = self.parts.headers.clone();
         headers.remove(header::HOST);
         headers.remove(header::CONTENT_LENGTH);
-        let call = self.client.request(self.parts.method.clone(), url).headers(headers).body(self.body.clone());
+        let call =
+            self.client.request(self.parts.method.clone(), url).headers(headers).body(self.body.clone());
         let sent = async move {
             let answer = call.send().await.unwrap();
             let (status, headers) = (answer.status(), answer.headers().clone());

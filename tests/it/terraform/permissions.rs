@@ -158,7 +158,8 @@ fn only_references_and_writers_of_the_ledger_can_be_deleted() {
     let deletes = |statement: &Json| statement["Action"].to_string().contains("dynamodb:DeleteItem");
     let deleting: Vec<_> = statements.filter(deletes).collect();
     assert_eq!(deleting.len(), 1, "{deleting:?}");
-    let condition = serde_json::json!({ "ForAllValues:StringLike": { "dynamodb:LeadingKeys": ["REF#*", "LEDGER#*"] } });
+    let condition =
+        serde_json::json!({ "ForAllValues:StringLike": { "dynamodb:LeadingKeys": ["REF#*", "LEDGER#*"] } });
     assert_eq!(deleting[0]["Condition"], condition);
     assert_eq!(deleting[0]["Action"], serde_json::json!(["dynamodb:DeleteItem"]));
 }
