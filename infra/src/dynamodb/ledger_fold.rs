@@ -26,7 +26,7 @@ const WRITERS_PER_PROCESS: usize = 4;
 /// How long the item of a folded writer is kept, in seconds: longer than the 14 days for which SQS keeps a message, and
 /// the 14 days for which it may keep it on the dead-letter queue.
 const FOLDED_SECONDS: i64 = 30 * 24 * 60 * 60;
-/// How often the sum is read again while other processes fold writers.
+/// The maximum number of attempts to read items that transactions are changing.
 const ATTEMPTS: u32 = 20;
 
 /// The sum of folded writers.

@@ -31,7 +31,7 @@ pub(super) const SHARDS: u64 = 8;
 pub(super) const WRITER: &str = "WRITER#";
 /// The beginning of the sort key of a folded writer.
 const FOLDED: &str = "FOLDED#";
-/// How often a write is repeated while other processes change the same item.
+/// The maximum number of attempts to write an item that other processes change at the same time.
 const ATTEMPTS: u32 = 50;
 
 /// The writer that counts an outcome, and the number under which it does. Stored with the outcome.

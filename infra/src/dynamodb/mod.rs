@@ -10,7 +10,7 @@
 //! | `DEADLETTER#{id}` | `METADATA` | a dead letter without its body ([`dead_letter_index`]); in the index of customers' orders it has a `customer_id` that no customer can have |
 //! | `LEDGER#{shard}` | `WRITER#{name}` | what one process has counted: `recorded`, `rejected`, `duplicate`, and by which numbers, in `counted_to` and `open` ([`ledger_writer`]) |
 //! | | `FOLDED#{name}` | the same for a writer whose totals are in the sum ([`ledger_fold`]) |
-//! | | `METADATA` | the counters of programs before October 2026, which are still added up |
+//! | | `METADATA` | the counters of programs without marks, which are still added up |
 //! | `LEDGER#folded` | `METADATA` | the sum of folded writers |
 //! | `LEDGER#letters` | `METADATA` | the counters of the dead-letter index |
 //! | `MESSAGE#{id}` | `METADATA` | the mark of a duplicate, by its message ([`ledger_marks`]) |
