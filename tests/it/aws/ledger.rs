@@ -20,13 +20,13 @@ use crate::support::emulator::Emulator;
 use crate::support::events::{confirmed, created, eur, new_order_id};
 use crate::support::forward::{self, ForwardedCall};
 
-async fn open() -> AwsBackend {
+pub async fn open() -> AwsBackend {
     AwsBackend::open(true, QueueOptions::default()).await
 }
 
 /// A process: a consumer with a table, and so a writer of the ledger, of its own.
-struct Process {
-    consumer: Consumer,
+pub struct Process {
+    pub consumer: Consumer,
 }
 
 impl Process {
@@ -43,12 +43,12 @@ impl Process {
         Self { consumer }
     }
 
-    async fn of(backend: &AwsBackend) -> Self {
+    pub async fn of(backend: &AwsBackend) -> Self {
         Self::start(backend, &Emulator::shared().endpoint).await
     }
 
     /// Handles and counts a batch. Returns whether all of it may be acknowledged.
-    async fn handle(&self, messages: &[Message]) -> bool {
+    pub async fn handle(&self, messages: &[Message]) -> bool {
         let mut handled = self.consumer.handle(messages.to_vec()).await;
         self.consumer.count(&mut handled).await;
         handled.iter().all(|handled| handled.disposition.is_acknowledged())
@@ -66,7 +66,7 @@ fn message(id: &str, event: &Envelope, receive_count: u32) -> Message {
 }
 
 /// A batch with every outcome: three recorded events, a rejected one and a duplicate.
-fn batch(orders: &[OrderId; 2], receive_count: u32) -> Vec<Message> {
+pub fn batch(orders: &[OrderId; 2], receive_count: u32) -> Vec<Message> {
     let event = |name: &str, envelope: Envelope| {
         let id = derived(&format!("{name} {}", envelope.order_id));
         Envelope { event_id: id.parse().unwrap(), ..envelope }
@@ -90,16 +90,16 @@ fn derived(name: &str) -> String {
     uuid::Uuid::new_v5(&uuid::Uuid::NAMESPACE_OID, name.as_bytes()).to_string()
 }
 
-const OUTCOMES: Ledger =
+pub const OUTCOMES: Ledger =
     Ledger { accepted: 5, recorded: 3, rejected: 1, discarded: 0, duplicate: 1, parked: 0 };
 
-async fn ledger(backend: &AwsBackend) -> Ledger {
+pub async fn ledger(backend: &AwsBackend) -> Ledger {
     let counters = backend.pipeline().counters().await.unwrap();
     assert_eq!((counters.balanced(), counters.exact), (None, true));
     counters.ledger
 }
 
-fn times(ledger: Ledger, count: u64) -> Ledger {
+pub fn times(ledger: Ledger, count: u64) -> Ledger {
     let Ledger { accepted, recorded, rejected, discarded, duplicate, parked } = ledger;
     let [accepted, recorded, rejected, discarded, duplicate, parked] =
         [accepted, recorded, rejected, discarded, duplicate, parked].map(|number| number * count);
@@ -210,74 +210,6 @@ async fn concurrent_processes_that_receive_the_same_messages_count_them_once() {
         assert!(receive_count < 10, "the messages are received again and again");
     }
     assert_eq!(ledger(&backend).await, OUTCOMES);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn folded_writers_keep_their_counts_and_may_come_back() {
-    let backend = open().await;
-    let [living, killed, successor] =
-        [Process::of(&backend).await, Process::of(&backend).await, Process::of(&backend).await];
-    let orders = || [new_order_id(), new_order_id()];
-    assert!(living.handle(&batch(&orders(), 1)).await);
-    let counted = orders();
-    assert!(killed.handle(&batch(&counted, 1)).await);
-    // The last batch of a killed process is recorded, and not counted.
-    let uncounted = orders();
-    killed.consumer.handle(batch(&uncounted, 1)).await;
-    drop(killed);
-    assert_eq!(ledger(&backend).await, times(OUTCOMES, 2));
-
-    assert_eq!(backend.table.fold_all_writers().await.unwrap(), 2);
-    assert_eq!(ledger(&backend).await, times(OUTCOMES, 2), "folding changes no sum");
-    assert_eq!(backend.table.fold_all_writers().await.unwrap(), 0);
-
-    assert!(successor.handle(&batch(&counted, 2)).await);
-    assert_eq!(ledger(&backend).await, times(OUTCOMES, 2), "the numbers of a folded writer are still known");
-    assert!(successor.handle(&batch(&uncounted, 2)).await);
-    assert_eq!(ledger(&backend).await, times(OUTCOMES, 3), "a message of a folded writer counts late");
-    for batches in 4..7 {
-        assert!(living.handle(&batch(&orders(), 1)).await);
-        assert_eq!(
-            ledger(&backend).await,
-            times(OUTCOMES, batches),
-            "a folded process goes on as a new writer"
-        );
-    }
-    // The living process and its successor have a new writer each; the killed one has none.
-    assert_eq!(backend.table.fold_all_writers().await.unwrap(), 2);
-    assert_eq!(ledger(&backend).await, times(OUTCOMES, 6));
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_read_while_writers_are_folded_misses_nothing() {
-    let backend = open().await;
-    let mut writers = Vec::new();
-    for _ in 0..12 {
-        let process = Process::of(&backend).await;
-        assert!(process.handle(&batch(&[new_order_id(), new_order_id()], 1)).await);
-        writers.push(process);
-    }
-    let folding = async {
-        assert_eq!(backend.table.fold_all_writers().await.unwrap(), 12);
-        true
-    };
-    let mut folding = std::pin::pin!(folding);
-    let mut reads = 0;
-    loop {
-        let folded = tokio::select! {
-            folded = &mut folding => folded,
-            read = ledger(&backend) => {
-                assert_eq!(read, times(OUTCOMES, 12), "read {reads}");
-                reads += 1;
-                false
-            }
-        };
-        if folded {
-            break;
-        }
-    }
-    assert_eq!(ledger(&backend).await, times(OUTCOMES, 12));
-    assert!(reads > 0, "nothing was read meanwhile");
 }
 
 /// The items of a golden file.

@@ -12,6 +12,7 @@ pub mod feed;
 mod lambda;
 mod ledger;
 mod ledger_faults;
+mod ledger_folding;
 mod lost_answers;
 mod metrics;
 mod outputs;
