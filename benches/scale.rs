@@ -102,7 +102,7 @@ fn creation(number: u64, at: Timestamp) -> anyhow::Result<Envelope> {
 
 /// Stores the given number of orders.
 async fn store(folder: &Path, orders: u64) -> anyhow::Result<()> {
-    use consumer::ports::{Append, LedgerCounts, OrderLog};
+    use consumer::ports::{Append, OrderLog};
     let (start, engine, at) = (Instant::now(), open(folder)?, Timestamp::parse("2026-11-23T10:00:00Z")?);
     for first in (0..orders).step_by(CHUNK as usize) {
         let append = |number| {
@@ -114,13 +114,7 @@ async fn store(folder: &Path, orders: u64) -> anyhow::Result<()> {
             };
             let order = Order::fold([&event])?.context("no order")?;
             let messages = vec![number.to_string()];
-            anyhow::Ok(Append {
-                events: vec![event],
-                messages,
-                order,
-                previous: None,
-                counts: LedgerCounts::default(),
-            })
+            anyhow::Ok(Append { events: vec![event], messages, order, previous: None })
         };
         let appends: Vec<_> = (first..orders.min(first + CHUNK)).map(append).collect::<Result<_, _>>()?;
         for appended in engine.append(&appends).await {

@@ -178,7 +178,7 @@ pub struct StoredBackup {
     pub position: u64,
 }
 
-/// The pipeline's counters. On SQS, all of them are approximate, and `exact` is false.
+/// The pipeline's counters. On SQS, the numbers of messages on the queue are approximate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct PipelineCounters {
     /// The ledger, which counts what happened to all accepted events.
@@ -193,9 +193,11 @@ pub struct PipelineCounters {
     pub oldest: Option<Duration>,
     /// The number of dead letters that are parked or replaying.
     pub dead_letters: u64,
-    /// Whether the ledger's counters change in the same commit as the data that they count. If `exact` is false, a
-    /// crash or a lost answer can make the counters too low or too high.
+    /// Whether each outcome is counted exactly once, whatever fails: the ledger's `recorded`, `rejected`, `discarded` and
+    /// `duplicate`.
     pub exact: bool,
+    /// Whether `accepted` is counted where messages are accepted. If not, it is derived from the other numbers.
+    pub counts_accepted: bool,
 }
 
 impl PipelineCounters {
@@ -204,8 +206,9 @@ impl PipelineCounters {
         self.visible + self.in_flight + self.delayed
     }
 
-    /// Whether the queue contains exactly the messages that are accepted and have no outcome.
-    pub fn balanced(&self) -> bool {
-        self.ledger.missing() == i128::from(self.queued())
+    /// Whether the queue contains exactly the messages that are accepted and have no outcome. `None` if accepted messages
+    /// are not counted, so that nothing can be compared.
+    pub fn balanced(&self) -> Option<bool> {
+        self.counts_accepted.then(|| self.ledger.missing() == i128::from(self.queued()))
     }
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::Context;
-use consumer::ports::{Append, LedgerCounts, OrderLog};
+use consumer::ports::{Append, OrderLog};
 use domain::{Currency, Envelope, Order, RecordedEvent, Timestamp};
 use infra::embedded::{Embedded, Options};
 use uuid::Uuid;
@@ -78,7 +78,7 @@ fn append(number: u64, customer: u64) -> anyhow::Result<Append> {
     let events: Vec<_> = life.iter().copied().zip(1..).map(recorded).collect::<Result<_, _>>()?;
     let order = Order::fold(&events)?.context("no order")?;
     let messages = (0..events.len()).map(|message| format!("{number}-{message}")).collect();
-    Ok(Append { events, messages, order, previous: None, counts: LedgerCounts::default() })
+    Ok(Append { events, messages, order, previous: None })
 }
 
 fn event_data(kind: &str, number: u64, customer: u64) -> String {

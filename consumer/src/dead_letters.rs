@@ -111,7 +111,7 @@ impl BatchHandler for DeadLetterRole {
         })
     }
 
-    async fn count(&self, _: &[HandledMessage]) {}
+    async fn count(&self, _: &mut [HandledMessage]) {}
 }
 
 fn log_archived(letter: &DeadLetter) {

@@ -44,7 +44,7 @@ pub struct Consumer {
     /// queue never moves messages. The consumer parks a message that fails on its last delivery, so that the parked
     /// sequence and the reason are complete.
     pub max_receives: Option<u32>,
-    /// Counts messages. `None` if the inbox counts the messages that it acknowledges.
+    /// Counts messages before they are acknowledged. `None` if the inbox counts the messages that it acknowledges.
     pub ledger: Option<Arc<dyn LedgerStore>>,
 }
 
@@ -58,7 +58,7 @@ impl BatchHandler for Consumer {
         Self::handle_until(self, messages, deadline).await
     }
 
-    async fn count(&self, handled: &[HandledMessage]) {
+    async fn count(&self, handled: &mut [HandledMessage]) {
         if let Some(store) = &self.ledger {
             ledger::count(store.as_ref(), handled).await;
         }

@@ -29,7 +29,7 @@ pub trait BatchHandler: Send + Sync {
     /// Handles a batch until the deadline at the latest. Returns the disposition of each message, in the given order.
     async fn handle_until(&self, messages: Vec<Message>, deadline: Instant) -> Vec<HandledMessage>;
 
-    /// Counts a batch. The caller must acknowledge the messages first, and set the disposition of a message that could
-    /// not be acknowledged to [`Disposition::Retry`].
-    async fn count(&self, handled: &[HandledMessage]);
+    /// Counts the messages of a batch that are to be acknowledged. The caller acknowledges them afterwards. A message that
+    /// cannot be counted gets the disposition [`Disposition::Retry`].
+    async fn count(&self, handled: &mut [HandledMessage]);
 }

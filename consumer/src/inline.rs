@@ -11,7 +11,7 @@ use tracing::Span;
 
 use crate::decide::{OrderContext, Plan, decide, log_entry};
 use crate::disposition::Disposition;
-use crate::ports::{Append, LedgerCounts, LoadedOrder, Message};
+use crate::ports::{Append, LoadedOrder, Message};
 use crate::{metering, settle, spans};
 
 /// Stands for the message id of an event that is recorded inline, because no message carried the event. If a message carries the
@@ -43,8 +43,7 @@ impl InlineAppend {
         let (event, order) = log_entry(context.order, message, envelope, now).ok()?;
         let span = spans::of_event(message, Some(envelope));
         let messages = vec![NO_MESSAGE.to_owned()];
-        let (previous, counts) = (loaded.order, LedgerCounts::default());
-        let append = Append { events: vec![event], messages, order, previous, counts };
+        let append = Append { events: vec![event], messages, order, previous: loaded.order };
         Some(Self { append, span, since })
     }
 

@@ -5,9 +5,8 @@
 //! be received again. Parked messages are not listed, because they are dead letters. The mapping must have the
 //! setting `ReportBatchItemFailures`. Without this setting, the mapping ignores the answer and deletes all messages.
 //!
-//! The mapping deletes messages after the answer, and does not report whether the deletion succeeded. So the function
-//! counts a batch before the result is known. If the mapping fails to delete a message, the next delivery counts that
-//! message again.
+//! The mapping deletes messages after the answer, and does not report whether the deletion succeeded. If it fails to delete
+//! a message, the metrics count that message again with its next delivery. The ledger does not.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -94,18 +93,18 @@ impl InvocationHandler {
         let messages = event.payload.into_messages();
         let batch = metering::BatchMetrics::received(&messages);
         let mut handled = self.work.handle_until(messages, limits.work).await;
+        if timeout_at(limits.answer, self.work.count(&mut handled)).await.is_err() {
+            retry_uncounted(&mut handled);
+        }
         self.delay_retries(&handled, limits.answer).await;
         let answer = answer(&handled);
         if let Err(error) = &answer {
-            // All messages are delivered again, so none of them is counted now.
+            // All messages are delivered again, so the metrics do not count them now.
             handled
                 .iter_mut()
                 .for_each(|handled| handled.disposition = Disposition::Retry(format!("{error:#}")));
         }
         batch.handled(&handled);
-        if timeout_at(limits.answer, self.work.count(&handled)).await.is_err() {
-            tracing::warn!("there is no time left to count a batch in the ledger");
-        }
         answer
     }
 
@@ -124,6 +123,14 @@ impl InvocationHandler {
             }
             Err(_) => tracing::warn!("there is no time left to set the delay of {} retries", again.len()),
         }
+    }
+}
+
+/// Retries the messages that would be acknowledged, because it is not known whether they are counted.
+fn retry_uncounted(handled: &mut [HandledMessage]) {
+    tracing::warn!("there is no time left to count a batch in the ledger; its messages are retried");
+    for handled in handled.iter_mut().filter(|handled| handled.disposition.is_acknowledged()) {
+        handled.disposition = Disposition::Retry("out of time: the message is not counted".to_owned());
     }
 }
 

@@ -7,7 +7,6 @@ use domain::{EventId, Order, OrderId, Outcome, ParkReason, RecordedEvent, Timest
 use foldhash::fast::RandomState;
 
 use crate::decide::{OrderContext, Plan, decide, log_entry};
-use crate::disposition::Disposition;
 use crate::group::DecodedMessage;
 use crate::ports::{Append, EventOutcome, LoadedOrder, Message};
 
@@ -120,7 +119,6 @@ impl GroupPlanner<'_> {
 
     /// Adds an event to the append of its order, or begins the append. `previous` is the order before the event.
     fn append(&mut self, event: RecordedEvent, message: &Message, order: Order, previous: Option<Order>) {
-        let disposition = Disposition::Recorded(event.version);
         let place = self.appends.iter().position(|append| append.order.order_id == order.order_id);
         let place = match place {
             Some(place) => {
@@ -128,15 +126,14 @@ impl GroupPlanner<'_> {
                 place
             }
             None => {
-                let (events, messages, counts) = Default::default();
-                self.appends.push(Append { events, messages, order, previous, counts });
+                let (events, messages) = Default::default();
+                self.appends.push(Append { events, messages, order, previous });
                 self.appends.len() - 1
             }
         };
         let append = &mut self.appends[place];
         append.events.push(event);
         append.messages.push(message.dead_letter_id().to_owned());
-        append.counts.add(message, &disposition);
     }
 }
 

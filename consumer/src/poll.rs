@@ -64,10 +64,10 @@ async fn work(
             Ok(messages) => {
                 failures = 0;
                 let batch = metering::BatchMetrics::received(&messages);
-                let handled = handler.handle(messages).await;
+                let mut handled = handler.handle(messages).await;
+                handler.count(&mut handled).await;
                 let handled = acknowledge(inbox.as_ref(), handled).await;
                 batch.handled(&handled);
-                handler.count(&handled).await;
             }
             Err(error) => {
                 failures += 1;
@@ -82,7 +82,7 @@ async fn work(
 /// Acknowledges the finished messages and retries the others.
 ///
 /// A message that cannot be acknowledged becomes [`Disposition::Retry`]. The queue delivers it again at its visibility
-/// timeout, and the consumer then reaches the same disposition as before. So each message is counted once, when it
+/// timeout, and the consumer then reaches the same disposition as before. The metrics count each message once, when it
 /// leaves the queue.
 async fn acknowledge(inbox: &dyn Inbox, mut handled: Vec<HandledMessage>) -> Vec<HandledMessage> {
     let is_done = |place: &usize| handled[*place].disposition.is_acknowledged();

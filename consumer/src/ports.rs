@@ -44,7 +44,7 @@ pub trait DeadLetters: Send + Sync {
     async fn park(&self, messages: &[ParkRequest<'_>]) -> Vec<anyhow::Result<()>>;
 
     /// Removes dead letters, given by id, from the dead letters and from their parked sequences. Counts the
-    /// dispositions of their replays. A dead letter that does not exist is not an error.
+    /// dispositions of their replays, unless a [`LedgerStore`] does. A dead letter that does not exist is not an error.
     async fn release(&self, letters: &[(&str, &Disposition)]) -> Vec<anyhow::Result<()>>;
 }
 
@@ -66,25 +66,10 @@ pub trait Alerts: Send + Sync {
 /// Counts dispositions, for inboxes that do not count the messages that they acknowledge.
 #[async_trait]
 pub trait LedgerStore: Send + Sync {
-    /// Adds the counts of a batch, minus the optimistic counts that were written together with its appends
-    /// ([`Append::counts`]).
-    async fn add(&self, counts: LedgerCounts) -> anyhow::Result<()>;
-}
-
-/// The dispositions of a batch of messages. A replay is counted here only if it is parked again. Any other replay is
-/// counted when its dead letter is released.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct LedgerCounts {
-    /// The number of messages that were received for the first time.
-    pub received: u64,
-    /// The number of messages whose event was recorded in the log.
-    pub recorded: u64,
-    /// The number of messages whose event the rules refused.
-    pub rejected: u64,
-    /// The number of events that were already handled.
-    pub duplicate: u64,
-    /// The number of messages that were moved to the dead letters.
-    pub parked: u64,
+    /// Counts messages that are about to be acknowledged, each once: counting a later delivery of a message that was counted
+    /// changes nothing. So a message whose count fails must not be acknowledged, and is counted when it comes back. Parked
+    /// messages are counted as dead letters, and not here.
+    async fn count(&self, messages: &[(&Message, &Disposition)]) -> Vec<anyhow::Result<()>>;
 }
 
 /// The attribute of a replayed message that contains the id of its dead letter.
@@ -237,10 +222,6 @@ pub struct Append {
     pub order: Order,
     /// The order before the first event, or `None` if the first event creates the order.
     pub previous: Option<Order>,
-    /// The optimistic count of the messages, which includes only the received and the recorded ones. A
-    /// [`LedgerStore`] may write this count together with the events. The count is corrected when the batch is
-    /// counted.
-    pub counts: LedgerCounts,
 }
 
 /// The result of a successful append.

@@ -6,7 +6,7 @@
 mod support;
 
 use std::collections::HashSet;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use consumer::Consumer;
@@ -253,13 +253,14 @@ async fn a_ping_is_answered_like_an_empty_batch_and_any_other_event_is_an_error(
 }
 
 #[tokio::test]
-async fn a_batch_that_is_retried_as_a_whole_is_counted_once_it_is_done() {
-    let (failing, counted) = (failing("o-1"), Arc::<CountingStore>::default());
-    for (fake, is_answered) in [(&failing, false), (&Arc::default(), true)] {
-        let consumer = Consumer { ledger: Some(counted.clone()), ..consumer(fake) };
-        let handler = InvocationHandler::new(Arc::new(consumer), Arc::<FakeInbox>::default());
-        assert_eq!(handler.handle(event(NAMELESS)).await.is_ok(), is_answered);
-        let recorded = counted.0.lock().unwrap().recorded;
-        assert_eq!(recorded > 0, is_answered, "{recorded} recorded");
+async fn a_message_that_cannot_be_counted_is_received_again() {
+    let counted = Arc::new(CountingStore { failures: Mutex::new(1), ..CountingStore::default() });
+    let consumer = Consumer { ledger: Some(counted.clone()), ..consumer(&Arc::default()) };
+    let handler = InvocationHandler::new(Arc::new(consumer), Arc::<FakeInbox>::default());
+    let all = event(FIFO).payload.into_messages().len();
+    for failed in [all, 0] {
+        let answer = handler.handle(event(FIFO)).await.unwrap();
+        assert_eq!(answer.batch_item_failures.len(), failed, "{answer:?}");
+        assert_eq!(counted.counted.lock().unwrap().len(), all - failed);
     }
 }

@@ -97,7 +97,7 @@ mod rules {
 
 mod engine {
     use api::ports::EventPublisher;
-    use consumer::ports::{Append, LedgerCounts, OrderLog};
+    use consumer::ports::{Append, OrderLog};
     use divan::Bencher;
     use divan::counter::ItemsCount;
     use fjall::{Database, KeyspaceCreateOptions, PersistMode};
@@ -141,13 +141,7 @@ mod engine {
         let append = |_| {
             let event = recorded(1, decoded());
             let order = Order::fold([&event]).unwrap().unwrap();
-            Append {
-                events: vec![event],
-                messages: vec!["1".to_owned()],
-                order,
-                previous: None,
-                counts: LedgerCounts::default(),
-            }
+            Append { events: vec![event], messages: vec!["1".to_owned()], order, previous: None }
         };
         bencher
             .counter(ItemsCount::new(BATCH))

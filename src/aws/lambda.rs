@@ -89,7 +89,7 @@ async fn consumer(args: &ConsumerArgs, errors: ConfigErrors) -> anyhow::Result<(
     let (unpaid_age, search_index) = (settings.unpaid_age, settings.search_index);
     let queue = Arc::new(aws::queue(&sdk, &common.queue_url));
     let table = aws::table(&sdk, &common.table_name, common.default_currency).with_search_index(search_index);
-    let table = table.expiring_unpaid(unpaid_age).counting_optimistically();
+    let table = table.expiring_unpaid(unpaid_age);
     let dead_letters = SqsDeadLetters {
         queue: aws::queue(&sdk, &dlq_url),
         table: table.clone(),

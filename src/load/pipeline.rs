@@ -22,8 +22,9 @@ pub(super) struct ServiceLedger {
     pub(super) duplicate: u64,
     pub(super) parked: u64,
     pub(super) in_flight: u64,
-    /// Whether the conservation equation holds.
-    pub(super) balanced: bool,
+    /// Whether the conservation equation holds. `None` if the service cannot compare, because it does not count what it
+    /// accepts.
+    pub(super) balanced: Option<bool>,
     /// Whether the counters are exact. If the answer omits this member, the counters are exact.
     #[serde(default = "exact")]
     pub(super) exact: bool,

@@ -62,7 +62,8 @@ pub(crate) struct BackupBody {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Ledger)]
 pub(crate) struct LedgerBody {
-    /// The number of messages that the queue accepted.
+    /// The number of messages that the queue accepted. On SQS, which does not count them, it is the sum of the other
+    /// numbers.
     accepted: u64,
     /// The number of messages whose event was recorded.
     recorded: u64,
@@ -75,15 +76,15 @@ pub(crate) struct LedgerBody {
     /// The number of messages that are parked as dead letters. Dead letters that were sent back to the queue are not
     /// included.
     parked: u64,
-    /// The number of messages on the queue.
+    /// The number of messages on the queue. SQS reports it approximately.
     in_flight: u64,
-    /// Whether the equation holds. If `exact` is true, this proves that no message is lost. If `exact` is false, the
-    /// equation may fail for a moment. Investigate if it fails for minutes.
-    balanced: bool,
-    /// Whether the counters are exact. On the embedded engine they are exact, because they change in the same commit as
-    /// the data that they count. On SQS and DynamoDB they are approximate: a killed consumer leaves messages uncounted,
-    /// an update whose answer is lost counts twice, and SQS reports approximate depths. These errors are permanent, and
-    /// `balanced` may be true despite them.
+    /// Whether the equation holds. `true` proves that no message is lost. `null` if nothing can be compared, because
+    /// `accepted` is derived from the other numbers, as on SQS.
+    #[schema(required = true)]
+    balanced: Option<bool>,
+    /// Whether each outcome is counted exactly once, whatever fails: `recorded`, `rejected`, `discarded` and `duplicate`.
+    /// On the embedded engine it is always true. On SQS and DynamoDB it is false if an earlier version of the service has
+    /// counted a part.
     exact: bool,
 }
 

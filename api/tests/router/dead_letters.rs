@@ -124,6 +124,7 @@ impl Pipeline for FakeDeadLetters {
             oldest,
             dead_letters: 5,
             exact: false,
+            counts_accepted: true,
         })
     }
 }

@@ -12,7 +12,7 @@ use async_trait::async_trait;
 use domain::{EventId, OrderId, RecordedEvent, Reference};
 
 use crate::decide::reference_of;
-use crate::ports::{Append, AppendError, LedgerCounts, LoadRequest, OrderLog};
+use crate::ports::{Append, AppendError, LoadRequest, OrderLog};
 use order::{Found, ImportedOrder};
 
 /// A store that events can be imported into.
@@ -172,12 +172,6 @@ impl Batch {
 
 /// The ids of events, to find repeated ones.
 type EventIds = HashSet<EventId>;
-
-/// The counts of an append's events for the ledger.
-fn counts(events: usize) -> LedgerCounts {
-    let events = events as u64;
-    LedgerCounts { received: events, recorded: events, ..LedgerCounts::default() }
-}
 
 #[cfg(test)]
 mod tests;

@@ -2,7 +2,7 @@
 
 use domain::{Order, OrderId, Outcome, RecordedEvent, Reference};
 
-use super::{EventIds, ImportTarget, counts};
+use super::{EventIds, ImportTarget};
 use crate::ports::{Append, LoadedOrder};
 
 /// The number of log entries that are read from the target in one call, to compare them with lines.
@@ -124,7 +124,6 @@ impl ImportedOrder {
         if events.is_empty() && !has_existing {
             return None;
         }
-        let counts = counts(events.len());
-        Some(Append { events, messages: Vec::new(), order: order?, previous: loaded.order, counts })
+        Some(Append { events, messages: Vec::new(), order: order?, previous: loaded.order })
     }
 }

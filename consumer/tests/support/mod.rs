@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use consumer::ports::{
-    Append, AppendError, Appended, DeadLetters, EventOutcome, Inbox, LedgerCounts, LedgerStore, LoadRequest,
-    LoadedOrder, Message, OrderLog, ParkRequest,
+    Append, AppendError, Appended, DeadLetters, EventOutcome, Inbox, LedgerStore, LoadRequest, LoadedOrder,
+    Message, OrderLog, ParkRequest,
 };
 use consumer::{Consumer, Disposition};
 use domain::{Currency, Order, OrderId, ParkReason, Receipt, RecordedEvent, RejectReason, Timestamp};
@@ -206,16 +206,30 @@ impl Inbox for FakeInbox {
     }
 }
 
-/// A ledger in memory, which adds up all counts.
+/// A ledger in memory, which remembers the disposition of each message that was counted.
 #[derive(Default)]
-pub struct CountingStore(pub Mutex<LedgerCounts>);
+pub struct CountingStore {
+    pub counted: Mutex<BTreeMap<String, String>>,
+    /// How often counting fails.
+    pub failures: Mutex<usize>,
+}
 
 #[async_trait]
 impl LedgerStore for CountingStore {
-    async fn add(&self, counts: LedgerCounts) -> anyhow::Result<()> {
-        let mut sum = self.0.lock().unwrap();
-        *sum = [*sum, counts].into_iter().sum();
-        Ok(())
+    async fn count(&self, messages: &[(&Message, &Disposition)]) -> Vec<anyhow::Result<()>> {
+        let mut failures = self.failures.lock().unwrap();
+        if *failures > 0 {
+            *failures -= 1;
+            return messages.iter().map(|_| Err(anyhow::anyhow!("no connection"))).collect();
+        }
+        let mut counted = self.counted.lock().unwrap();
+        let count = |(message, disposition): &(&Message, &Disposition)| {
+            let name = format!("{disposition:?}").split('(').next().unwrap().to_owned();
+            let before = counted.insert(message.id.clone(), name.clone());
+            assert!(before.as_ref().is_none_or(|before| *before == name), "{before:?}, {disposition:?}");
+            Ok(())
+        };
+        messages.iter().map(count).collect()
     }
 }
 

@@ -40,8 +40,9 @@ impl consumer::ports::Archive for S3Archive {
                 }
                 IndexLookup::Found(indexed) => *indexed,
             };
-            if let Some(disposition) = self.disposition_of(event.as_ref(), letter).await? {
-                if self.release(&next, &disposition).await? {
+            if let Some((event, disposition)) = self.disposition_of(event.as_ref(), letter).await? {
+                self.table.count_outcome(&letter.id, event, &disposition).await?;
+                if self.release(&next).await? {
                     return self.unblock_order(letter).await;
                 }
                 continue;
@@ -55,11 +56,11 @@ impl consumer::ports::Archive for S3Archive {
 impl S3Archive {
     /// The disposition of the dead letter if its event was already recorded or rejected. The dead letter then does not
     /// block its order.
-    async fn disposition_of(
+    async fn disposition_of<'a>(
         &self,
-        event: Option<&Envelope>,
+        event: Option<&'a Envelope>,
         letter: &DeadLetter,
-    ) -> anyhow::Result<Option<Disposition>> {
+    ) -> anyhow::Result<Option<(&'a Envelope, Disposition)>> {
         let Some(event) = event else { return Ok(None) };
         let wanted = LoadRequest {
             order_id: event.order_id.clone(),
@@ -75,25 +76,18 @@ impl S3Archive {
                 Outcome::Recorded { .. } | Outcome::Rejected { .. } => Some(outcome.clone().into()),
             }
         };
-        Ok(loaded.iter().flat_map(|loaded| &loaded.outcomes).find_map(disposition))
+        let disposition = loaded.iter().flat_map(|loaded| &loaded.outcomes).find_map(disposition);
+        Ok(disposition.map(|disposition| (event, disposition)))
     }
 
     /// Releases a dead letter whose event has an outcome. Returns `false` if another process has changed its index
     /// entry since it was read.
-    async fn release(&self, next: &IndexedDeadLetter, disposition: &Disposition) -> anyhow::Result<bool> {
+    async fn release(&self, next: &IndexedDeadLetter) -> anyhow::Result<bool> {
         if next.is_new() {
-            // The dead letter is new, so the ledger has not counted it yet.
-            return self
-                .table
-                .release_dead_letter(
-                    &next.letter.id,
-                    None,
-                    now(),
-                    LedgerDeltas::of_disposition(disposition, false),
-                )
-                .await;
+            let nothing = LedgerDeltas::default();
+            return self.table.release_dead_letter(&next.letter.id, None, now(), nothing).await;
         }
-        self.table.release_if_unchanged(next, disposition).await
+        self.table.release_if_unchanged(next).await
     }
 
     /// Writes the dead letter to the index if it is new or returns from a redrive. Returns `None` if another process

@@ -45,7 +45,8 @@ impl DeadLetters for SqsDeadLetters {
     }
 
     async fn release(&self, letters: &[(&str, &Disposition)]) -> Vec<anyhow::Result<()>> {
-        let releases = letters.iter().map(|(id, disposition)| self.table.release(id, disposition));
+        // The dispositions are counted like those of other messages, before the messages are acknowledged.
+        let releases = letters.iter().map(|(id, _)| self.table.release(id));
         futures_util::future::join_all(releases).await
     }
 }

@@ -9,22 +9,12 @@ use crate::sqs::{MessageCounts, Queue};
 
 /// Computes the counters from the table's ledger and from the depths that SQS reports.
 ///
-/// SQS does not count accepted messages, and other programs may send messages too. So the number of accepted messages
-/// is derived: `accepted = settled + max(received - settled, queued)`. *Received* counts first receives, without
-/// redrives. *Settled* counts messages with an outcome, and dead letters that are archived or still on their queue. If
-/// a message was received but is neither settled nor queued, the ledger reports the message as missing. The counts
-/// include messages as follows:
+/// The ledger counts each outcome exactly once ([`crate::dynamodb`]). SQS does not count the messages that it accepts, and
+/// other programs may send messages too. So the number of accepted messages is derived: those with an outcome, those that
+/// are parked, and those on the queue. The equation of the ledger therefore proves nothing here, and the counters say so.
 ///
-/// - A message that has not been received yet is only queued.
-/// - A message that is being handled, or will be retried, is received and queued.
-/// - A message that is being replayed is received and queued, and no longer parked.
-/// - A lost message is received, and neither settled nor queued. The ledger reports it as missing.
-///
-/// The counters are marked as approximate, for these reasons. SQS reports approximate depths. Consumers count a batch
-/// in a separate call after its ack. If a consumer is killed between the ack and that call, the batch is counted
-/// neither as received nor as settled, so the equation still holds. A function counts a batch before the event source
-/// mapping deletes the batch, so a batch that is delivered again is counted twice. An `ADD` is also counted twice if
-/// the SDK retries it after a lost answer.
+/// A message is counted before it is deleted from its queue. In between, and if the deletion fails until the next
+/// delivery, it has an outcome and is queued, so the number of accepted messages is one too high.
 #[derive(Debug, Clone)]
 pub struct SqsPipeline {
     /// The queue of events.
@@ -52,8 +42,7 @@ impl Pipeline for SqsPipeline {
         .await?;
         let mut ledger = totals.ledger;
         ledger.parked += unarchived;
-        let settled = ledger.settled();
-        ledger.accepted = settled + totals.received.saturating_sub(settled).max(messages.total());
+        ledger.accepted = ledger.settled() + messages.total();
         Ok(api::operations::PipelineCounters {
             ledger,
             visible: messages.visible,
@@ -62,7 +51,8 @@ impl Pipeline for SqsPipeline {
             // Only CloudWatch reports the age of the oldest message, as ApproximateAgeOfOldestMessage.
             oldest: None,
             dead_letters,
-            exact: false,
+            exact: !totals.has_unmarked,
+            counts_accepted: false,
         })
     }
 }

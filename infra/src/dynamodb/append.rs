@@ -5,13 +5,15 @@ use anyhow::Context;
 use async_trait::async_trait;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::types::{AttributeValue, BatchStatementRequest, ReturnValuesOnConditionCheckFailure};
-use consumer::ports::{Append, AppendError, Appended, LedgerCounts, LoadRequest, LoadedOrder, OrderLog};
+use consumer::ports::{Append, AppendError, Appended, LoadRequest, LoadedOrder, OrderLog};
 use domain::{Order, Receipt, RecordedEvent};
 
 use crate::sdk::{condition_met, explain};
 
 use super::Table;
-use super::items::{METADATA, TableItem, key, pk, text};
+use super::items::{Attributes, METADATA, TableItem, key, pk, text};
+use super::ledger_marks::mark_of;
+use super::ledger_writer::LedgerMark;
 use super::write_batcher::{insert, statement};
 use super::written_items::{event_item, projection_attributes};
 
@@ -33,47 +35,61 @@ impl OrderLog for Table {
 impl Table {
     async fn append_one(&self, append: &Append) -> Result<Appended, AppendError> {
         let reserved = self.reserve_references(append).await?;
-        // The ledger's counts are sent with the last write: the projection, or the event if no projection is written.
-        let projected = crate::is_projected(&append.order);
-        let counts = if projected { LedgerCounts::default() } else { append.counts };
         let mut appended = Appended::Already;
         for (place, event) in append.events.iter().enumerate() {
             let message = append.messages.get(place).map(String::as_str);
             reserved.check_age()?;
-            if self.put_event(event, message, counts).await? == Appended::New {
+            if let Some(mark) = self.put_event(event, message).await? {
+                message.into_iter().for_each(|message| self.ledger.remember(message, mark.clone()));
                 appended = Appended::New;
             }
         }
-        if projected {
+        if crate::is_projected(&append.order) {
             self.project(append).await.map_err(AppendError::Unavailable)?;
         }
         self.release_references(append).await;
         Ok(appended)
     }
 
-    /// Puts the event at its version unless another event has that version.
+    /// Puts the event at its version unless another event has that version. Returns the mark with which it was put, or
+    /// `None` if the same event from the same message is there already.
     pub(super) async fn put_event(
         &self,
         event: &RecordedEvent,
         message: Option<&str>,
-        counts: LedgerCounts,
+    ) -> Result<Option<LedgerMark>, AppendError> {
+        let mark = self.ledger.next_mark();
+        let put = self.put_marked_event(event, message, &mark).await;
+        if matches!(put, Ok(Appended::Already) | Err(AppendError::Conflict { .. })) {
+            self.ledger.not_used(mark);
+            return put.map(|_| None);
+        }
+        put.map(|_| Some(mark))
+    }
+
+    /// Puts the event like [`Table::put_event`], with this mark.
+    pub(super) async fn put_marked_event(
+        &self,
+        event: &RecordedEvent,
+        message: Option<&str>,
+        mark: &LedgerMark,
     ) -> Result<Appended, AppendError> {
-        let item = event_item(event, message, self.unpaid_age_micros, self.search_index);
-        let insert = item.and_then(|item| insert(&self.name, item));
-        let insert = insert.map_err(AppendError::Unavailable)?;
-        if self.write_batched(insert, counts).await.map_err(AppendError::Unavailable)? {
+        let item = event_item(event, message, mark, self.unpaid_age_micros, self.search_index);
+        let item = item.map_err(AppendError::Unavailable)?;
+        let insert = insert(&self.name, item.clone()).map_err(AppendError::Unavailable)?;
+        if self.write_batched(insert).await.map_err(AppendError::Unavailable)? {
             return Ok(Appended::New);
         }
-        Box::pin(self.put_event_alone(event, message)).await
+        Box::pin(self.put_event_alone(event, message, item, mark)).await
     }
 
     async fn put_event_alone(
         &self,
         event: &RecordedEvent,
         message: Option<&str>,
+        item: Attributes,
+        mark: &LedgerMark,
     ) -> Result<Appended, AppendError> {
-        let item = event_item(event, message, self.unpaid_age_micros, self.search_index);
-        let item = item.map_err(AppendError::Unavailable)?;
         let item: TableItem = item.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
         let event_id = item.get("event_id").cloned();
         let call = self
@@ -93,10 +109,14 @@ impl Table {
             }
             _ => return Err(AppendError::Unavailable(explain(error).context("appending to the log"))),
         };
+        let is_same_event = existing.get("event_id") == event_id.as_ref();
+        if is_same_event && mark_of(&existing).map_err(AppendError::Unavailable)?.as_ref() == Some(mark) {
+            // The SDK has repeated the call, because its answer was lost.
+            return Ok(Appended::New);
+        }
         let same_message =
             existing.get("message").is_none_or(|of| message.is_none_or(|message| *of == text(message)));
-        if existing.get("event_id") == event_id.as_ref() && same_message {
-            // An earlier attempt of this call may have appended the event: the SDK retries a call whose answer is lost.
+        if is_same_event && same_message {
             return Ok(Appended::Already);
         }
         let order_id = event.envelope.order_id.clone();
@@ -106,8 +126,8 @@ impl Table {
     /// Appends the event without writing the projection. A crash between the two writes would leave the table in the
     /// same state. The conformance suite uses this function.
     #[doc(hidden)]
-    pub async fn append_without_projecting(&self, event: &RecordedEvent) -> Result<Appended, AppendError> {
-        self.put_event(event, None, LedgerCounts::default()).await
+    pub async fn append_without_projecting(&self, event: &RecordedEvent) -> Result<(), AppendError> {
+        self.put_event(event, None).await.map(drop)
     }
 
     /// The statement that writes the projection in the common cases. If the order had at most one event before this
@@ -132,7 +152,7 @@ impl Table {
 
     /// Writes the projection, unless the table already holds a projection of the same or a later version.
     pub(super) async fn project(&self, append: &Append) -> anyhow::Result<()> {
-        if self.write_batched(self.projection_statement(append)?, append.counts).await? {
+        if self.write_batched(self.projection_statement(append)?).await? {
             return Ok(());
         }
         Box::pin(self.project_alone(append)).await

@@ -13,7 +13,6 @@ use std::collections::HashMap;
 use anyhow::{Context, anyhow};
 use aws_sdk_dynamodb::types::builders::PutBuilder;
 use aws_sdk_dynamodb::types::{AttributeValue, Put, TransactWriteItem, Update};
-use consumer::Disposition;
 use domain::{DeadLetter, DeadLetterState, MessageBody, Receipt, Timestamp};
 
 use crate::now;
@@ -190,31 +189,26 @@ impl Table {
             .await
     }
 
-    /// Releases a dead letter with this disposition: removes it from its order's parked sequence and from the index.
-    /// Does nothing if the dead letter is discarded or not in the index.
-    pub(crate) async fn release(&self, id: &str, disposition: &Disposition) -> anyhow::Result<()> {
+    /// Releases a dead letter: removes it from its order's parked sequence and from the index. Does nothing if the dead
+    /// letter is discarded or not in the index.
+    pub(crate) async fn release(&self, id: &str) -> anyhow::Result<()> {
         loop {
             let IndexLookup::Found(read) = self.look_up_dead_letter(id).await? else { return Ok(()) };
-            if read.letter.state == DeadLetterState::Discarded
-                || self.release_if_unchanged(&read, disposition).await?
-            {
+            if read.letter.state == DeadLetterState::Discarded || self.release_if_unchanged(&read).await? {
                 return Ok(());
             }
         }
     }
 
     /// Releases a dead letter that the caller has read from the index. Returns `false` if its entry has changed since then.
-    pub(crate) async fn release_if_unchanged(
-        &self,
-        read: &IndexedDeadLetter,
-        disposition: &Disposition,
-    ) -> anyhow::Result<bool> {
+    pub(crate) async fn release_if_unchanged(&self, read: &IndexedDeadLetter) -> anyhow::Result<bool> {
         // The parked sequence is changed before the index. If a crash prevents the second change, the dead letter is
         // still in the index, so it can be released again.
         if let Some(order_id) = &read.letter.order_id {
             self.remove_from_sequence(order_id, &read.letter.id).await?;
         }
-        let deltas = LedgerDeltas::of_disposition(disposition, read.letter.state == DeadLetterState::Parked);
+        let parked = if read.letter.state == DeadLetterState::Parked { -1 } else { 0 };
+        let deltas = LedgerDeltas::parked(parked);
         self.release_dead_letter(&read.letter.id, Some(read), now(), deltas).await
     }
 

@@ -8,14 +8,22 @@
 //! | | `RECEIPT#{event_id}` | the outcome of a rejected or parked event |
 //! | `REF#{reference}` | `METADATA` | the order that has the reference, or is about to get it ([`references`]) |
 //! | `DEADLETTER#{id}` | `METADATA` | a dead letter without its body ([`dead_letter_index`]); in the index of customers' orders it has a `customer_id` that no customer can have |
-//! | `LEDGER#{shard}` | `METADATA` | counters ([`ledger`]); in the shard `restored` those of a restore ([`restored_ledger`]) |
+//! | `LEDGER#{shard}` | `WRITER#{name}` | what one process has counted: `recorded`, `rejected`, `duplicate`, and by which numbers, in `counted_to` and `open` ([`ledger_writer`]) |
+//! | | `FOLDED#{name}` | the same for a writer whose totals are in the sum ([`ledger_fold`]) |
+//! | | `METADATA` | the counters of programs without marks, which are still added up |
+//! | `LEDGER#folded` | `METADATA` | the sum of folded writers |
+//! | `LEDGER#restored` | `METADATA` | the totals of a restore or a move into the table ([`restored_ledger`]) |
+//! | `LEDGER#letters` | `METADATA` | the counters of the dead-letter index |
+//! | `MESSAGE#{id}` | `METADATA` | the mark of a duplicate, by its message ([`ledger_marks`]) |
 //! | `RESTORE` | `METADATA` | how far a restore or a move into the table is ([`fill_marker`]) |
 //!
 //! The append is the commit point ([`append`]). An event is put on condition that its version is free. Then the
 //! projection is written. After a crash between the two writes, the projection is completed when the event is delivered
 //! again. Until then, readers fold the missing events into the projection ([`read`]). Appends use no transactions,
-//! which would double their price. Concurrent writes of different orders share a call ([`write_batcher`]), and the
-//! ledger's counts are sent with them ([`optimistic_count`]).
+//! which would double their price. Concurrent writes of different orders share a call ([`write_batcher`]).
+//!
+//! Each outcome (a log entry, the receipt of a rejection, the item of a duplicate) has in `ledger` the number under which
+//! it is counted, before its message is acknowledged ([`ledger_count`]).
 //!
 //! With the search index ([`search`]), the first log entry and the projection also have the index keys `search_list`
 //! and `search_at`, and the projection has `payment_status` and `fulfilment_status`.
@@ -32,8 +40,12 @@ mod fill_marker;
 mod import;
 mod items;
 pub(crate) mod ledger;
+mod ledger_count;
+mod ledger_fold;
+mod ledger_marks;
+mod ledger_numbers;
+mod ledger_writer;
 mod list;
-mod optimistic_count;
 mod outcomes;
 mod parked_sequence;
 mod read;
@@ -69,8 +81,8 @@ pub struct Table {
     /// Limits the concurrent work of all callers and batches together.
     permits: Arc<Semaphore>,
     write_batcher: Arc<write_batcher::WriteBatcher>,
-    /// The counts of unfinished batches, if this table counts optimistically.
-    optimistic_count: Option<optimistic_count::OptimisticCount>,
+    /// Counts the outcomes that this process stores.
+    ledger: Arc<ledger_count::LedgerCounter>,
     /// Whether the table has the search index ([`search`]).
     search_index: bool,
     /// Whether the table is created with a change stream.
@@ -88,7 +100,7 @@ impl Table {
             unpaid_age_micros: None,
             permits,
             write_batcher: Arc::default(),
-            optimistic_count: None,
+            ledger: Arc::default(),
             search_index: false,
             stream: false,
         }

@@ -1,26 +1,80 @@
 //! Stores the outcomes of rejected and parked events. The outcomes of recorded events follow from the log.
 
-use anyhow::Context;
+use anyhow::{Context, bail};
+use aws_sdk_dynamodb::operation::put_item::PutItemError;
+use aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure;
 use domain::{Outcome, Receipt};
 
-use crate::sdk::condition_met;
+use crate::sdk::explain;
 
 use super::Table;
-use super::items::{StoredOutcome, TableItem, key, receipt_sk, text};
+use super::items::{StoredOutcome, TableItem, key, message, receipt_sk, text};
+use super::ledger_marks::{MARK, mark_of};
+use super::ledger_writer::LedgerMark;
 
 impl Table {
-    /// Stores an outcome. A rejection replaces a parked outcome; a parked outcome never replaces a rejection.
+    /// Stores an outcome. A rejection replaces a parked outcome. A parked outcome never replaces a rejection, and a
+    /// rejection no other one.
     pub(super) async fn settle_one(&self, receipt: &Receipt) -> anyhow::Result<()> {
-        let mut call = self.client.put_item().table_name(&self.name).set_item(Some(item_of(receipt)?));
-        if matches!(receipt.outcome, Some(Outcome::Parked { .. })) {
-            call = call
-                .condition_expression("attribute_not_exists(#state) OR #state = :parked")
-                .expression_attribute_names("#state", "state")
-                .expression_attribute_values(":parked", text("parked"));
-        }
-        condition_met(Box::pin(call.send()).await).context("storing an outcome")?;
-        Ok(())
+        self.settle_marked(receipt, is_rejection(receipt).then(|| self.ledger.next_mark())).await
     }
+
+    /// Stores outcomes that the totals of the caller include.
+    #[cfg(feature = "embedded")]
+    pub(crate) async fn settle_included(&self, receipts: &[Receipt]) -> Vec<anyhow::Result<()>> {
+        let mark = |receipt: &Receipt| is_rejection(receipt).then(LedgerMark::included);
+        self.each(receipts, |receipt| Box::pin(self.settle_marked(receipt, mark(receipt)))).await
+    }
+
+    async fn settle_marked(&self, receipt: &Receipt, mark: Option<LedgerMark>) -> anyhow::Result<()> {
+        let mut item = item_of(receipt)?;
+        item.extend(mark.iter().map(|mark| (MARK.to_owned(), text(mark.to_string()))));
+        let call = self
+            .client
+            .put_item()
+            .table_name(&self.name)
+            .set_item(Some(item))
+            .condition_expression("attribute_not_exists(#state) OR #state = :parked")
+            .expression_attribute_names("#state", "state")
+            .expression_attribute_values(":parked", text("parked"))
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+        let error = match Box::pin(call.send()).await {
+            Ok(_) => {
+                self.remember_rejection(receipt, mark);
+                return Ok(());
+            }
+            Err(error) => error,
+        };
+        let Some(PutItemError::ConditionalCheckFailedException(failed)) = error.as_service_error() else {
+            return Err(explain(error).context("storing an outcome"));
+        };
+        let Some(mark) = mark else { return Ok(()) };
+        let existing = failed.item().cloned().unwrap_or_default();
+        if mark_of(&existing)?.as_ref() == Some(&mark) {
+            // The SDK has repeated the call, because its answer was lost.
+            self.remember_rejection(receipt, Some(mark));
+            return Ok(());
+        }
+        self.ledger.not_used(mark);
+        match message(&existing) {
+            // The next delivery finds that the message is a duplicate.
+            other if other.is_some() && other != receipt.message => {
+                bail!("the same event was rejected in another message at the same time")
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn remember_rejection(&self, receipt: &Receipt, mark: Option<LedgerMark>) {
+        if let (Some(message), Some(mark)) = (&receipt.message, mark) {
+            self.ledger.remember(message, mark);
+        }
+    }
+}
+
+/// Whether the receipt is that of a rejected event. The ledger counts these by their marks.
+fn is_rejection(receipt: &Receipt) -> bool {
+    matches!(receipt.outcome, Some(Outcome::Rejected { .. }))
 }
 
 /// The item that stores a receipt. Returns an error if the event was recorded or has no outcome.

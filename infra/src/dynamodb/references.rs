@@ -19,7 +19,7 @@ use anyhow::{Context, anyhow};
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
 use consumer::decide::reference_of;
-use consumer::ports::{Append, AppendError, LedgerCounts};
+use consumer::ports::{Append, AppendError};
 use domain::{OrderId, Reference};
 
 use crate::now;
@@ -154,8 +154,7 @@ impl Table {
 
     async fn reserve(&self, reference: &Reference, wanted: &Reservation) -> Result<(), AppendError> {
         let statement = insert(&self.name, wanted.item(reference)).map_err(AppendError::Unavailable)?;
-        let counts = LedgerCounts::default();
-        if self.write_batched(statement, counts).await.map_err(AppendError::Unavailable)? {
+        if self.write_batched(statement).await.map_err(AppendError::Unavailable)? {
             return Ok(());
         }
         let mut void = None;

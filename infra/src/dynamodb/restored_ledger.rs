@@ -1,5 +1,6 @@
 //! The share of the ledger that a restore or a move brings along: one item with absolute totals, so that writing it again
-//! changes nothing. Parked dead letters are not part of it, because the dead-letter index counts them.
+//! changes nothing. The outcomes that were restored have a mark that says so ([`LedgerMark`](super::ledger_writer::LedgerMark)).
+//! Parked dead letters are not part of the item, because the dead-letter index counts them.
 
 use std::collections::HashMap;
 
@@ -18,16 +19,14 @@ pub(super) fn key() -> TableItem {
 }
 
 impl Table {
-    /// Writes the totals of what was restored. `received` is the number of messages that the source has received: all
-    /// accepted ones but those that are on the new queue.
+    /// Writes the totals of what was restored.
     #[cfg_attr(
         not(feature = "embedded"),
         expect(dead_code, reason = "only the embedded store is restored from")
     )]
-    pub(crate) async fn put_restored_ledger(&self, ledger: &Ledger, received: u64) -> anyhow::Result<()> {
+    pub(crate) async fn put_restored_ledger(&self, ledger: &Ledger) -> anyhow::Result<()> {
         let mut item = key();
         let totals = [
-            ("received", received),
             ("recorded", ledger.recorded),
             ("rejected", ledger.rejected),
             ("discarded", ledger.discarded),

@@ -12,7 +12,6 @@ use anyhow::{Context, anyhow};
 use aws_sdk_dynamodb::types::{
     AttributeValue, BatchStatementError, BatchStatementErrorCodeEnum, BatchStatementRequest,
 };
-use consumer::ports::LedgerCounts;
 use tokio::sync::oneshot;
 use tokio::task::yield_now;
 
@@ -21,8 +20,8 @@ use crate::sdk::explain;
 use super::Table;
 use super::items::Attributes;
 
-/// The maximum number of writes in one call. DynamoDB allows one more, which is reserved for the ledger's statement.
-const MAX_BATCH: usize = 24;
+/// The maximum number of writes in one call that DynamoDB allows.
+const MAX_BATCH: usize = 25;
 
 /// The writes of all callers that wait for the next call to DynamoDB.
 #[derive(Debug, Default)]
@@ -31,8 +30,6 @@ pub(super) struct WriteBatcher(Mutex<Vec<PendingWrite>>);
 #[derive(Debug)]
 struct PendingWrite {
     statement: BatchStatementRequest,
-    /// The counts that the same call adds to the ledger.
-    counts: LedgerCounts,
     /// The channel for the result: whether the write was made, or the error of the whole call.
     made: oneshot::Sender<Result<bool, String>>,
 }
@@ -54,15 +51,9 @@ impl Table {
     ///
     /// Returns `false` if the write was not made: its condition did not hold, it was throttled, or no other write was
     /// pending. The caller then makes the write itself.
-    ///
-    /// If the table counts optimistically, the same call adds the counts to the ledger.
-    pub(super) async fn write_batched(
-        &self,
-        statement: BatchStatementRequest,
-        counts: LedgerCounts,
-    ) -> anyhow::Result<bool> {
+    pub(super) async fn write_batched(&self, statement: BatchStatementRequest) -> anyhow::Result<bool> {
         let (made, mut answer) = oneshot::channel();
-        self.write_batcher.push(PendingWrite { statement, counts, made });
+        self.write_batcher.push(PendingWrite { statement, made });
         yield_now().await;
         // The first caller sends all pending writes. If that caller is dropped before DynamoDB answers, the other callers
         // receive no result, and each makes its write separately.
@@ -80,13 +71,11 @@ impl Table {
     }
 
     async fn send_pending_writes(&self, batch: Vec<PendingWrite>) {
-        let counts = batch.iter().map(|write| write.counts).sum();
         let (statements, callers): (Vec<_>, Vec<_>) =
             batch.into_iter().map(|write| (write.statement, write.made)).unzip();
-        let made = match self.lock_optimistic_count(counts) {
-            Some(count) => self.execute_counting(statements, counts, count).await,
-            None if statements.len() == 1 => Ok(vec![false]),
-            None => Box::pin(self.execute(statements)).await,
+        let made = match statements.len() {
+            1 => Ok(vec![false]),
+            _ => Box::pin(self.execute(statements)).await,
         };
         for (place, caller) in callers.into_iter().enumerate() {
             let made = match &made {
@@ -100,7 +89,7 @@ impl Table {
 
     /// Returns for each statement whether its write was made. If DynamoDB refuses the whole call, returns an empty
     /// list, because no write was made. A missing answer is an error.
-    pub(super) async fn execute(&self, statements: Vec<BatchStatementRequest>) -> anyhow::Result<Vec<bool>> {
+    async fn execute(&self, statements: Vec<BatchStatementRequest>) -> anyhow::Result<Vec<bool>> {
         let call = self.client.batch_execute_statement().set_statements(Some(statements));
         match call.send().await {
             Ok(answer) => Ok(answer.responses().iter().map(|response| is_made(response.error())).collect()),

@@ -6,14 +6,17 @@ use domain::{Order, RecordedEvent};
 
 use super::due::due_attributes;
 use super::items::{Attributes, event_sk, listed_at, pk, text};
+use super::ledger_marks::MARK;
+use super::ledger_writer::LedgerMark;
 use super::search::{SearchList, search_keys};
 
-/// The item of a log entry. It contains the id of the message that carried the event, if that id is known. The first
+/// The item of a log entry, with the mark under which the ledger counts it. It contains the id of the message that carried the event, if that id is known. The first
 /// entry of an order also has the keys of indexes: of the customer's orders, of the due orders if the order has a
 /// deadline, and of the search index if `is_searchable`.
 pub(super) fn event_item(
     event: &RecordedEvent,
     message: Option<&str>,
+    mark: &LedgerMark,
     unpaid_age_micros: Option<i64>,
     is_searchable: bool,
 ) -> anyhow::Result<Attributes> {
@@ -24,6 +27,7 @@ pub(super) fn event_item(
         ("event_id", text(envelope.event_id.to_string())),
         ("type", text(envelope.event.event_type().as_str())),
         ("entry", text(String::from_utf8(event.encode())?)),
+        (MARK, text(mark.to_string())),
     ];
     item.extend(envelope.request_hash.as_ref().map(|hash| ("request_hash", text(hash))));
     item.extend(message.map(|message| ("message", text(message))));

@@ -1,18 +1,18 @@
 //! Tests how many AWS calls an order costs, counted at the HTTP layer.
 
 use api::ports::{EventPublisher, OrderReader};
-use consumer::Disposition;
-use consumer::ports::{Appended, Inbox, LoadRequest, OrderLog, ParkRequest};
-use domain::{ParkReason, RecordedEvent};
+use consumer::ports::{Appended, Inbox, LoadRequest, Message, OrderLog, ParkRequest};
+use consumer::{BatchHandler, Consumer, Disposition};
+use domain::{Envelope, ParkReason, RecordedEvent};
 use infra::aws::{self, SqsDeadLetters};
 
 use crate::conformance::aws::AwsBackend;
 use crate::conformance::{Backend, QueueOptions};
 use crate::support::consumers::consumer_of;
-use crate::support::counting::CountingProxy;
+use crate::support::counting::{CallCounts, CountingProxy};
 use crate::support::emulator::Emulator;
-use crate::support::events::{append_of, confirmed, created, eur, new_order_id, recorded};
-use crate::support::eventually::PATIENCE;
+use crate::support::events::{amended, append_of, confirmed, created, eur, new_order_id, paid, recorded};
+use crate::support::eventually::{PATIENCE, check, eventually};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_order_is_created_by_one_write_and_changed_by_two() {
@@ -54,6 +54,53 @@ async fn an_order_is_created_by_one_write_and_changed_by_two() {
         let counts = proxy.take();
         assert_eq!((counts.calls.len(), counts.calls_of("Query")), (1, 1), "a read is one query: {counts:?}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_ledger_costs_one_write_for_a_batch() {
+    let backend = AwsBackend::open(true, QueueOptions::default()).await;
+    let proxy = CountingProxy::start(&Emulator::shared().endpoint).await;
+    let table =
+        std::sync::Arc::new(aws::table(&aws::config_at(&proxy.endpoint).await, &backend.table_name, eur()));
+    let consumer =
+        Consumer { ledger: Some(table.clone()), ..consumer_of(table.clone(), backend.dead_letters()) };
+    let message = |event: &Envelope, id: &str| Message {
+        id: id.to_owned(),
+        group: Some(event.order_id.to_string()),
+        receive_count: 1,
+        body: event.encode(),
+        ..Message::default()
+    };
+    let handle = async |messages: Vec<Message>| {
+        let mut handled = consumer.handle(messages).await;
+        consumer.count(&mut handled).await;
+        assert!(handled.iter().all(|handled| handled.disposition.is_acknowledged()), "{handled:?}");
+    };
+    let writes =
+        |counts: &CallCounts| counts.calls_of("PutItem") + counts.calls_of("UpdateItem") + counts.statements;
+    // With its first batch, a process also looks for writers to fold.
+    handle(vec![message(&created(&new_order_id()), "first")]).await;
+    eventually("the writers are read", async || check(proxy.counts().calls_of("Query") == 1, proxy.counts()))
+        .await;
+    proxy.take();
+
+    let order = new_order_id();
+    let life = [created(&order), amended(&order, 1), amended(&order, 3), confirmed(&order), paid(&order)];
+    for event in &life {
+        handle(vec![message(event, &event.event_id.to_string())]).await;
+    }
+    let counts = proxy.take();
+    // Five events, four projections, five counts; the index entry of the creation is one more unit.
+    assert_eq!((writes(&counts), counts.write_units, counts.calls_of("Query")), (14, 15.0, 4), "{counts:?}");
+
+    let creations: Vec<_> = (0..10).map(|_| created(&new_order_id())).collect();
+    handle(creations.iter().map(|event| message(event, &event.event_id.to_string())).collect()).await;
+    let counts = proxy.take();
+    assert_eq!((writes(&counts), counts.calls.values().sum::<usize>()), (11, 2), "{counts:?}");
+
+    handle(vec![message(&life[3], "again")]).await;
+    let counts = proxy.take();
+    assert_eq!((writes(&counts), counts.calls_of("Query")), (2, 1), "a duplicate is stored: {counts:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

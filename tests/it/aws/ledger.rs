@@ -1,142 +1,292 @@
-//! Tests the ledger with optimistic counting, which Lambda functions use: the counts of a batch are sent in a call
-//! that is made anyway, such as the append of an event.
+//! Tests the ledger: each outcome counts once, wherever a process ends, and whatever the writers of the ledger do.
 
-use std::future::poll_fn;
-use std::pin::pin;
-use std::task::Poll;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use api::operations::Pipeline;
-use consumer::ports::{Append, LedgerCounts, LedgerStore, OrderLog};
-use domain::Envelope;
-use infra::aws::{self, SqsPipeline};
-use infra::dynamodb::Table;
+use axum::response::IntoResponse;
+use consumer::dead_letters::dead_letter_of;
+use consumer::ports::{Archive, Message, ParkRequest};
+use consumer::{BatchHandler, Consumer};
+use domain::dead_letter::Discard;
+use domain::{Envelope, Ledger, OrderId, ParkReason, RecordedEvent};
+use infra::aws::{self, SqsDeadLetters};
+use serde_json::{Value, json};
 
-use crate::conformance::QueueOptions;
 use crate::conformance::aws::AwsBackend;
-use crate::support::counting::CountingProxy;
+use crate::conformance::{Backend, QueueOptions};
+use crate::support::consumers::consumer_of;
 use crate::support::emulator::Emulator;
-use crate::support::events::{append_of, confirmed, created, eur, new_order_id, recorded};
+use crate::support::events::{confirmed, created, eur, new_order_id};
+use crate::support::forward::{self, ForwardedCall};
 
-const BATCHES: u64 = 40;
-const ONE: LedgerCounts = LedgerCounts { received: 1, recorded: 1, rejected: 0, duplicate: 0, parked: 0 };
-
-struct Setting {
-    backend: AwsBackend,
-    proxy: CountingProxy,
-    table: Table,
+pub async fn open() -> AwsBackend {
+    AwsBackend::open(true, QueueOptions::default()).await
 }
 
-impl Setting {
-    async fn new() -> Self {
-        let backend = AwsBackend::open(true, QueueOptions::default()).await;
-        let proxy = CountingProxy::start(&Emulator::shared().endpoint).await;
-        let sdk = aws::config_at(&proxy.endpoint).await;
-        let table = aws::table(&sdk, &backend.table_name, eur()).counting_optimistically();
-        Self { backend, proxy, table }
-    }
-
-    /// Appends the creation of an order with these counts.
-    async fn append(&self, counts: LedgerCounts) {
-        self.append_all(&[created(&new_order_id())], counts).await;
-    }
-
-    async fn append_all(&self, events: &[Envelope], counts: LedgerCounts) {
-        let events = recorded(1, events);
-        let append = Append { counts, ..append_of(&events, events.len()) };
-        self.table.append(&[append]).await.remove(0).unwrap();
-    }
-
-    /// Handles enough batches to create all counters of the ledger. The optimistic count of each batch is correct.
-    async fn batches(&self) {
-        for _ in 0..BATCHES {
-            self.append(ONE).await;
-            self.table.add(ONE).await.unwrap();
-        }
-    }
-
-    async fn recorded(&self) -> u64 {
-        let (queue, table) = (self.backend.queue.as_ref().clone(), self.table.clone());
-        let counters = SqsPipeline { queue, dead_letters: None, table }.counters().await.unwrap();
-        assert_eq!(counters.ledger.accepted, counters.ledger.recorded, "received and recorded");
-        counters.ledger.recorded
-    }
+/// A process: a consumer with a table, and so a writer of the ledger, of its own.
+pub struct Process {
+    pub consumer: Consumer,
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_batch_counts_once_with_its_events_or_in_a_call_of_its_own() {
-    let setting = Setting::new().await;
-    setting.batches().await;
-    let calls = setting.proxy.take();
-    // Some of the calls create the counters of the ledger.
-    let own = calls.calls_of("UpdateItem") as u64;
-    assert!((1..BATCHES).contains(&own), "{calls:?}");
-    assert_eq!(
-        (calls.calls_of("BatchExecuteStatement") as u64, setting.recorded().await),
-        (BATCHES, BATCHES)
-    );
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_projected_order_counts_with_its_projection() {
-    let setting = Setting::new().await;
-    setting.batches().await;
-    setting.proxy.take();
-    let (id, two) = (new_order_id(), LedgerCounts { received: 2, recorded: 2, ..ONE });
-    setting.append_all(&[created(&id), confirmed(&id)], two).await;
-    setting.table.add(two).await.unwrap();
-    let calls = setting.proxy.take();
-    // Each event is written by a separate put. The projection and the ledger are written in one batch.
-    let found = (calls.calls_of("PutItem"), calls.calls_of("BatchExecuteStatement"), calls.statements);
-    assert_eq!(found, (2, 1, 2), "{calls:?}");
-    assert_eq!(setting.recorded().await, BATCHES + 2);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn an_optimistic_count_that_was_wrong_is_corrected() {
-    let setting = Setting::new().await;
-    setting.batches().await;
-    setting.append(ONE).await;
-    // The append counted the event optimistically. But the event's group was not finished at the deadline of the batch,
-    // so the batch does not count the event.
-    setting.table.add(LedgerCounts { recorded: 0, ..ONE }).await.unwrap();
-    // The event is delivered again.
-    setting.append(LedgerCounts { received: 0, ..ONE }).await;
-    setting.table.add(LedgerCounts { received: 0, ..ONE }).await.unwrap();
-    assert_eq!(setting.recorded().await, BATCHES + 1);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn counts_stay_exact_when_the_caller_is_dropped() {
-    let setting = Setting::new().await;
-    let mut finished = 0;
-    for batch in 0..BATCHES {
-        // Polls each append at most 1, 2, 3 or 4 times, and then drops it. So some appends finish, and others do not.
-        let counts = match polled(1 + batch % 4, setting.append(ONE)).await {
-            Some(()) => ONE,
-            None => LedgerCounts { recorded: 0, ..ONE },
+impl Process {
+    async fn start(backend: &AwsBackend, endpoint: &str) -> Self {
+        let sdk = aws::config_at(endpoint).await;
+        let table = Arc::new(aws::table(&sdk, &backend.table_name, eur()));
+        let dead_letters = SqsDeadLetters {
+            queue: aws::queue(&sdk, &backend.queues.dead_letters_url),
+            table: (*table).clone(),
+            origin: backend.queues.url.clone(),
+            inbox: None,
         };
-        setting.table.add(counts).await.unwrap();
-        if counts == ONE {
-            finished += 1;
-        } else {
-            // The next delivery finds that the event is recorded.
-            setting.table.add(LedgerCounts { received: 0, ..ONE }).await.unwrap();
-        }
+        let consumer = Consumer { ledger: Some(table.clone()), ..consumer_of(table, Arc::new(dead_letters)) };
+        Self { consumer }
     }
-    assert!((1..BATCHES).contains(&finished), "{finished}");
-    assert_eq!(setting.recorded().await, BATCHES);
+
+    pub async fn of(backend: &AwsBackend) -> Self {
+        Self::start(backend, &Emulator::shared().endpoint).await
+    }
+
+    /// Handles and counts a batch. Returns whether all of it may be acknowledged.
+    pub async fn handle(&self, messages: &[Message]) -> bool {
+        let mut handled = self.consumer.handle(messages.to_vec()).await;
+        self.consumer.count(&mut handled).await;
+        handled.iter().all(|handled| handled.disposition.is_acknowledged())
+    }
 }
 
-/// Polls a future at most this number of times, and then drops it.
-async fn polled<F: Future>(times: u64, future: F) -> Option<F::Output> {
-    let (mut left, mut future) = (times, pin!(future));
-    poll_fn(|context| {
-        left -= 1;
-        match future.as_mut().poll(context) {
-            Poll::Pending if left > 0 => Poll::Pending,
-            Poll::Pending => Poll::Ready(None),
-            Poll::Ready(output) => Poll::Ready(Some(output)),
+fn message(id: &str, event: &Envelope, receive_count: u32) -> Message {
+    Message {
+        id: id.to_owned(),
+        group: Some(event.order_id.to_string()),
+        receive_count,
+        body: event.encode(),
+        ..Message::default()
+    }
+}
+
+/// A batch with every outcome: three recorded events, a rejected one and a duplicate.
+pub fn batch(orders: &[OrderId; 2], receive_count: u32) -> Vec<Message> {
+    let event = |name: &str, envelope: Envelope| {
+        let id = derived(&format!("{name} {}", envelope.order_id));
+        Envelope { event_id: id.parse().unwrap(), ..envelope }
+    };
+    let [first, second] = orders;
+    let events = [
+        ("created", event("created", created(first))),
+        ("confirmed", event("confirmed", confirmed(first))),
+        ("again", event("created", created(first))),
+        ("second", event("second", created(first))),
+        ("created", event("created", created(second))),
+    ];
+    let message = |(name, event): &(&str, Envelope)| {
+        message(&format!("{name} {}", event.order_id), event, receive_count)
+    };
+    events.iter().map(message).collect()
+}
+
+/// An event id that depends only on the name.
+fn derived(name: &str) -> String {
+    uuid::Uuid::new_v5(&uuid::Uuid::NAMESPACE_OID, name.as_bytes()).to_string()
+}
+
+pub const OUTCOMES: Ledger =
+    Ledger { accepted: 5, recorded: 3, rejected: 1, discarded: 0, duplicate: 1, parked: 0 };
+
+pub async fn ledger(backend: &AwsBackend) -> Ledger {
+    let counters = backend.pipeline().counters().await.unwrap();
+    assert_eq!((counters.balanced(), counters.exact), (None, true));
+    counters.ledger
+}
+
+pub fn times(ledger: Ledger, count: u64) -> Ledger {
+    let Ledger { accepted, recorded, rejected, discarded, duplicate, parked } = ledger;
+    let [accepted, recorded, rejected, discarded, duplicate, parked] =
+        [accepted, recorded, rejected, discarded, duplicate, parked].map(|number| number * count);
+    Ledger { accepted, recorded, rejected, discarded, duplicate, parked }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_batch_that_comes_again_counts_once() {
+    let backend = open().await;
+    let (one, other) = (Process::of(&backend).await, Process::of(&backend).await);
+    let orders = [new_order_id(), new_order_id()];
+    for (receive_count, process) in (1..).zip([&one, &one, &other, &one, &other]) {
+        assert!(process.handle(&batch(&orders, receive_count)).await);
+        assert_eq!(ledger(&backend).await, OUTCOMES, "delivery {receive_count}");
+    }
+}
+
+/// What happens to the call with which a process ends.
+#[derive(Debug, Clone, Copy)]
+enum LastCall {
+    Arrives,
+    IsLost,
+}
+
+/// The calls of a process that ends.
+#[derive(Default)]
+struct EndingCalls {
+    begun: AtomicUsize,
+    /// Whether the last call has arrived or is lost.
+    ended: AtomicBool,
+}
+
+/// A proxy that passes on a number of calls to DynamoDB. After that, it never answers.
+async fn ending(passed: usize, last: LastCall, calls: &Arc<EndingCalls>) -> String {
+    let calls = Arc::clone(calls);
+    let work = move |call: ForwardedCall| {
+        let calls = Arc::clone(&calls);
+        async move {
+            let number = calls.begun.fetch_add(1, Ordering::SeqCst);
+            if number < passed {
+                return call.send().await.into_response();
+            }
+            if number == passed {
+                if matches!(last, LastCall::Arrives) {
+                    call.send().await;
+                }
+                calls.ended.store(true, Ordering::SeqCst);
+            }
+            std::future::pending().await
         }
-    })
-    .await
+    };
+    forward::serve(&Emulator::shared().endpoint, work).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_process_that_ends_at_any_call_leaves_nothing_uncounted_and_nothing_counted_twice() {
+    let backend = open().await;
+    let successor = Process::of(&backend).await;
+    let mut batches = 0;
+    for last in [LastCall::Arrives, LastCall::IsLost] {
+        for passed in 0.. {
+            assert!(passed < 100, "the process never ends");
+            let calls = Arc::<EndingCalls>::default();
+            let process = Process::start(&backend, &ending(passed, last, &calls).await).await;
+            let orders = [new_order_id(), new_order_id()];
+            let first_delivery = batch(&orders, 1);
+            let ended = {
+                let handling = process.handle(&first_delivery);
+                let ends = async {
+                    while !calls.ended.load(Ordering::SeqCst) {
+                        tokio::task::yield_now().await;
+                    }
+                };
+                tokio::select! {
+                    acknowledged = handling => { assert!(acknowledged); false }
+                    () = ends => true,
+                }
+            };
+            drop(process);
+            // What was acknowledged does not come back. Everything else does.
+            if ended {
+                assert!(successor.handle(&batch(&orders, 2)).await, "{last:?} {passed}");
+            }
+            batches += 1;
+            assert_eq!(ledger(&backend).await, times(OUTCOMES, batches), "{last:?} {passed}");
+            if !ended {
+                break;
+            }
+        }
+    }
+    assert!(batches > 12, "{batches} batches are too few for their calls");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn concurrent_processes_that_receive_the_same_messages_count_them_once() {
+    let backend = open().await;
+    let processes = [Process::of(&backend).await, Process::of(&backend).await, Process::of(&backend).await];
+    let orders = [new_order_id(), new_order_id()];
+    // A message whose event another process has just recorded or rejected may have to be received again.
+    let mut receive_count = 0;
+    loop {
+        receive_count += 1;
+        let handling =
+            processes.iter().map(|process| async { process.handle(&batch(&orders, receive_count)).await });
+        if futures_util::future::join_all(handling).await.into_iter().all(|acknowledged| acknowledged) {
+            break;
+        }
+        assert!(receive_count < 10, "the messages are received again and again");
+    }
+    assert_eq!(ledger(&backend).await, OUTCOMES);
+}
+
+/// The items of a golden file.
+fn golden(name: &str) -> Vec<Value> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/golden").join(name);
+    let text = std::fs::read_to_string(path).unwrap();
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+/// The counters in `dynamodb-ledger-unmarked.jsonl`.
+const UNMARKED: Ledger =
+    Ledger { accepted: 13, recorded: 8, rejected: 2, discarded: 1, duplicate: 1, parked: 2 };
+
+#[tokio::test(flavor = "multi_thread")]
+async fn counts_of_earlier_programs_are_added_and_are_not_called_exact() {
+    let backend = open().await;
+    // An earlier program recorded this event and was stopped before it deleted the message, so it has not counted it.
+    let items = golden("dynamodb-v1.jsonl").into_iter().filter(|item| item["pk"]["S"] == "ORDER#created");
+    let earlier: Vec<_> = items.collect();
+    for item in golden("dynamodb-ledger-unmarked.jsonl").iter().chain(&earlier) {
+        let put = json!({ "TableName": backend.table_name, "Item": item });
+        Emulator::shared().dynamodb("PutItem", &put).await;
+    }
+    let counters = backend.pipeline().counters().await.unwrap();
+    assert_eq!((counters.ledger, counters.balanced(), counters.exact), (UNMARKED, None, false));
+
+    let [earlier] = earlier.as_slice() else { panic!("one event is in the log: {earlier:?}") };
+    let event = RecordedEvent::decode(earlier["entry"]["S"].as_str().unwrap().as_bytes(), eur()).unwrap();
+    let again = message(earlier["message"]["S"].as_str().unwrap(), &event.envelope, 2);
+    for process in [Process::of(&backend).await, Process::of(&backend).await] {
+        assert!(process.handle(std::slice::from_ref(&again)).await);
+        let expected = Ledger { accepted: 14, recorded: 9, ..UNMARKED };
+        assert_eq!(backend.pipeline().counters().await.unwrap().ledger, expected);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_operator_s_discard_is_not_counted_again_by_a_late_copy_of_its_message() {
+    let backend = open().await;
+    let order = new_order_id();
+    let poison = message("m-1", &confirmed(&order), 1);
+    let process = Process::of(&backend).await;
+    let parking = ParkRequest {
+        message: &poison,
+        reason: ParkReason::TriesExhausted,
+        detail: String::new(),
+        event: None,
+        order_id: Some(order.clone()),
+    };
+    backend.dead_letters().park(&[parking]).await;
+    backend.archive().await;
+    let discard = Discard { reason: "for a test".to_owned(), at: infra::now(), by: None };
+    backend.letters().discard("m-1", discard).await.unwrap();
+    let discarded = Ledger { accepted: 1, rejected: 1, discarded: 1, ..Ledger::default() };
+    assert_eq!(ledger(&backend).await, discarded);
+    assert!(process.handle(&[Message { receive_count: 2, ..poison }]).await);
+    assert_eq!(ledger(&backend).await, discarded);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_that_the_queue_moved_after_its_event_was_recorded_counts_once() {
+    let backend = open().await;
+    for is_counted in [true, false] {
+        let (order, process) = (new_order_id(), Process::of(&backend).await);
+        let before = ledger(&backend).await;
+        let event = created(&order);
+        let recorded = message(&format!("moved-{order}"), &event, 5);
+        if is_counted {
+            assert!(process.handle(std::slice::from_ref(&recorded)).await);
+        } else {
+            process.consumer.handle(vec![recorded.clone()]).await;
+        }
+        let letter = dead_letter_of(&recorded, &backend.queues.url, infra::now());
+        for _ in 0..2 {
+            backend.archiving().keep(&letter).await.unwrap();
+            let after = Ledger { accepted: before.accepted + 1, recorded: before.recorded + 1, ..before };
+            assert_eq!(ledger(&backend).await, after, "{is_counted}");
+        }
+    }
 }

@@ -6,9 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use api::ports::{Acceptance, EventPublisher, PublishError};
-use axum::body::{Body, to_bytes};
-use axum::extract::{Request, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::body::Body;
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::{Json, Router};
 use reqwest::Method;
@@ -21,6 +20,7 @@ use crate::conformance::aws::AwsBackend;
 use crate::support::emulator::Emulator;
 use crate::support::events::{created, new_order_id};
 use crate::support::eventually::{check, eventually};
+use crate::support::forward::{self, ForwardedCall};
 use crate::support::http;
 use crate::support::service::order;
 
@@ -111,41 +111,25 @@ async fn an_event_is_refused_only_where_no_attempt_can_have_arrived() {
     assert!(matches!(result, Err(PublishError::NotAccepted(_))), "no connection: {result:?}");
 }
 
-/// Forwards calls to the emulator. While `loses` is set, it drops the answers to batches that SQS has accepted.
-struct Lossy {
-    upstream: String,
-    loses: AtomicBool,
-    client: reqwest::Client,
-}
-
-async fn lossy() -> (Arc<Lossy>, String) {
-    let upstream = Emulator::shared().endpoint.clone();
-    let lossy = Lossy { upstream, loses: AtomicBool::new(true), client: http::client() };
-    let lossy = Arc::new(lossy);
-    let endpoint = http::serve(Router::new().fallback(pass_on).with_state(lossy.clone())).await;
-    (lossy, endpoint)
-}
-
-async fn pass_on(State(lossy): State<Arc<Lossy>>, request: Request) -> Response {
-    let (parts, body) = request.into_parts();
-    let mut headers: HeaderMap = parts.headers;
-    headers.remove(header::HOST);
-    let sends = headers.get("x-amz-target").is_some_and(|it| it.as_bytes().ends_with(b".SendMessageBatch"));
-    let call = lossy.client.request(parts.method, format!("{}{}", lossy.upstream, parts.uri));
-    let body = to_bytes(body, usize::MAX).await.unwrap();
-    let answer = call.headers(headers).body(body).send().await.unwrap();
-    let status = answer.status();
-    let body = answer.bytes().await.unwrap();
-    if sends && lossy.loses.load(Ordering::SeqCst) {
-        return Reply::Fails.response(&[]);
-    }
-    (status, body).into_response()
+/// A proxy that drops the answers to batches that SQS has accepted, while `loses` is set. Returns `loses` and its endpoint.
+async fn lossy() -> (Arc<AtomicBool>, String) {
+    let loses = Arc::new(AtomicBool::new(true));
+    let shared = Arc::clone(&loses);
+    let work = move |call: ForwardedCall| {
+        let loses = Arc::clone(&shared);
+        async move {
+            let answer = call.send().await;
+            let is_lost = call.operation() == "SendMessageBatch" && loses.load(Ordering::SeqCst);
+            if is_lost { Reply::Fails.response(&[]) } else { answer.into_response() }
+        }
+    };
+    (loses, forward::serve(&Emulator::shared().endpoint, work).await)
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lost_answer_is_an_unknown_outcome_with_a_link_to_the_receipt() {
     let backend = AwsBackend::open(true, QueueOptions::default()).await;
-    let (lossy, endpoint) = lossy().await;
+    let (loses, endpoint) = lossy().await;
     let api = backend.start_api(&endpoint);
 
     let bare = api.ask(Method::POST, "/v1/orders", &[], Some(&order("lost"))).await;
@@ -164,7 +148,7 @@ async fn a_lost_answer_is_an_unknown_outcome_with_a_link_to_the_receipt() {
     let items = batch.body["items"].as_array().unwrap();
     assert!(items.iter().all(|item| item["problem"]["type"] == "/problems/outcome-unknown"), "{batch:?}");
 
-    lossy.loses.store(false, Ordering::SeqCst);
+    loses.store(false, Ordering::SeqCst);
     let again = api.ask(Method::POST, "/v1/orders", &headers, Some(&order("lost"))).await;
     assert_eq!((again.status, &again.body["event_id"]), (202, &keyed.body["event_id"]), "{again:?}");
 

@@ -11,6 +11,8 @@ mod failures;
 pub mod feed;
 mod lambda;
 mod ledger;
+mod ledger_faults;
+mod ledger_folding;
 mod lost_answers;
 mod metrics;
 mod outputs;

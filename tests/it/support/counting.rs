@@ -3,13 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
-use axum::Router;
-use axum::body::{Body, to_bytes};
-use axum::extract::{Request, State};
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use serde_json::Value;
 
-use super::http;
+use super::forward::{self, ForwardedCall};
 
 /// The calls that passed through the proxy.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -31,20 +28,17 @@ pub struct CountingProxy {
     counts: Arc<Mutex<CallCounts>>,
 }
 
-#[derive(Clone)]
-struct Passing {
-    upstream: String,
-    client: reqwest::Client,
-    counts: Arc<Mutex<CallCounts>>,
-}
-
 impl CountingProxy {
     pub async fn start(upstream: &str) -> Self {
-        let counts = Arc::default();
-        let passing =
-            Passing { upstream: upstream.to_owned(), client: http::client(), counts: Arc::clone(&counts) };
-        let endpoint = http::serve(Router::new().fallback(pass).with_state(passing)).await;
+        let counts = Arc::<Mutex<CallCounts>>::default();
+        let shared = Arc::clone(&counts);
+        let endpoint = forward::serve(upstream, move |call| pass(Arc::clone(&shared), call)).await;
         Self { endpoint, counts }
+    }
+
+    /// Returns the counts so far.
+    pub fn counts(&self) -> CallCounts {
+        self.counts.lock().unwrap().clone()
     }
 
     /// Returns the counts and resets them.
@@ -53,45 +47,16 @@ impl CountingProxy {
     }
 }
 
-async fn pass(State(passing): State<Passing>, request: Request) -> Response {
-    let (parts, body) = request.into_parts();
-    let body = to_bytes(body, usize::MAX).await.unwrap();
-    let target = parts.headers.get("x-amz-target").map(|target| target.to_str().unwrap().to_owned());
-    let operation =
-        target.as_deref().and_then(|target| target.rsplit('.').next()).unwrap_or("other").to_owned();
-    passing
-        .counts
-        .lock()
-        .unwrap()
-        .latest
-        .insert(operation.clone(), serde_json::from_slice(&body).unwrap_or_default());
-    let body = if target.is_some_and(|target| target.starts_with("DynamoDB")) {
-        with_consumed_capacity(&body)
-    } else {
-        body.to_vec()
-    };
-
-    let mut call =
-        passing.client.request(parts.method, format!("{}{}", passing.upstream, parts.uri)).body(body);
-    for (name, value) in &parts.headers {
-        if name != "host" && name != "content-length" {
-            call = call.header(name, value);
-        }
+async fn pass(counts: Arc<Mutex<CallCounts>>, mut call: ForwardedCall) -> Response {
+    let operation = Some(call.operation()).filter(|name| !name.is_empty()).unwrap_or("other").to_owned();
+    let content = serde_json::from_slice(&call.body).unwrap_or_default();
+    counts.lock().unwrap().latest.insert(operation.clone(), content);
+    if call.target().starts_with("DynamoDB") {
+        call.body = with_consumed_capacity(&call.body).into();
     }
-    let answer = call.send().await.unwrap();
-    let status = answer.status();
-    let headers = answer.headers().clone();
-    let bytes = answer.bytes().await.unwrap();
-    passing.counts.lock().unwrap().add(&operation, &bytes);
-    let mut response = Response::new(Body::from(bytes));
-    *response.status_mut() = status;
-    response.headers_mut().extend(
-        headers.into_iter().filter_map(|(name, value)| Some((name?, value))).filter(|(name, _)| {
-            // The proxy sends the whole body in one piece, so it does not copy the headers about the length.
-            name.as_str() != "transfer-encoding" && name.as_str() != "content-length"
-        }),
-    );
-    response
+    let answer = call.send().await;
+    counts.lock().unwrap().add(&operation, &answer.body);
+    answer.into_response()
 }
 
 /// The call with an additional parameter, which makes DynamoDB return the consumed capacity.
@@ -109,7 +74,7 @@ impl CallCounts {
         let consumed = consumed.as_array().map_or(std::slice::from_ref(consumed), Vec::as_slice);
         let units: f64 = consumed.iter().filter_map(|table| table["CapacityUnits"].as_f64()).sum();
         match operation {
-            "PutItem" | "UpdateItem" | "DeleteItem" => self.write_units += units,
+            "PutItem" | "UpdateItem" | "DeleteItem" | "TransactWriteItems" => self.write_units += units,
             "BatchExecuteStatement" => {
                 self.statements += answer["Responses"].as_array().map_or(0, Vec::len);
                 self.write_units += units;

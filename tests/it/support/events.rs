@@ -1,6 +1,6 @@
 //! Events for tests.
 
-use consumer::ports::{Append, LedgerCounts};
+use consumer::ports::Append;
 use domain::adjustments::Adjustments;
 use domain::event::{Amended, Created, Empty, Paid};
 use domain::{
@@ -104,7 +104,6 @@ pub fn append_of(log: &[RecordedEvent], last: usize) -> Append {
         messages: Vec::new(),
         order: fold(log),
         previous: Order::fold(before).unwrap(),
-        counts: LedgerCounts::default(),
     }
 }
 

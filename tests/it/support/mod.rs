@@ -7,7 +7,11 @@ pub mod counting;
 pub mod emulator;
 pub mod events;
 pub mod eventually;
+#[cfg(feature = "aws")]
+pub mod faults;
 pub mod flaky;
+#[cfg(feature = "aws")]
+pub mod forward;
 pub mod http;
 pub mod receiver;
 pub mod recorded;

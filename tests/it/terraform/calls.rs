@@ -9,7 +9,7 @@ use regex::Regex;
 
 /// The actions that the operations of the SDK and the statements of PartiQL need
 /// ([actions](https://docs.aws.amazon.com/service-authorization/latest/reference/)).
-const ACTIONS: [(&str, &[&str]); 39] = [
+const ACTIONS: [(&str, &[&str]); 40] = [
     ("sqs/send_message", &["sqs:SendMessage"]),
     ("sqs/send_message_batch", &["sqs:SendMessage"]),
     ("sqs/receive_message", &["sqs:ReceiveMessage"]),
@@ -23,8 +23,9 @@ const ACTIONS: [(&str, &[&str]); 39] = [
     ("dynamodb/batch_get_item", &["dynamodb:BatchGetItem"]),
     ("dynamodb/query", &["dynamodb:Query"]),
     ("dynamodb/scan", &["dynamodb:Scan"]),
-    // A transaction needs the actions for its puts and updates.
+    // A transaction needs the actions for its puts and updates. Only the consumer deletes in one, where it may.
     ("dynamodb/transact_write_items", &["dynamodb:PutItem", "dynamodb:UpdateItem"]),
+    ("dynamodb/transact_get_items", &["dynamodb:GetItem"]),
     ("outbound/transact_write_items", &["dynamodb:PutItem"]),
     // A batch needs no action of its own, but the actions of its statements. The statements have separate entries
     // below.
@@ -85,7 +86,7 @@ pub(super) const RELAY_OUTPUTS: &str = "relay with outputs";
 /// file that make the calls. An empty list means all functions of the file.
 pub(super) type Reach = (&'static str, &'static str, &'static str, &'static [&'static str]);
 
-pub(super) const REACHES: [Reach; 57] = [
+pub(super) const REACHES: [Reach; 64] = [
     ("api", MAIN, "sqs/publisher.rs", &[]),
     ("api", MAIN, "sqs/redrive.rs", &[]),
     ("api", MAIN, "sqs/mod.rs", &["some_attributes"]),
@@ -94,6 +95,7 @@ pub(super) const REACHES: [Reach; 57] = [
     ("api", TABLE, "dynamodb/list.rs", &["get_some"]),
     ("api", TABLE, "dynamodb/parked_sequence.rs", &[]),
     ("api", TABLE, "dynamodb/ledger.rs", &["transact"]),
+    ("api", TABLE, "dynamodb/ledger_fold.rs", &["live_writers", "read_at_once"]),
     ("api", TABLE, "dynamodb/outcomes.rs", &[]),
     ("api", INDEX, "dynamodb/list.rs", &["places"]),
     ("api", TABLE, "dynamodb/reference_lookup.rs", &[]),
@@ -110,13 +112,19 @@ pub(super) const REACHES: [Reach; 57] = [
     ("consumer", TABLE, "dynamodb/read.rs", &["query"]),
     ("consumer", TABLE, "dynamodb/write_batcher.rs", &[]),
     ("consumer", TABLE, "dynamodb/parked_sequence.rs", &[]),
-    ("consumer", TABLE, "dynamodb/ledger.rs", &["add", "addition", "transact"]),
+    ("consumer", TABLE, "dynamodb/ledger.rs", &["transact"]),
+    ("consumer", TABLE, "dynamodb/ledger_fold.rs", &[]),
+    ("consumer", TABLE, "dynamodb/ledger_marks.rs", &["set_mark", "mark_duplicate"]),
+    ("consumer", TABLE, "dynamodb/ledger_writer.rs", &[]),
     ("consumer", TABLE, "dynamodb/list.rs", &["get_some"]),
     ("dead-letters", DLQ, "sqs/inbox.rs", &["retry"]),
     ("dead-letters", TABLE, "dynamodb/read.rs", &["query"]),
     ("dead-letters", TABLE, "dynamodb/list.rs", &["get_some"]),
     ("dead-letters", TABLE, "dynamodb/parked_sequence.rs", &[]),
     ("dead-letters", TABLE, "dynamodb/ledger.rs", &["transact"]),
+    ("dead-letters", TABLE, "dynamodb/ledger_fold.rs", &["read_at_once"]),
+    ("dead-letters", TABLE, "dynamodb/ledger_marks.rs", &["set_mark", "mark_duplicate"]),
+    ("dead-letters", TABLE, "dynamodb/ledger_writer.rs", &[]),
     ("dead-letters", TABLE, "dynamodb/outcomes.rs", &[]),
     ("dead-letters", ARCHIVE, "s3.rs", &["keep"]),
     ("dead-letters", TOPIC, "sns.rs", &["raise"]),
@@ -158,7 +166,7 @@ pub(super) const REACHES: [Reach; 57] = [
 ];
 
 /// Calls that no Lambda function makes.
-const NOT_IN_FUNCTIONS: [(&str, &[&str]); 15] = [
+const NOT_IN_FUNCTIONS: [(&str, &[&str]); 16] = [
     // Relays in containers read the stream and store checkpoints. For a relay that is a Lambda function, Lambda reads
     // the stream and stores the checkpoints.
     ("streams.rs", &[]),
@@ -179,6 +187,7 @@ const NOT_IN_FUNCTIONS: [(&str, &[&str]); 15] = [
     ("dynamodb/describe.rs", &[]),
     ("s3.rs", &["keys", "object"]),
     ("dynamodb/export.rs", &[]),
+    ("dynamodb/ledger_marks.rs", &["marks_of_imported"]),
     // At their start, containers check that the bucket and the topic exist.
     ("s3.rs", &["check_reachable"]),
     ("sns.rs", &["check_reachable"]),

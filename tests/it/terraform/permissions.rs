@@ -151,14 +151,15 @@ fn outputs_add_what_the_relay_needs_and_nothing_else() {
 }
 
 #[test]
-fn only_references_can_be_deleted() {
+fn only_references_and_writers_of_the_ledger_can_be_deleted() {
     let plan = plan();
     let policies = plan.all("aws_iam_role_policy").map(|(_, policy)| document(&policy["policy"]));
     let statements = policies.flat_map(|policy| policy["Statement"].as_array().unwrap().clone());
     let deletes = |statement: &Json| statement["Action"].to_string().contains("dynamodb:DeleteItem");
     let deleting: Vec<_> = statements.filter(deletes).collect();
     assert_eq!(deleting.len(), 1, "{deleting:?}");
-    let condition = serde_json::json!({ "ForAllValues:StringLike": { "dynamodb:LeadingKeys": ["REF#*"] } });
+    let condition =
+        serde_json::json!({ "ForAllValues:StringLike": { "dynamodb:LeadingKeys": ["REF#*", "LEDGER#*"] } });
     assert_eq!(deleting[0]["Condition"], condition);
     assert_eq!(deleting[0]["Action"], serde_json::json!(["dynamodb:DeleteItem"]));
 }

@@ -13,8 +13,8 @@ use tempfile::TempDir;
 use super::round_trip::every_kind_of_line;
 use super::{export, file, import, line, order_data, printed, text};
 use crate::aws::at;
-use crate::conformance::QueueOptions;
 use crate::conformance::aws::AwsBackend;
+use crate::conformance::{Backend, QueueOptions};
 use crate::support::emulator::Emulator;
 
 fn run(backend: &AwsBackend, arguments: &[&str]) -> Output {
@@ -107,6 +107,12 @@ async fn conflicts_are_named_and_an_interrupted_import_is_completed() {
     let imported = printed(&run(&backend, &["import", path.to_str().unwrap(), "--partial"]));
     assert!(imported.starts_with("1 events imported, 2 were there already"), "{imported}");
     backend.history(&id).await;
+    let counters = backend.pipeline().counters().await.unwrap();
+    assert_eq!(
+        (counters.ledger.recorded, counters.exact),
+        (3, true),
+        "the killed import had counted nothing"
+    );
 
     let mut other = order_data();
     other["customer_id"] = "c-2".into();

@@ -103,6 +103,7 @@ pub(super) fn of_schema(name: &str) -> Vec<(&'static str, &'static str, Value)> 
                 oldest,
                 dead_letters: 2,
                 exact: true,
+                counts_accepted: true,
             };
             let time = Timestamp::parse("2026-11-02T09:05:00Z").expect("a valid time");
             let backup = BackupReport {

@@ -36,7 +36,7 @@ impl BatchHandler for QueuedDeliveries {
         self.handle_groups(messages, Some(deadline)).await
     }
 
-    async fn count(&self, _: &[HandledMessage]) {}
+    async fn count(&self, _: &mut [HandledMessage]) {}
 }
 
 impl QueuedDeliveries {

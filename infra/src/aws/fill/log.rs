@@ -24,7 +24,7 @@ impl Fill<'_> {
         let EventLines { mut lines, messages } = self.lines(records)?;
         while !lines.is_empty() {
             let plan = plan(&self.target.table, lines.clone(), true).await?;
-            self.target.table.import_uncounted(&plan.appends, &messages).await?;
+            self.target.table.import_included(&plan.appends, &messages).await?;
             let done = plan.accepted.len();
             match plan.refused.into_iter().next() {
                 None => break,

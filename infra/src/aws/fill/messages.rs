@@ -23,8 +23,6 @@ pub(super) struct QueueFill {
     waiting: Vec<RefilledMessage>,
     /// The sequence numbers of `waiting`.
     seqs: Vec<u64>,
-    /// The messages on the queue that redrive no dead letter. The consumer counts each of them as received.
-    pub(super) first_deliveries: u64,
 }
 
 /// The number of messages that are collected before batches are sent. Only with several at hand can a batch be full.
@@ -41,13 +39,11 @@ impl Fill<'_> {
         for row in rows {
             let message = decode::message(row)?;
             let seq = message.seq;
-            let is_redrive = message.attributes.contains_key(DEAD_LETTER);
             let is_sent = self.marker.sent.is_some_and(|sent| seq <= sent);
             let QueuedMessage { group, deduplication_id, attributes, body, .. } = &message;
             match RefilledMessage::new(group, deduplication_id.to_string(), body.clone(), attributes) {
                 Ok(sendable) => {
                     report.queued += 1;
-                    queue.first_deliveries += u64::from(!is_redrive);
                     if !is_sent {
                         queue.waiting.push(sendable);
                         queue.seqs.push(seq);

@@ -134,9 +134,9 @@ impl<'a> Fill<'a> {
         let mut webhooks = WebhookFill::default();
         let first = self.write_state(&mut *source.open().await?, &mut webhooks, &mut report).await?;
         webhooks.write_subscriptions(&self.target, first.time, &mut report).await?;
-        let queue = self.compare(&mut *source.open().await?, &first, &mut webhooks, &mut report).await?;
+        self.compare(&mut *source.open().await?, &first, &mut webhooks, &mut report).await?;
         webhooks.finish(&self.target, &mut report).await?;
-        self.finish(&first.folder, &queue, report).await
+        self.finish(&first.folder, report).await
     }
 
     /// Begins to read the source.
@@ -191,7 +191,7 @@ impl<'a> Fill<'a> {
         first: &SourceHeader,
         webhooks: &mut WebhookFill,
         report: &mut FillReport,
-    ) -> anyhow::Result<QueueFill> {
+    ) -> anyhow::Result<()> {
         let header = self.open(source, 1).await?;
         let is_same = header.folder.commit == first.folder.commit
             || (header.folder.position, header.folder.ledger) == (first.folder.position, first.folder.ledger);
@@ -221,18 +221,12 @@ impl<'a> Fill<'a> {
         }
         self.flush(&mut queue).await?;
         report.position = header.folder.position;
-        Ok(queue)
+        Ok(())
     }
 
     /// Writes the ledger, compares it with the source's, and completes the marker.
-    async fn finish(
-        mut self,
-        folder: &FolderState,
-        queue: &QueueFill,
-        mut report: FillReport,
-    ) -> anyhow::Result<FillReport> {
-        let received = folder.ledger.accepted.saturating_sub(queue.first_deliveries);
-        self.target.table.put_restored_ledger(&folder.ledger, received).await?;
+    async fn finish(mut self, folder: &FolderState, mut report: FillReport) -> anyhow::Result<FillReport> {
+        self.target.table.put_restored_ledger(&folder.ledger).await?;
         let totals = self.target.table.ledger_totals().await?.ledger;
         // A message that became a dead letter was in flight before.
         let parked = folder.ledger.parked + report.parked_messages;

@@ -1,7 +1,6 @@
 //! Writes receipts and dead letters. The parent calls it for the rows of the source.
 
 use anyhow::Context;
-use consumer::ports::OrderLog;
 use domain::{DeadLetter, DeadLetterState, Outcome, Receipt};
 
 use crate::backup::row::StateRow;
@@ -50,7 +49,7 @@ impl FillTarget {
     async fn receipts(&self, receipts: Vec<Receipt>) -> anyhow::Result<u64> {
         let is_stored = |receipt: &Receipt| !matches!(receipt.outcome, Some(Outcome::Recorded { .. }));
         let receipts: Vec<_> = receipts.into_iter().filter(is_stored).collect();
-        self.table.settle(&receipts).await.into_iter().collect::<anyhow::Result<()>>()?;
+        self.table.settle_included(&receipts).await.into_iter().collect::<anyhow::Result<()>>()?;
         Ok(receipts.len() as u64)
     }
 

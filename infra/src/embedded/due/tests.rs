@@ -101,7 +101,7 @@ async fn drain(engine: &Embedded) {
 
 async fn ledger(engine: &Embedded) -> Ledger {
     let counters = engine.counters().await.unwrap();
-    assert!(counters.balanced());
+    assert_eq!(counters.balanced(), Some(true));
     counters.ledger
 }
 

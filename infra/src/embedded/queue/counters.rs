@@ -28,6 +28,7 @@ impl EmbeddedQueue {
                 oldest: statistics.oldest.map(|oldest| queue.age(oldest)).transpose()?.flatten(),
                 dead_letters: counters.letters,
                 exact: true,
+                counts_accepted: true,
             })
         };
         self.store.read_turns.read(count).await

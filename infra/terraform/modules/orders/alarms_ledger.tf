@@ -64,9 +64,9 @@ resource "aws_cloudwatch_metric_alarm" "rate" {
   tags          = var.tags
 }
 
-# The window is so long that events in flight at its ends matter little. The alarm is coarse, because these counters are
-# approximate, like those of GET /v1/pipeline. More outcomes than accepted events raise it too: then events were counted
-# twice, and perhaps handled twice.
+# The window is so long that events in flight at its ends matter little. The alarm is coarse, because these metrics are
+# approximate, unlike the outcomes in GET /v1/pipeline: a killed function loses its metrics, and a message that Lambda fails
+# to delete is in them twice. But they are compared with a number of another source, which SQS counts.
 resource "aws_cloudwatch_metric_alarm" "ledger_imbalance" {
   alarm_name          = "${var.name}-ledger-imbalance"
   alarm_description   = "Accepted events and their outcomes differ by more than the usual error of the counters: events may be lost, or handled more than once. Audit them with their receipts."

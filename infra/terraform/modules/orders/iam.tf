@@ -77,12 +77,13 @@ locals {
         Resource = [aws_dynamodb_table.orders.arn]
       },
       {
-        # The consumer deletes only the items of references that their orders no longer have.
-        Sid       = "References"
+        # The consumer deletes only the items of references that their orders no longer have, and of writers of the ledger
+        # that it folds.
+        Sid       = "Deletions"
         Effect    = "Allow"
         Action    = ["dynamodb:DeleteItem"]
         Resource  = [aws_dynamodb_table.orders.arn]
-        Condition = { "ForAllValues:StringLike" = { "dynamodb:LeadingKeys" = ["REF#*"] } }
+        Condition = { "ForAllValues:StringLike" = { "dynamodb:LeadingKeys" = ["REF#*", "LEDGER#*"] } }
       },
     ]
     dead-letters = [

@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 use std::path::Path;
 
 use api::ports::feed::{EventFeed, FeedCursor, FeedFilter};
-use consumer::ports::{Append, LedgerCounts, OrderLog};
+use consumer::ports::{Append, OrderLog};
 use domain::{Envelope, Order, RecordedEvent, Timestamp};
 
 use super::*;
@@ -27,8 +27,7 @@ async fn append(engine: &Embedded, envelopes: &[Envelope], times: &[i64]) {
     };
     let events: Vec<_> = (1..).zip(envelopes.iter().zip(times)).map(recorded).collect();
     let order = Order::fold(&events).unwrap().unwrap();
-    let counts = LedgerCounts::default();
-    let append = Append { events, messages: Vec::new(), order, previous: None, counts };
+    let append = Append { events, messages: Vec::new(), order, previous: None };
     engine.append(&[append]).await.remove(0).unwrap();
 }
 
