@@ -137,6 +137,27 @@ async fn conflicts_are_named_and_an_interrupted_import_is_completed() {
     assert_eq!(found.map(|snapshot| snapshot.order.order_id.clone()), Some(id));
 }
 
+/// The steps of docs/aws.md for a table that is gone.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deleted_table_is_made_again_from_an_export() {
+    let folder = TempDir::new().unwrap();
+    let backend = open().await;
+    let lines = file(folder.path(), "lines", &every_kind_of_line());
+    printed(&run(&backend, &["import", lines.to_str().unwrap(), "--partial"]));
+    let exported = printed(&run(&backend, &["export"]));
+    let path = folder.path().join("export");
+    std::fs::write(&path, &exported).unwrap();
+
+    let table = json!({ "TableName": backend.table_name });
+    Emulator::shared().dynamodb("DeleteTable", &table).await;
+    let missing = run(&backend, &["export"]);
+    let error = String::from_utf8(missing.stderr).unwrap();
+    assert!(!missing.status.success() && error.contains("ResourceNotFound"), "{error}");
+    assert!(backend.table.create().await.unwrap());
+    printed(&run(&backend, &["import", path.to_str().unwrap()]));
+    assert_eq!(sorted(&printed(&run(&backend, &["export"]))), sorted(&exported));
+}
+
 #[test]
 fn a_table_must_be_named() {
     let output = at(&Emulator::shared().endpoint, &["export", "--aws"]).output().unwrap();

@@ -21,7 +21,7 @@ use crate::embedded::store::records::split_log_entry;
 use crate::embedded::store::stage::Stage;
 
 /// A commit contains about this many bytes.
-const COMMIT_BYTES: usize = 4 << 20;
+const COMMIT_BYTES: usize = 1 << 20;
 /// How many orders are remembered, so that their first events need not be read again. It limits the memory.
 const MAX_REMEMBERED_ORDERS: usize = 20_000;
 

@@ -69,7 +69,7 @@ impl Committer {
     /// keep several tables of each keyspace in memory, and read all of their journals at the next start.
     pub(crate) fn commit_portion(&mut self, stage: Stage) -> fjall::Result<()> {
         self.commit(stage)?;
-        self.keys.write_tables_if_large()
+        self.keys.write_large_tables()
     }
 
     /// Adds lost positions to the end of the feed, and stages their row. The commit must not record events.

@@ -41,7 +41,7 @@ use std::time::Duration;
 
 use fjall::compaction::Leveled;
 use fjall::config::FilterPolicy;
-use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode};
+use fjall::{AbstractTree, Database, Keyspace, KeyspaceCreateOptions, PersistMode};
 
 /// The size at which a memtable is flushed, and the size of merged tables. fjall writes and syncs each of them as a
 /// whole, and the syncs of commits wait meanwhile. With 16 MiB they wait for 30 ms or more, so both sizes are small.
@@ -50,6 +50,8 @@ const MERGED_TABLE_BYTES: u64 = 8 << 20;
 /// The size of the keys and values that a work which commits much in a row leaves in memory. They take several times as much
 /// memory, because many rows are small.
 const UNWRITTEN_BYTES: u64 = 8 << 20;
+/// Smaller parts of it stay in memory, because every table takes some memory too.
+const MIN_TABLE_BYTES: u64 = 512 << 10;
 /// How often to look whether fjall has written a table.
 const TABLE_POLL: Duration = Duration::from_millis(2);
 
@@ -198,16 +200,26 @@ impl Keyspaces {
         NAMES.iter().filter(|name| db.keyspace_exists(name)).count()
     }
 
-    /// Writes everything that is only in memory and in journals to tables, if it is more than [`UNWRITTEN_BYTES`]. A work that
-    /// commits much in a row calls this function after each commit.
-    pub(crate) fn write_tables_if_large(&self) -> fjall::Result<()> {
-        if self.db.write_buffer_size() > UNWRITTEN_BYTES { self.write_tables() } else { Ok(()) }
+    /// Bounds what is only in memory and in journals: if it is more than [`UNWRITTEN_BYTES`], the large parts of it become tables.
+    /// A work that commits much in a row calls this function after each commit.
+    pub(crate) fn write_large_tables(&self) -> fjall::Result<()> {
+        match self.db.write_buffer_size() > UNWRITTEN_BYTES {
+            true => self.write_tables_of(MIN_TABLE_BYTES),
+            false => Ok(()),
+        }
     }
 
     /// Writes everything that is only in memory and in journals to tables, and waits until it is written.
     pub(crate) fn write_tables(&self) -> fjall::Result<()> {
+        self.write_tables_of(0)
+    }
+
+    /// Writes tables of the keyspaces that have at least this many bytes in memory.
+    fn write_tables_of(&self, min_bytes: u64) -> fjall::Result<()> {
         for keyspace in self.all() {
-            keyspace.rotate_memtable()?;
+            if keyspace.tree.active_memtable().size() >= min_bytes {
+                keyspace.rotate_memtable()?;
+            }
         }
         while self.all().iter().any(|keyspace| keyspace.sealed_memtable_count() > 0) {
             // fjall notifies nobody of a written table. If it cannot write one, this call fails.
