@@ -16,6 +16,23 @@ fn body(event: &domain::Envelope) -> String {
     String::from_utf8(event.encode()).unwrap()
 }
 
+/// Imports what is there already, which the ledger must not count again.
+fn import_again(target: &Resources, data: &Path, folder: &Path) {
+    let lines = folder.join("lines");
+    let events: Vec<_> = export(data).values().map(|event| format!("{event}\n")).collect();
+    std::fs::write(&lines, events.concat()).unwrap();
+    let imported = target.command(&["import", "--aws", "--partial"]).arg(&lines).output().unwrap();
+    assert!(imported.status.success(), "{}", printed(&imported));
+}
+
+async fn until_queue_is_empty(target: &Resources) {
+    eventually("the queue is empty", async || {
+        let depth = Emulator::shared().queue_depth(&target.backend.queues.url).await;
+        check(depth.visible + depth.in_flight == 0, depth)
+    })
+    .await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_restored_table_answers_as_the_folder() {
     let folder = TempDir::new().unwrap();
@@ -67,24 +84,14 @@ async fn a_restored_table_answers_as_the_folder() {
     assert_eq!(dlq::ids(&api), letters);
     assert_eq!(api.get(&format!("/v1/orders/{parked}")).await.1["parked"], 2);
 
-    // An import of what is there already counts nothing again.
-    let lines = folder.path().join("lines");
-    let events: Vec<_> = export(&data).values().map(|event| format!("{event}\n")).collect();
-    std::fs::write(&lines, events.concat()).unwrap();
-    let imported = target.command(&["import", "--aws", "--partial"]).arg(&lines).output().unwrap();
-    assert!(imported.status.success(), "{}", printed(&imported));
-
+    import_again(&target, &data, folder.path());
     let consumer = target.backend.start_consumer(&Emulator::shared().endpoint);
     eventually("the queued events are recorded", async || {
         let (_, order) = api.get(&format!("/v1/orders/{queued}")).await;
         check(order["version"] == 3, order)
     })
     .await;
-    eventually("the queue is empty", async || {
-        let depth = Emulator::shared().queue_depth(&target.backend.queues.url).await;
-        check(depth.visible + depth.in_flight == 0, depth)
-    })
-    .await;
+    until_queue_is_empty(&target).await;
     // The consumer counts before it acknowledges.
     let recorded = |ledger: &Value| ledger["recorded"].as_u64().unwrap();
     assert_eq!(recorded(&target.ledger().await), recorded(&report["restored"]["ledger"]) + 3);

@@ -81,7 +81,8 @@ async fn a_read_stops_at_each_of_its_limits_and_the_next_one_goes_on_there() {
     for limits in [
         ReadLimits { events: 7, ..LIMITS },
         ReadLimits { examined: 7, ..LIMITS },
-        ReadLimits { bytes: 7 * bytes - 1, ..LIMITS },
+        // Entries differ by a few bytes, because times have three or six decimals.
+        ReadLimits { bytes: 6 * bytes + bytes / 2, ..LIMITS },
     ] {
         let mut positions = Vec::new();
         while positions.len() < 40 {

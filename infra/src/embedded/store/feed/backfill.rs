@@ -133,9 +133,8 @@ impl Sort<'_> {
     /// memory for as long as somebody reads, so each portion is a read of its own.
     fn read_portion(&mut self, keys: &Keyspaces, stage: &mut Stage) -> anyhow::Result<bool> {
         let start = self.after.as_ref().map(|order_id| keys::log_key(order_id, u64::MAX)).unwrap_or_default();
-        let mut of_commit = 0;
         let mut order: Option<OrderInLog> = None;
-        for row in keys.log.range(start..) {
+        for (of_commit, row) in keys.log.range(start..).enumerate() {
             let (key, entry) = row.into_inner()?;
             let mut current = match order.take().filter(|order| order.has(&key)) {
                 Some(order) => order,
@@ -147,7 +146,6 @@ impl Sort<'_> {
             stage.put(&keys.feed, scratch_key(feed.recorded_at_micros, &key), feed.bytes);
             self.after = Some(current.order_id.clone());
             self.events += 1;
-            of_commit += 1;
             order = Some(current);
         }
         Ok(false)
