@@ -108,8 +108,8 @@ pub(crate) fn gated<S: Clone + Send + Sync + 'static>(
 }
 
 async fn guarded(gate: &WriteGate, request: Request, next: Next) -> Response {
-    let is_read = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
-    if is_read || request.uri().path().ends_with(FENCE_PATH) {
+    let is_write = matches!(*request.method(), Method::POST | Method::PUT | Method::PATCH | Method::DELETE);
+    if !is_write || request.uri().path().ends_with(FENCE_PATH) {
         return next.run(request).await;
     }
     match gate.pass().await {
