@@ -25,6 +25,8 @@ import tempfile
 import threading
 import time
 
+sys.dont_write_bytecode = True  # The import would leave a folder beside the scripts.
+
 from large_folder import Service, environment, fill
 
 

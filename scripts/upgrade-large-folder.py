@@ -21,6 +21,8 @@ import sys
 import tempfile
 import time
 
+sys.dont_write_bytecode = True  # The import would leave a folder beside the scripts.
+
 from large_folder import Service, ask, environment, fill
 
 COMPLETE = "the feed of the data folder is complete"

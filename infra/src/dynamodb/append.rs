@@ -3,14 +3,14 @@
 
 use anyhow::Context;
 use async_trait::async_trait;
-use aws_sdk_dynamodb::operation::put_item::PutItemError;
-use aws_sdk_dynamodb::types::{AttributeValue, BatchStatementRequest, ReturnValuesOnConditionCheckFailure};
+use aws_sdk_dynamodb::types::{AttributeValue, BatchStatementRequest};
 use consumer::ports::{Append, AppendError, Appended, LoadRequest, LoadedOrder, OrderLog};
 use domain::{Order, Receipt, RecordedEvent};
 
-use crate::sdk::{condition_met, explain};
+use crate::sdk::condition_met;
 
 use super::Table;
+use super::conditional_put::{ConditionalPut, put_on_condition};
 use super::items::{Attributes, METADATA, TableItem, key, pk, text};
 use super::ledger_marks::mark_of;
 use super::ledger_writer::LedgerMark;
@@ -97,17 +97,11 @@ impl Table {
             .put_item()
             .table_name(&self.name)
             .set_item(Some(item))
-            .condition_expression("attribute_not_exists(pk)")
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-        let error = match call.send().await {
-            Ok(_) => return Ok(Appended::New),
-            Err(error) => error,
-        };
-        let existing = match error.as_service_error() {
-            Some(PutItemError::ConditionalCheckFailedException(failed)) => {
-                failed.item().cloned().unwrap_or_default()
-            }
-            _ => return Err(AppendError::Unavailable(explain(error).context("appending to the log"))),
+            .condition_expression("attribute_not_exists(pk)");
+        let put = put_on_condition(call).await.context("appending to the log");
+        let existing = match put.map_err(AppendError::Unavailable)? {
+            ConditionalPut::Put => return Ok(Appended::New),
+            ConditionalPut::Refused(existing) => existing.unwrap_or_default(),
         };
         let is_same_event = existing.get("event_id") == event_id.as_ref();
         if is_same_event && mark_of(&existing).map_err(AppendError::Unavailable)?.as_ref() == Some(mark) {

@@ -5,16 +5,16 @@
 use std::collections::HashMap;
 
 use anyhow::Context;
-use aws_sdk_dynamodb::operation::put_item::PutItemError;
-use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
+use aws_sdk_dynamodb::types::AttributeValue;
 use consumer::Disposition;
 use consumer::ports::Append;
 use domain::{DeadLetterState, Envelope};
 
 use crate::now;
-use crate::sdk::{condition_met, explain};
+use crate::sdk::condition_met;
 
 use super::Table;
+use super::conditional_put::{ConditionalPut, put_on_condition};
 use super::dead_letter_index::IndexLookup;
 use super::items::{METADATA, TableItem, event_sk, key, message, pk, receipt_sk, string, text};
 use super::ledger_writer::LedgerMark;
@@ -88,16 +88,12 @@ impl Table {
             .put_item()
             .table_name(&self.name)
             .set_item(Some(item))
-            .condition_expression("attribute_not_exists(pk)")
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-        let error = match call.send().await {
-            Ok(_) => return Ok(mark),
-            Err(error) => error,
+            .condition_expression("attribute_not_exists(pk)");
+        let existing = match put_on_condition(call).await.context("storing a duplicate")? {
+            ConditionalPut::Put => return Ok(mark),
+            ConditionalPut::Refused(existing) => existing,
         };
-        let Some(PutItemError::ConditionalCheckFailedException(failed)) = error.as_service_error() else {
-            return Err(explain(error).context("storing a duplicate"));
-        };
-        let stored = failed.item().map(mark_of).transpose()?.flatten();
+        let stored = existing.as_ref().map(mark_of).transpose()?.flatten();
         let stored = stored.context("the item of a duplicate has no mark")?;
         if stored != mark {
             self.ledger.not_used(mark);

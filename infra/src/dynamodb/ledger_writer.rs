@@ -15,13 +15,12 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
-use aws_sdk_dynamodb::operation::put_item::PutItemError;
-use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
+use aws_sdk_dynamodb::types::AttributeValue;
 
 use crate::now;
-use crate::sdk::explain;
 
 use super::Table;
+use super::conditional_put::{ConditionalPut, put_on_condition};
 use super::items::{TableItem, string, text};
 use super::ledger_numbers::NumberSet;
 
@@ -267,23 +266,16 @@ impl Table {
     /// Replaces a writer's item, if it still has the revision before. Otherwise returns what is stored.
     async fn put_writer(&self, writer: &str, next: &WriterState) -> anyhow::Result<Option<StoredWriter>> {
         let call = self.client.put_item().table_name(&self.name).set_item(Some(live_item(writer, next)));
-        let call = call.return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
         let call = match next.revision - 1 {
             0 => call.condition_expression("attribute_not_exists(pk)"),
             before => call
                 .condition_expression("revision = :before")
                 .expression_attribute_values(":before", AttributeValue::N(before.to_string())),
         };
-        let error = match Box::pin(call.send()).await {
-            Ok(_) => return Ok(None),
-            Err(error) => error,
-        };
-        match error.as_service_error() {
-            Some(PutItemError::ConditionalCheckFailedException(failed)) => match failed.item() {
-                Some(item) => Ok(Some(StoredWriter::Live(WriterState::read(item)?))),
-                None => self.stored_writer(writer).await.map(Some),
-            },
-            _ => Err(explain(error).context("counting in the ledger")),
+        match put_on_condition(call).await.context("counting in the ledger")? {
+            ConditionalPut::Put => Ok(None),
+            ConditionalPut::Refused(Some(item)) => Ok(Some(StoredWriter::Live(WriterState::read(&item)?))),
+            ConditionalPut::Refused(None) => self.stored_writer(writer).await.map(Some),
         }
     }
 }

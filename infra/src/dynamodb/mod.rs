@@ -29,6 +29,7 @@
 //! and `search_at`, and the projection has `payment_status` and `fulfilment_status`.
 
 mod append;
+mod conditional_put;
 mod create;
 pub(crate) mod dead_letter_index;
 mod dead_letter_list;

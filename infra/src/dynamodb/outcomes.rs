@@ -1,13 +1,10 @@
 //! Stores the outcomes of rejected and parked events. The outcomes of recorded events follow from the log.
 
 use anyhow::{Context, bail};
-use aws_sdk_dynamodb::operation::put_item::PutItemError;
-use aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure;
 use domain::{Outcome, Receipt};
 
-use crate::sdk::explain;
-
 use super::Table;
+use super::conditional_put::{ConditionalPut, put_on_condition};
 use super::items::{StoredOutcome, TableItem, key, message, receipt_sk, text};
 use super::ledger_marks::{MARK, mark_of};
 use super::ledger_writer::LedgerMark;
@@ -36,20 +33,15 @@ impl Table {
             .set_item(Some(item))
             .condition_expression("attribute_not_exists(#state) OR #state = :parked")
             .expression_attribute_names("#state", "state")
-            .expression_attribute_values(":parked", text("parked"))
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-        let error = match Box::pin(call.send()).await {
-            Ok(_) => {
+            .expression_attribute_values(":parked", text("parked"));
+        let existing = match put_on_condition(call).await.context("storing an outcome")? {
+            ConditionalPut::Put => {
                 self.remember_rejection(receipt, mark);
                 return Ok(());
             }
-            Err(error) => error,
-        };
-        let Some(PutItemError::ConditionalCheckFailedException(failed)) = error.as_service_error() else {
-            return Err(explain(error).context("storing an outcome"));
+            ConditionalPut::Refused(existing) => existing.unwrap_or_default(),
         };
         let Some(mark) = mark else { return Ok(()) };
-        let existing = failed.item().cloned().unwrap_or_default();
         if mark_of(&existing)?.as_ref() == Some(&mark) {
             // The SDK has repeated the call, because its answer was lost.
             self.remember_rejection(receipt, Some(mark));

@@ -16,16 +16,16 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, anyhow};
-use aws_sdk_dynamodb::operation::put_item::PutItemError;
-use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
+use aws_sdk_dynamodb::types::AttributeValue;
 use consumer::decide::reference_of;
 use consumer::ports::{Append, AppendError};
 use domain::{OrderId, Reference};
 
 use crate::now;
-use crate::sdk::{condition_met, explain};
+use crate::sdk::condition_met;
 
 use super::Table;
+use super::conditional_put::{ConditionalPut, put_on_condition};
 use super::items::{Attributes, METADATA, TableItem, string, text};
 use super::write_batcher::insert;
 
@@ -195,12 +195,7 @@ impl Table {
     ) -> anyhow::Result<Option<Reservation>> {
         let item = wanted.item(reference).into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
         let number = |number: String| AttributeValue::N(number);
-        let mut call = self
-            .client
-            .put_item()
-            .table_name(&self.name)
-            .set_item(Some(item))
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+        let mut call = self.client.put_item().table_name(&self.name).set_item(Some(item));
         let expected = void.unwrap_or(wanted);
         call = match void {
             None => call.condition_expression(
@@ -216,16 +211,12 @@ impl Table {
         call = call
             .expression_attribute_values(":order_id", text(expected.order_id.as_str()))
             .expression_attribute_values(":at_version", number(expected.at_version.to_string()));
-        let error = match call.send().await {
-            Ok(_) => return Ok(None),
-            Err(error) => error,
-        };
-        match error.as_service_error() {
-            Some(PutItemError::ConditionalCheckFailedException(failed)) => {
-                let existing = failed.item().context("no item was returned with the failed condition")?;
-                Ok(Some(Reservation::of_item(existing)?))
+        match put_on_condition(call).await.context("reserving a reference")? {
+            ConditionalPut::Put => Ok(None),
+            ConditionalPut::Refused(existing) => {
+                let existing = existing.context("no item was returned with the failed condition")?;
+                Ok(Some(Reservation::of_item(&existing)?))
             }
-            _ => Err(explain(error).context("reserving a reference")),
         }
     }
 
