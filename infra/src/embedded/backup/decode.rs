@@ -5,8 +5,7 @@ use std::collections::BTreeMap;
 
 use anyhow::Context;
 use consumer::webhooks::{HeldOrder, Progress};
-use domain::{Currency, Receipt, RecordedEvent, Subscription, SubscriptionId, Timestamp};
-use domain::{DeadLetter, OrderId};
+use domain::{Currency, DeadLetter, Receipt, RecordedEvent, Subscription, SubscriptionId, Timestamp};
 use uuid::Uuid;
 
 use crate::backup::record::EventRecord;
@@ -14,6 +13,7 @@ use crate::backup::row::StateRow;
 use crate::embedded::store::folder::FORMAT_NUMBER;
 use crate::embedded::store::keys;
 use crate::embedded::store::records::{StoredMessage, StoredReceipt, split_log_entry};
+use crate::embedded::webhooks::rows::Row;
 
 /// The folder format whose records and rows these functions decode.
 pub(crate) const FOLDER_FORMAT: u32 = FORMAT_NUMBER;
@@ -36,13 +36,12 @@ pub(crate) fn event(
 
 /// The receipt in a row of `receipts`.
 pub(crate) fn receipt(row: &StateRow) -> anyhow::Result<Receipt> {
-    let parts = row.key.split_last_chunk::<16>();
-    let parts = parts.and_then(|(order_id, event_id)| Some((order_id.strip_suffix(&[0])?, event_id)));
-    let (order_id, event_id) = parts.context("the key of a receipt is malformed")?;
+    let (order_id, event_id) =
+        keys::split_receipt_key(&row.key).context("the key of a receipt is malformed")?;
     let stored: StoredReceipt = serde_json::from_slice(&row.value).context("a stored receipt")?;
     Ok(Receipt {
-        order_id: OrderId::parse(std::str::from_utf8(order_id)?)?,
-        event_id: Uuid::from_bytes(*event_id).into(),
+        order_id,
+        event_id,
         event_type: stored.event_type,
         outcome: Some(stored.outcome),
         request_hash: stored.request_hash,
@@ -87,16 +86,17 @@ pub(crate) enum WebhookRow {
     Skipped,
 }
 
-/// The content of a row of `webhooks`. `embedded/webhooks/rows.rs` defines the keys.
+/// The content of a row of `webhooks`.
 pub(crate) fn webhook(row: &StateRow) -> anyhow::Result<WebhookRow> {
-    let (kind, rest) = row.key.split_first().context("the key of a webhook row is empty")?;
-    let id = rest.first_chunk::<16>().context("the key of a webhook row is too short")?;
-    let id = SubscriptionId::from(Uuid::from_bytes(*id));
+    let (kind, id) = Row::of_key(&row.key).context("the key of a webhook row is malformed")?;
     Ok(match kind {
-        b's' => WebhookRow::Subscription(serde_json::from_slice(&row.value).context("a subscription")?),
-        b'p' => WebhookRow::Progress(id, serde_json::from_slice(&row.value).context("the progress")?),
-        b'h' => WebhookRow::Held(id, serde_json::from_slice(&row.value).context("a held order")?),
-        b'k' => WebhookRow::Skipped,
-        other => anyhow::bail!("a webhook row has the unknown kind {other}"),
+        Row::Subscription => {
+            WebhookRow::Subscription(serde_json::from_slice(&row.value).context("a subscription")?)
+        }
+        Row::Progress => {
+            WebhookRow::Progress(id, serde_json::from_slice(&row.value).context("the progress")?)
+        }
+        Row::Held => WebhookRow::Held(id, serde_json::from_slice(&row.value).context("a held order")?),
+        Row::Skip => WebhookRow::Skipped,
     })
 }

@@ -41,6 +41,14 @@ pub(crate) fn receipt_key(order_id: &OrderId, event_id: EventId) -> Vec<u8> {
     scoped(order_id.as_str(), &[event_id.as_uuid().as_bytes()])
 }
 
+/// The order and the event of a key of `receipts`. `None` if the key is malformed.
+#[cfg(feature = "aws")]
+pub(crate) fn split_receipt_key(key: &[u8]) -> Option<(OrderId, EventId)> {
+    let (order_id, event_id) = key.split_last_chunk()?;
+    let order_id = std::str::from_utf8(order_id.strip_suffix(&[0])?).ok()?;
+    Some((OrderId::parse(order_id).ok()?, uuid::Uuid::from_bytes(*event_id).into()))
+}
+
 pub(crate) fn customer_prefix(customer_id: &CustomerId) -> Vec<u8> {
     scoped(customer_id.as_str(), &[])
 }

@@ -8,7 +8,7 @@
 mod listing;
 mod operators;
 pub mod pace;
-mod rows;
+pub(crate) mod rows;
 mod source;
 mod state;
 #[cfg(test)]

@@ -26,7 +26,7 @@ use crate::embedded::store::views::ReadStore;
 /// A kind of row, and the letter with which its keys begin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
-pub(super) enum Row {
+pub(crate) enum Row {
     Subscription = b's',
     Progress = b'p',
     Held = b'h',
@@ -39,6 +39,14 @@ impl Row {
     /// The key of the row, or the common prefix of the keys if a subscription can have several rows of this kind.
     pub(super) fn key(self, id: SubscriptionId) -> Vec<u8> {
         [&[self as u8], id.as_uuid().as_bytes().as_slice()].concat()
+    }
+
+    /// The kind of row, and the subscription, of a key. `None` if the key is malformed.
+    #[cfg(feature = "aws")]
+    pub(crate) fn of_key(key: &[u8]) -> Option<(Self, SubscriptionId)> {
+        let (letter, rest) = key.split_first()?;
+        let kind = Self::ALL.into_iter().find(|row| *row as u8 == *letter)?;
+        Some((kind, uuid::Uuid::from_bytes(*rest.first_chunk()?).into()))
     }
 }
 
