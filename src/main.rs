@@ -64,6 +64,8 @@ use tokio::runtime::Builder;
 use tokio::signal::unix::{SignalKind, signal};
 
 use cli::{Cli, Command};
+#[cfg(all(feature = "dlq", feature = "embedded"))]
+use infra::embedded::priority;
 use telemetry::LogWriting;
 
 /// mimalloc is fast for a pattern that is common in this program: one thread allocates memory, and another thread frees it.
@@ -98,6 +100,12 @@ fn run() -> anyhow::Result<()> {
     #[cfg(feature = "load")]
     if let Command::Load(args) = &cli.command {
         builder.worker_threads(args.threads());
+    }
+    #[cfg(all(feature = "dlq", feature = "embedded"))]
+    if matches!(cli.command, Command::Backup(_)) {
+        // A backup takes minutes, and usually shares the machine with the service.
+        priority::lower(priority::BACKUP_COMMAND);
+        builder.on_thread_start(|| priority::lower(priority::BACKUP_COMMAND));
     }
     let runtime = builder.enable_all().build().context("cannot start the runtime")?;
     match cli.command {

@@ -9,6 +9,8 @@ use rustix::thread::gettid;
 
 /// The priority of drills: on a busy machine, they get a tenth of the time of a thread of normal priority.
 pub const DRILLS: i32 = 10;
+/// The priority of `orders backup`, which compresses and hashes whole segments: the same as that of drills.
+pub const BACKUP_COMMAND: i32 = 10;
 /// The priority of the continuous backup. It is not much lower than the normal one: while a backup reads, others may wait for
 /// their turn to read.
 pub const BACKUPS: i32 = 5;

@@ -35,10 +35,11 @@ use crate::backup::manifest::FolderState;
 use crate::backup::source::{BackupPart, BackupRequest, BackupSource, SourceHeader};
 use crate::now;
 
-/// The size, in bytes, of the rows that one read returns. The last row can exceed it.
-const PART_BYTES: usize = 256 << 10;
+/// The size, in bytes, of the rows that one read returns. The last row can exceed it. A read of this size takes about a
+/// millisecond, and requests that need the same processor wait for it.
+const PART_BYTES: usize = 64 << 10;
 /// The maximum number of rows that one read examines.
-const PART_ROWS: usize = 4096;
+const PART_ROWS: usize = 1024;
 
 /// Whether reads leave time to others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
