@@ -31,6 +31,16 @@ pub(crate) struct SearchArgs {
     pub(super) search_index: bool,
 }
 
+/// How a standard queue is shared.
+#[derive(Debug, Args)]
+pub(crate) struct FairArgs {
+    /// Share a standard queue fairly, so that the backlog of one client delays its own events and not those of others. The
+    /// message group of an event is a hash of the principal that proposed it. Set this for both the API and the expiry role.
+    /// It does not affect a FIFO queue.
+    #[arg(long, env = "ORDERS_FAIR_QUEUE")]
+    pub(super) fair_queue: bool,
+}
+
 /// The feed of recorded events.
 #[derive(Debug, Args)]
 pub(crate) struct FeedArgs {
@@ -50,6 +60,8 @@ pub(crate) struct FeedArgs {
 pub(crate) struct ApiArgs {
     #[command(flatten)]
     pub(super) aws: AwsArgs,
+    #[command(flatten)]
+    pub(super) fair: FairArgs,
     #[command(flatten)]
     pub(super) search: SearchArgs,
     #[command(flatten)]
@@ -128,6 +140,8 @@ pub(crate) struct DeadLettersArgs {
 pub(crate) struct ExpiryArgs {
     #[command(flatten)]
     pub(super) aws: AwsArgs,
+    #[command(flatten)]
+    pub(super) fair: FairArgs,
     #[command(flatten)]
     pub(super) unpaid: UnpaidArgs,
     /// Propose no cancellations while this many messages are queued; 0 means no limit.

@@ -42,7 +42,7 @@ pub(crate) async fn api(args: &ApiArgs, errors: ConfigErrors) -> anyhow::Result<
     let sdk = aws::config().await;
     let settings = settings::of_api(errors, args, &sdk)?;
     let (common, http, listen) = (&settings.common, &settings.http, settings.listen);
-    let queue = aws::queue(&sdk, &common.queue_url);
+    let queue = aws::queue(&sdk, &common.queue_url).with_fair_groups(settings.fair_queue);
     let table = aws::table(&sdk, &common.table_name, common.default_currency)
         .with_search_index(settings.search_index);
     let health = AwsHealth { queues: vec![queue.clone()], table: table.clone() };
@@ -155,7 +155,7 @@ pub(crate) async fn expiry(args: &ExpiryArgs, errors: ConfigErrors) -> anyhow::R
     let sdk = aws::config().await;
     let settings = settings::of_expiry(errors, args, &sdk)?;
     let common = &settings.common;
-    let queue = aws::queue(&sdk, &common.queue_url);
+    let queue = aws::queue(&sdk, &common.queue_url).with_fair_groups(settings.fair_queue);
     let table = aws::table(&sdk, &common.table_name, common.default_currency);
     check_resources(&AwsHealth { queues: vec![queue.clone()], table: table.clone() }).await?;
     prometheus::serve(settings.metrics, None).await?;

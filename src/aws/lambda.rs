@@ -68,7 +68,7 @@ async fn api(args: &ApiArgs, errors: ConfigErrors) -> anyhow::Result<()> {
     let sdk = aws::config().await;
     let settings = settings::of_api_function(errors, args, &sdk)?;
     let common = &settings.common;
-    let queue = aws::queue(&sdk, &common.queue_url);
+    let queue = aws::queue(&sdk, &common.queue_url).with_fair_groups(settings.fair_queue);
     let table = aws::table(&sdk, &common.table_name, common.default_currency)
         .with_search_index(settings.search_index);
     let health = AwsHealth { queues: vec![queue.clone()], table: table.clone() };
@@ -122,7 +122,7 @@ async fn expiry(args: &ExpiryArgs, errors: ConfigErrors) -> anyhow::Result<()> {
     let sdk = aws::config().await;
     let settings = settings::of_expiry(errors, args, &sdk)?;
     let common = &settings.common;
-    let queue = aws::queue(&sdk, &common.queue_url);
+    let queue = aws::queue(&sdk, &common.queue_url).with_fair_groups(settings.fair_queue);
     let table = aws::table(&sdk, &common.table_name, common.default_currency);
     let role = super::expiry_role(&settings, &queue, &table);
     api::expiry::lambda::run(&role, after_each).await

@@ -52,6 +52,8 @@ fn common(errors: &mut ConfigErrors, args: &AwsArgs, sdk: &SdkConfig) -> Option<
 #[derive(Debug)]
 pub(crate) struct ApiSettings {
     pub(crate) common: CommonSettings,
+    /// Whether a standard queue is shared fairly.
+    pub(crate) fair_queue: bool,
     /// Whether the table has the search index.
     pub(crate) search_index: bool,
     pub(crate) listen: SocketAddr,
@@ -111,6 +113,7 @@ fn api(
         let (max_queue_depth, metrics, search_index) = (depth?, metrics?, args.search.search_index);
         Some(ApiSettings {
             common,
+            fair_queue: args.fair.fair_queue,
             search_index,
             listen,
             http,

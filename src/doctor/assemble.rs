@@ -1,10 +1,11 @@
 //! Builds the model of a deployment from Terraform resources. `doctor::read` calls it.
 
-use std::collections::BTreeMap;
+mod front;
+mod tables;
 
 use super::model::{
     AlarmMetric, Area, Attribute, CloudWatchAlarm, Deployment, DynamoTable, EventSourceMapping,
-    LambdaFunction, RedriveAllowPolicy, RedrivePolicy, SqsQueue, StreamMapping,
+    LambdaFunction, ProvisionedPollers, RedriveAllowPolicy, RedrivePolicy, SqsQueue, StreamMapping,
 };
 use super::references::ResourceReference;
 use super::resources::{AttributeReader, TerraformResource, TerraformResources, link};
@@ -35,7 +36,10 @@ pub(super) fn deployment(configuration: TerraformResources) -> Deployment {
                 let target = resource.attributes().block("target");
                 deployment.schedule_targets.push(target.then(|target| target.link("arn")));
             }
-            "aws_dynamodb_table" => deployment.tables.push(table(resource)),
+            "aws_dynamodb_table" => deployment.tables.push(tables::table(resource)),
+            "aws_ecs_task_definition" => deployment.containers.extend(front::containers(resource)),
+            "aws_apigatewayv2_authorizer" => deployment.authorizers.push(front::authorizer(resource)),
+            "aws_apigatewayv2_route" => deployment.scoped_routes.extend(front::scoped_route(resource)),
             "aws_cloudwatch_metric_alarm" => deployment.alarms.push(alarm(resource)),
             _ => {}
         }
@@ -166,6 +170,10 @@ fn mapping(resource: &TerraformResource) -> EventSourceMapping {
         window: a.number("maximum_batching_window_in_seconds"),
         response_types: a.texts("function_response_types"),
         max_concurrency: a.block("scaling_config").then(|block| block.number("maximum_concurrency")),
+        pollers: a.block("provisioned_poller_config").then(|block| {
+            let (minimum, maximum) = (block.number("minimum_pollers"), block.number("maximum_pollers"));
+            Attribute::Known(ProvisionedPollers { minimum, maximum })
+        }),
         filter: filters.then(|filters| {
             let pattern = |filter: &AttributeReader<'_>| match filter.value("pattern") {
                 Attribute::Known(pattern) => pattern.to_string(),
@@ -191,50 +199,6 @@ fn stream_mapping(resource: &TerraformResource) -> StreamMapping {
         parallel: a.number("parallelization_factor"),
         max_retries: a.number("maximum_retry_attempts"),
         max_age: a.number("maximum_record_age_in_seconds"),
-    }
-}
-
-fn table(resource: &TerraformResource) -> DynamoTable {
-    let a = resource.attributes();
-    DynamoTable {
-        identity: resource.identity("name"),
-        keys: keys(a),
-        indexes: a.blocks("global_secondary_index").then(|indexes| {
-            let mut all = BTreeMap::new();
-            for index in indexes {
-                match (index.text("name"), keys(index)) {
-                    (Attribute::Known(name), Attribute::Known(keys)) => all.insert(name, keys),
-                    (Attribute::Unknown(why), _) | (_, Attribute::Unknown(why)) => {
-                        return Attribute::Unknown(why);
-                    }
-                    _ => continue,
-                };
-            }
-            Attribute::Known(all)
-        }),
-        recovery: a.block("point_in_time_recovery").then(|block| block.bool("enabled")),
-        stream: a
-            .bool("stream_enabled")
-            .then(|is_on| if is_on { a.text("stream_view_type") } else { Attribute::Absent }),
-        protection: a.bool("deletion_protection_enabled"),
-    }
-}
-
-/// The names of the keys of a table or an index. A configuration declares them as attributes or as blocks.
-fn keys(a: AttributeReader<'_>) -> Attribute<Vec<String>> {
-    if let Attribute::Known(blocks) = a.blocks("key_schema") {
-        let named = |kind: &str| {
-            let of_kind =
-                blocks.iter().find(|block| block.text("key_type").known().is_some_and(|k| k == kind));
-            of_kind.and_then(|block| block.text("attribute_name").known().cloned())
-        };
-        return Attribute::Known(["HASH", "RANGE"].into_iter().filter_map(named).collect());
-    }
-    match (a.text("hash_key"), a.text("range_key")) {
-        (Attribute::Unknown(why), _) | (_, Attribute::Unknown(why)) => Attribute::Unknown(why),
-        (hash, range) => {
-            Attribute::Known([hash, range].iter().filter_map(Attribute::known).cloned().collect())
-        }
     }
 }
 

@@ -123,6 +123,9 @@ async fn table(sdk: &SdkConfig, name: &str) -> anyhow::Result<DynamoTable> {
         },
         keys: Attribute::Known(described.keys),
         indexes: Attribute::Known(indexes),
+        // What a table takes at once grows with use, so only what a configuration asks for is judged.
+        warm: Attribute::Absent,
+        warm_indexes: BTreeMap::new(),
         recovery: described.recovery.map_or_else(Attribute::Unknown, Attribute::Known),
         protection: Attribute::Known(described.deletion_protection),
         // The rule about the stream needs Lambda functions, which this reader does not see. So the stream is not read.

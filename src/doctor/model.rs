@@ -60,6 +60,10 @@ pub(super) struct Deployment {
     pub(super) stream_mappings: Vec<StreamMapping>,
     /// The targets that schedules and event rules invoke.
     pub(super) schedule_targets: Vec<Attribute<ResourceReference>>,
+    /// The containers of ECS tasks.
+    pub(super) containers: Vec<TaskContainer>,
+    pub(super) authorizers: Vec<JwtAuthorizer>,
+    pub(super) scoped_routes: Vec<ScopedRoute>,
     pub(super) roles: Vec<IamRole>,
     pub(super) tables: Vec<DynamoTable>,
     /// The tables that Lambda functions name in OUTBOUND_TABLE. `tables` does not contain these tables.
@@ -136,8 +140,17 @@ pub(super) struct EventSourceMapping {
     pub(super) window: Attribute<f64>,
     pub(super) response_types: Attribute<Vec<String>>,
     pub(super) max_concurrency: Attribute<f64>,
+    /// The pollers that Lambda keeps for the queue.
+    pub(super) pollers: Attribute<ProvisionedPollers>,
     /// The patterns of the mapping's filter criteria.
     pub(super) filter: Attribute<Vec<String>>,
+}
+
+/// How many pollers Lambda keeps for a queue.
+#[derive(Debug, Default, Clone, PartialEq)]
+pub(super) struct ProvisionedPollers {
+    pub(super) minimum: Attribute<f64>,
+    pub(super) maximum: Attribute<f64>,
 }
 
 /// An event source mapping of a DynamoDB stream.
@@ -178,10 +191,43 @@ pub(super) struct DynamoTable {
     pub(super) keys: Attribute<Vec<String>>,
     /// The names of the keys of each index.
     pub(super) indexes: Attribute<BTreeMap<String, Vec<String>>>,
+    /// What the table takes at once.
+    pub(super) warm: Attribute<WarmThroughput>,
+    /// What each index takes at once.
+    pub(super) warm_indexes: BTreeMap<String, Attribute<WarmThroughput>>,
     pub(super) recovery: Attribute<bool>,
     /// What the change stream contains. Absent if the stream is off.
     pub(super) stream: Attribute<String>,
     pub(super) protection: Attribute<bool>,
+}
+
+/// The warm throughput of a table or an index, in units a second.
+#[derive(Debug, Default, Clone)]
+pub(super) struct WarmThroughput {
+    pub(super) reads: Attribute<f64>,
+    pub(super) writes: Attribute<f64>,
+}
+
+/// A container of an ECS task.
+#[derive(Debug, Clone)]
+pub(super) struct TaskContainer {
+    /// The role of this program that the command names.
+    pub(super) command: Attribute<String>,
+    pub(super) environment: BTreeMap<String, Attribute<ResourceReference>>,
+}
+
+/// The token authorizer of an HTTP API.
+#[derive(Debug, Clone)]
+pub(super) struct JwtAuthorizer {
+    pub(super) address: String,
+    pub(super) issuer: Attribute<String>,
+}
+
+/// A route of an HTTP API that requires scopes.
+#[derive(Debug, Clone)]
+pub(super) struct ScopedRoute {
+    pub(super) address: String,
+    pub(super) scopes: Attribute<Vec<String>>,
 }
 
 #[derive(Debug, Default, Clone)]

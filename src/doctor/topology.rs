@@ -4,7 +4,7 @@
 use super::model::{
     Attribute, Deployment, DynamoTable, EventSourceMapping, IamRole, LambdaFunction, SqsQueue,
 };
-use super::references::ResourceReference;
+use super::references::{ResourceIdentity, ResourceReference};
 
 /// The role of `orders` that a function runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -99,24 +99,33 @@ impl Deployment {
             .map(|mapping| (mapping, self.queue(&mapping.source), self.function(&mapping.function)))
     }
 
-    /// Whether any function uses the table as its outbound table, and no function uses the table for orders.
+    /// Whether a function or a container names a part of the deployment in this variable.
+    fn is_named(&self, variable: &str, part: &ResourceIdentity) -> bool {
+        let of_functions = self.functions.iter().filter_map(|function| function.environment.known());
+        let of_containers = self.containers.iter().map(|container| &container.environment);
+        of_functions.chain(of_containers).any(|variables| {
+            let named = variables.get(variable).and_then(Attribute::known);
+            named.and_then(|named| named.means(part)) == Some(true)
+        })
+    }
+
+    /// Whether any function or container uses the table as its outbound table, and none uses the table for orders.
     pub(super) fn is_outbound(&self, table: &DynamoTable) -> bool {
-        let is_named = |variable: &str| {
-            self.functions.iter().any(|function| {
-                let named = function.environment.known().and_then(|variables| variables.get(variable));
-                named.and_then(Attribute::known).and_then(|named| named.means(&table.identity)) == Some(true)
-            })
-        };
-        is_named("OUTBOUND_TABLE") && !is_named("TABLE_NAME")
+        self.is_named("OUTBOUND_TABLE", &table.identity) && !self.is_named("TABLE_NAME", &table.identity)
+    }
+
+    /// Whether a container with the role `dead-letters` receives from the queue.
+    pub(super) fn is_attended_by_container(&self, queue: &SqsQueue) -> bool {
+        self.containers.iter().any(|container| {
+            let named = container.environment.get("DLQ_URL").and_then(Attribute::known);
+            container.command.known().is_some_and(|command| command == "dead-letters")
+                && named.and_then(|named| named.means(&queue.identity)) == Some(true)
+        })
     }
 
     /// Whether the queue holds webhook jobs.
     pub(super) fn has_webhook_jobs(&self, queue: &SqsQueue) -> bool {
-        let is_named = self.functions.iter().any(|function| {
-            let named = function.webhook_queue().and_then(Attribute::known);
-            named.and_then(|named| named.means(&queue.identity)) == Some(true)
-        });
-        queue.webhook_jobs || is_named
+        queue.webhook_jobs || self.is_named("WEBHOOK_QUEUE_URL", &queue.identity)
     }
 
     /// Whether the queue holds webhook jobs, or is the dead-letter queue of a queue that holds webhook jobs. Some rules

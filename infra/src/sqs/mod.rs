@@ -43,6 +43,8 @@ pub struct Queue {
     client: Client,
     url: String,
     fifo: bool,
+    /// Whether messages of a standard queue have a group, by which SQS shares the queue fairly.
+    fair: bool,
 }
 
 impl Queue {
@@ -50,7 +52,15 @@ impl Queue {
     pub fn new(client: Client, url: impl Into<String>) -> Self {
         let url = url.into();
         let fifo = is_fifo(&url);
-        Self { client, url, fifo }
+        Self { client, url, fifo, fair: false }
+    }
+
+    /// Makes a standard queue a fair queue: the backlog of one producer delays its own messages, and not those of others
+    /// ([AWS](https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-fair-queues.html)). A FIFO queue
+    /// is not affected, because its groups are the orders.
+    #[must_use]
+    pub fn with_fair_groups(self, fair: bool) -> Self {
+        Self { fair, ..self }
     }
 
     /// The approximate number of visible messages, or a sentence that explains why the queue cannot be used.

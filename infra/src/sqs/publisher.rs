@@ -16,7 +16,9 @@ use consumer::printable::printable_json;
 use consumer::rounds::batches_of;
 use domain::{Envelope, OrderId};
 use futures_util::StreamExt;
+use sha2::{Digest, Sha256};
 
+use crate::repaired::hex;
 use crate::sdk::explain;
 
 use super::attempts::CallAttempts;
@@ -114,6 +116,8 @@ impl Queue {
             entry = entry
                 .message_group_id(event.order_id.as_str())
                 .message_deduplication_id(event.event_id.to_string());
+        } else if self.fair {
+            entry = entry.message_group_id(fair_group(event));
         }
         let entry = entry.build().map_err(|error| not_accepted(&error.to_string()))?;
         Ok(OutgoingEntry { place, order_id: event.order_id.clone(), entry, bytes, in_doubt: false })
@@ -208,6 +212,14 @@ impl OutgoingEntry {
 pub(super) fn text_attribute(value: &str) -> MessageAttributeValue {
     let attribute = MessageAttributeValue::builder().data_type("String").string_value(value);
     attribute.build().expect("the type is set, and nothing else is required")
+}
+
+/// The group of an event on a fair queue: whose backlog it belongs to. SQS shows group ids in metrics and allows few characters,
+/// so the group is a hash.
+fn fair_group(event: &Envelope) -> String {
+    // An event of another producer may have no actor. Then each order has its own share.
+    let owner = event.actor.as_deref().unwrap_or(event.order_id.as_str());
+    hex(&Sha256::digest(owner)[..16])
 }
 
 /// The size of an attribute: SQS counts its name, its type and its value.

@@ -13,6 +13,8 @@ use crate::aws::args::ExpiryArgs;
 #[derive(Debug)]
 pub(crate) struct ExpirySettings {
     pub(crate) common: CommonSettings,
+    /// Whether a standard queue is shared fairly.
+    pub(crate) fair_queue: bool,
     /// The age at which unpaid orders expire.
     pub(crate) unpaid_age: Option<Duration>,
     /// The role proposes no cancellations while at least this many messages are queued. `None` means no limit.
@@ -32,7 +34,8 @@ pub(crate) fn of_expiry(
     let metrics = errors.check(args.metrics.read());
     let settings = (|| {
         let (common, max_queue_depth, metrics) = (common?, depth?, metrics?);
-        Some(ExpirySettings { common, unpaid_age, max_queue_depth, metrics })
+        let fair_queue = args.fair.fair_queue;
+        Some(ExpirySettings { common, fair_queue, unpaid_age, max_queue_depth, metrics })
     })();
     errors.finish(settings)
 }

@@ -27,6 +27,8 @@ pub(super) struct TerraformModule {
 pub(super) struct VariableDeclaration {
     pub(super) default: Option<Expression>,
     pub(super) kind: Option<Expression>,
+    /// Whether `nullable = false` is set, so that the default replaces null.
+    pub(super) never_null: bool,
     /// The condition and the error message of each `validation` block.
     pub(super) validations: Vec<(Expression, Expression)>,
 }
@@ -73,6 +75,7 @@ impl TerraformModule {
                     let variable = VariableDeclaration {
                         default: attribute(&block.body, "default").cloned(),
                         kind: attribute(&block.body, "type").cloned(),
+                        never_null: attribute(&block.body, "nullable") == Some(&Expression::Bool(false)),
                         validations: block.body.blocks().filter_map(validation).collect(),
                     };
                     self.variables.insert(name.clone(), variable);

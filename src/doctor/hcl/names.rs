@@ -85,6 +85,7 @@ impl HclEvaluator {
                 None => instance.module.settings.get(name).map(|given| self.evaluate(given, &here)),
             };
             let default = || declared.default.as_ref().map(|default| self.evaluate(default, &here));
+            let given = given.filter(|given| !(declared.never_null && *given == TerraformValue::Null));
             match given.or_else(default) {
                 Some(value) => match &declared.kind {
                     Some(kind) => defaults::complete(value, kind, &|default| self.evaluate(default, &here)),

@@ -55,7 +55,7 @@ pub(super) const RULES: &[Rule] = &[
         id: "concurrency-unbounded",
         severity: Severity::Warning,
         needs: NEEDS,
-        rule: "An event source mapping of a function with reserved concurrency has a maximum_concurrency.",
+        rule: "An event source mapping of a function with reserved concurrency has a maximum_concurrency or provisioned pollers.",
         harm: "Lambda scales up to 1000 receivers, regardless of the reserved concurrency. Throttled receives count towards maxReceiveCount, so good messages become dead letters.",
         remedy: "Set scaling_config.maximum_concurrency to at most reserved_concurrent_executions.",
         check: concurrency_unbounded,
@@ -91,9 +91,9 @@ pub(super) const RULES: &[Rule] = &[
         id: "dead-letters-unattended",
         severity: Severity::Warning,
         needs: NEEDS,
-        rule: "A function receives from every dead-letter queue of orders.",
+        rule: "A function or a container receives from every dead-letter queue of orders.",
         harm: "Dead letters are not archived, their receipts are not updated, and nobody is notified. When their retention ends, they are lost.",
-        remedy: "Run the role dead-letters: a function with the handler dead-letters and a mapping from the dead-letter queue.",
+        remedy: "Run the role dead-letters: a function with the handler dead-letters and a mapping from the dead-letter queue, or a container with the command dead-letters.",
         check: dead_letters_unattended,
     },
 ];
@@ -180,8 +180,10 @@ fn concurrency_over_reserved(deployment: &Deployment, results: &mut CheckResults
 }
 
 fn concurrency_unbounded(deployment: &Deployment, results: &mut CheckResults) {
+    let mappings = deployment.mappings.iter().filter(|mapping| mapping.pollers != Attribute::Absent);
+    let provisioned: Vec<_> = mappings.map(|mapping| mapping.address.as_str()).collect();
     reserved(deployment, results, |results, at, maximum, reserved| {
-        if maximum.is_none() {
+        if maximum.is_none() && !provisioned.contains(&at) {
             results.found(at, MAXIMUM, format!("not set, with a reserved concurrency of {reserved}"));
         }
     });
@@ -240,8 +242,9 @@ fn dead_letters_unattended(deployment: &Deployment, results: &mut CheckResults) 
         let at = queue.identity.shown();
         match deployment.mappings_of(queue).next() {
             Some(_) => {}
+            None if deployment.is_attended_by_container(queue) => {}
             None if unsure => results.leave_unchecked(at, "", "the source of a mapping is not known"),
-            None => results.found(at, "", "no event source mapping receives from the queue"),
+            None => results.found(at, "", "no event source mapping and no container receives from the queue"),
         }
     }
 }

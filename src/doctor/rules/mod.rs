@@ -9,9 +9,12 @@ mod fifo;
 mod functions;
 mod mappings;
 mod permissions;
+mod pollers;
 mod queues;
+mod scopes;
 mod service;
 mod tables;
+mod warm;
 mod webhooks;
 
 pub(super) use service::{OPEN, RECEIVES, WRONG};
@@ -137,9 +140,12 @@ pub(super) fn all() -> impl Iterator<Item = &'static Rule> {
         queues::RULES,
         fifo::RULES,
         mappings::RULES,
+        pollers::RULES,
         functions::RULES,
+        scopes::RULES,
         permissions::RULES,
         tables::RULES,
+        warm::RULES,
         expiry::RULES,
         feed::RULES,
         webhooks::RULES,

@@ -44,7 +44,7 @@ pub(super) const RULES: &[Rule] = &[
         needs: NEEDS,
         rule: "If ORDERS_SEARCH_INDEX is on, the table has an index order-search with the keys search_list and search_at.",
         harm: "Orders cannot be found across customers: GET /v1/orders without customer_id fails.",
-        remedy: "Set search_index = true in the module, or add the global secondary index order-search, with hash key search_list, range key search_at and the attributes status, payment_status and fulfilment_status projected. Or turn ORDERS_SEARCH_INDEX off.",
+        remedy: "Set table.search_index to true in the module, or add the global secondary index order-search, with hash key search_list, range key search_at and the attributes status, payment_status and fulfilment_status projected. Or turn ORDERS_SEARCH_INDEX off.",
         check: table_search_index,
     },
     Rule {

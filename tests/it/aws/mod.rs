@@ -8,6 +8,7 @@ mod dead_letters;
 mod deadlines;
 mod endpoints;
 mod failures;
+mod fair;
 pub mod feed;
 mod lambda;
 mod ledger;

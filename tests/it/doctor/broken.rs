@@ -6,6 +6,7 @@ use std::fs;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use super::capacity_faults::capacity_faults;
 use super::faults::faults;
 use super::webhook_faults::webhook_faults;
 use super::{Report, here};
@@ -35,6 +36,27 @@ pub fn set(plan: &mut Value, address: &str, pointer: &str, value: &Value) {
     }
     let attribute = resource["values"].pointer_mut(pointer);
     *attribute.unwrap_or_else(|| panic!("{address} has no {pointer}")) = value.clone();
+}
+
+/// The good plan, in which these attributes of a resource have these values. The resource need not have them before.
+pub fn given(address: &str, attributes: &[(&str, Value)]) -> Value {
+    let mut plan = good();
+    let resources = plan["planned_values"]["root_module"]["resources"].as_array_mut().unwrap();
+    let resource = resources.iter_mut().find(|resource| resource["address"] == address).unwrap();
+    for (name, value) in attributes {
+        resource["values"][*name] = value.clone();
+    }
+    plan
+}
+
+/// The good plan, with a further resource.
+pub fn with(kind: &str, name: &str, values: &Value) -> Value {
+    let mut plan = good();
+    let resources = plan["planned_values"]["root_module"]["resources"].as_array_mut().unwrap();
+    let address = format!("{kind}.{name}");
+    resources
+        .push(json!({ "address": address, "mode": "managed", "type": kind, "name": name, "values": values }));
+    plan
 }
 
 pub fn without(address: &str) -> Value {
@@ -75,7 +97,7 @@ fn a_good_deployment_has_no_finding() {
 
 #[test]
 fn each_fault_is_found_and_nothing_else() {
-    for (expected, plan) in faults().into_iter().chain(webhook_faults()) {
+    for (expected, plan) in faults().into_iter().chain(capacity_faults()).chain(webhook_faults()) {
         let report = report(&plan);
         assert_eq!(report.findings(), [expected], "{}", report.json);
         let severity = report.json["findings"][0]["severity"].as_str().unwrap();
@@ -92,12 +114,18 @@ fn a_deployment_with_standard_queues_has_its_own_rules() {
         set(&mut plan, address, "/fifo_queue", &json!(false));
     }
     let standard = "standard-queue aws_sqs_queue.main fifo_queue";
+    let senders = ["aws_lambda_function.api", "aws_lambda_function.expiry"];
+    let unfair = senders.map(|sender| format!("fair-queue-off {sender} environment.ORDERS_FAIR_QUEUE"));
     let right = report(&plan);
     assert_eq!(
         (right.findings(), right.code),
-        (vec![standard.to_owned()], Some(0)),
+        ([&unfair[..], &[standard.to_owned()]].concat(), Some(0)),
         "a notice does not make the command fail"
     );
+    for sender in senders {
+        set(&mut plan, sender, "/environment/0/variables/ORDERS_FAIR_QUEUE", &json!("true"));
+    }
+    assert_eq!(report(&plan).findings(), [standard]);
     let resources = plan["planned_values"]["root_module"]["resources"].as_array_mut().unwrap();
     let mapping = resources.iter_mut().find(|resource| resource["address"] == MAPPING).unwrap();
     mapping["values"]["batch_size"] = json!(100);
@@ -110,12 +138,13 @@ fn every_rule_has_a_test_in_which_it_finds_something() {
     let page = String::from_utf8(orders(&["doctor", "--rules"]).output().unwrap().stdout).unwrap();
     let rules: BTreeSet<_> =
         page.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next()).collect();
-    let faults: Vec<_> = faults().into_iter().chain(webhook_faults()).collect();
+    let faults: Vec<_> = faults().into_iter().chain(capacity_faults()).chain(webhook_faults()).collect();
     let mut shown: BTreeSet<_> = faults.iter().filter_map(|(finding, _)| finding.split(' ').next()).collect();
     // The following rules have no fault in this test, because other tests cover these rules.
     shown.extend([
         "standard-queue",
         "large-batch-without-window",
+        "fair-queue-off",
         "dead-letters-unattended",
         "table-missing",
     ]);

@@ -71,43 +71,114 @@ fn a_plan_has_the_same_findings_and_lists_what_is_unknown() {
     assert_eq!(report.json["summary"]["unchecked"], 4, "{}", report.json["unchecked"]);
 }
 
-#[test]
-fn our_own_deployment_has_no_finding() {
-    let folder = here("infra/terraform");
-    assert!(Path::new(&folder).is_dir(), "the deployment is missing: {folder} is not a folder");
-    let report = Report::of(&folder);
-    assert_eq!(report.findings(), Vec::<String>::new(), "{}", report.json);
+/// Asserts that the doctor checks everything in a folder, and finds nothing.
+fn assert_clean(folder: &Path) {
+    let report = Report::of(folder.to_str().unwrap());
+    assert_eq!(report.findings(), Vec::<String>::new(), "{}: {}", folder.display(), report.json);
+    let unchecked = &report.json["unchecked"];
     assert_eq!(
-        report.json["summary"]["unchecked"], 0,
-        "every rule must be checked: {}",
-        report.json["unchecked"]
+        report.json["summary"]["unchecked"],
+        0,
+        "{}: every rule must be checked: {unchecked}",
+        folder.display()
     );
     assert_eq!(report.code, Some(0));
 }
 
 #[test]
-fn our_own_deployment_with_webhooks_has_no_finding() {
-    for feed in [true, false] {
+fn our_examples_have_no_finding() {
+    // An example as it is when it is applied: with the variables that have no default.
+    let variables = r#"
+jwt_issuer         = "https://id.example"
+jwt_audience       = ["orders"]
+jwks_url           = "https://id.example/keys"
+image              = "registry.example/orders:1"
+vpc_id             = "vpc-1"
+public_subnet_ids  = ["subnet-1", "subnet-2"]
+private_subnet_ids = ["subnet-3"]
+certificate_arn    = "arn:aws:acm:eu-central-1:123456789012:certificate/1"
+"#;
+    for example in ["functions", "functions-busy", "containers"] {
         let folder = TempDir::new().unwrap();
-        symlink(here("infra/terraform/modules/orders"), folder.path().join("orders")).unwrap();
-        let root = format!(
-            r#"
+        symlink(here("infra/terraform/modules"), folder.path().join("modules")).unwrap();
+        let place = folder.path().join("examples").join(example);
+        fs::create_dir_all(&place).unwrap();
+        let files = fs::read_dir(here(&format!("infra/terraform/examples/{example}"))).unwrap();
+        for file in files.map(|file| file.unwrap()) {
+            symlink(file.path(), place.join(file.file_name())).unwrap();
+        }
+        fs::write(place.join("terraform.tfvars"), variables).unwrap();
+        assert_clean(&place);
+    }
+}
+
+/// The findings for our module as functions with these further arguments.
+fn findings(arguments: &str) -> Vec<String> {
+    let folder = with_module(arguments);
+    Report::of(folder.path().to_str().unwrap()).findings()
+}
+
+/// A configuration that uses our module with these further arguments.
+fn with_module(arguments: &str) -> TempDir {
+    let folder = TempDir::new().unwrap();
+    symlink(here("infra/terraform/modules/orders"), folder.path().join("orders")).unwrap();
+    let root = format!(
+        r#"
 module "orders" {{
-  source       = "./orders"
-  package      = "bootstrap.zip"
-  jwt_issuer   = "https://id.example"
-  jwt_audience = ["orders"]
-  feed         = {feed}
-  webhooks     = true
+  source  = "./orders"
+  package = "bootstrap.zip"
+{arguments}
 }}
 "#
-        );
-        fs::write(folder.path().join("main.tf"), root).unwrap();
-        let report = Report::of(folder.path().to_str().unwrap());
-        assert_eq!(report.findings(), Vec::<String>::new(), "{}", report.json);
-        assert_eq!(report.json["summary"]["unchecked"], 0, "{}", report.json["unchecked"]);
-        assert_eq!(report.code, Some(0));
+    );
+    fs::write(folder.path().join("main.tf"), root).unwrap();
+    folder
+}
+
+const JWT: &str = r#"jwt = { issuer = "https://id.example", audience = ["orders"] }"#;
+
+#[test]
+fn our_own_deployment_with_webhooks_has_no_finding() {
+    for feed in ["{}", "null"] {
+        let folder = with_module(&format!("{JWT}\nfeed = {feed}\nwebhooks = {{}}"));
+        assert_clean(folder.path());
     }
+}
+
+#[test]
+fn attributes_that_are_null_have_their_defaults_and_groups_too() {
+    // With `nullable = false`, null is the default of the variable. Terraform does the same.
+    let folder = with_module(&format!(
+        "{JWT}\nqueue = null\nconsumer = {{ timeout = null, provisioned_pollers = {{}} }}"
+    ));
+    assert_clean(folder.path());
+}
+
+#[test]
+fn standard_queues_of_our_module_are_fair_unless_that_is_off() {
+    let standard = "standard-queue module.orders.module.data.aws_sqs_queue.main fifo_queue".to_owned();
+    assert_eq!(findings(&format!("{JWT}\nqueue = {{ fifo = false }}")), [standard.as_str()]);
+    let off = |role: &str| {
+        format!(
+            "fair-queue-off module.orders.aws_lambda_function.function[\"{role}\"] environment.ORDERS_FAIR_QUEUE"
+        )
+    };
+    assert_eq!(
+        findings(&format!("{JWT}\nqueue = {{ fifo = false, fair = false }}")),
+        [off("api"), off("expiry"), standard]
+    );
+}
+
+#[test]
+fn tokens_of_cognito_need_the_prefix_of_their_scopes() {
+    let jwt = |prefix: &str| {
+        format!(
+            r#"jwt = {{ issuer = "https://cognito-idp.eusc-de-east-1.amazonaws.eu/eusc-de-east-1_AbCdEfGhI", audience = ["orders"]{prefix} }}"#
+        )
+    };
+    let missing = "scope-prefix-missing module.orders.aws_lambda_function.function[\"api\"] environment.ORDERS_JWT_SCOPE_PREFIX";
+    assert_eq!(findings(&jwt("")), [missing]);
+    assert_eq!(findings(&jwt(r#", scope_prefix = "orders/""#)), Vec::<String>::new());
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Tests `orders doctor` on Terraform configurations, on plans, on AWS, on a running API and on the environment.
 
 mod broken;
+mod capacity_faults;
 mod configurations;
 mod deployments;
 mod environment;

@@ -29,7 +29,7 @@ pub struct Block {
 /// Every document of the repository.
 pub fn documents() -> Vec<Document> {
     let mut paths = Vec::new();
-    for (folder, is_deep) in [("", false), ("docs", true), ("examples", true), ("infra/terraform", false)] {
+    for (folder, is_deep) in [("", false), ("docs", true), ("examples", true), ("infra/terraform", true)] {
         add_files(folder, is_deep, &mut paths);
     }
     paths.sort();

@@ -165,6 +165,21 @@ pub(super) const REACHES: [Reach; 64] = [
     ("expiry", DUE_INDEX, "dynamodb/due.rs", &["due"]),
 ];
 
+/// The further calls of roles that run in containers.
+pub(super) const CONTAINER_REACHES: [Reach; 8] = [
+    // At its start, a container checks its queues and its table.
+    ("consumer", DLQ, "sqs/mod.rs", &["some_attributes"]),
+    ("expiry", MAIN, "sqs/mod.rs", &["some_attributes"]),
+    ("expiry", TABLE, "dynamodb/read.rs", &["ready"]),
+    ("webhook-sender", TABLE, "dynamodb/read.rs", &["ready"]),
+    // It receives and deletes messages itself.
+    ("consumer", MAIN, "sqs/inbox.rs", &["receive", "ack"]),
+    // A relay finds the stream of the table and reads it. It keeps leases and checkpoints.
+    ("relay", TABLE, "dynamodb/describe.rs", &["stream"]),
+    ("relay", STREAM, "streams.rs", &[]),
+    ("relay", OUTBOUND, "outbound/leases.rs", &[]),
+];
+
 /// Calls that no Lambda function makes.
 const NOT_IN_FUNCTIONS: [(&str, &[&str]); 16] = [
     // Relays in containers read the stream and store checkpoints. For a relay that is a Lambda function, Lambda reads

@@ -45,7 +45,7 @@ fn every_route_requires_the_scope_of_the_openapi_document() {
 
 #[test]
 fn scopes_have_the_prefix_of_their_issuer_in_the_gateway_and_in_the_function() {
-    let plan = plan_with(&[("jwt_scope_prefix", "orders/".into())]);
+    let plan = plan_with(&[("jwt.scope_prefix", "orders/".into())]);
     let scoped = plan.all("aws_apigatewayv2_route").filter(|(_, route)| route["route_key"] != "$default");
     for (address, route) in scoped {
         let scope = route["authorization_scopes"][0].as_str().unwrap();
@@ -63,9 +63,9 @@ fn tokens_are_checked_for_issuer_and_audience() {
     assert_eq!(authorizer["identity_sources"], json!(["$request.header.Authorization"]));
     let expected = json!([{ "issuer": "https://id.example", "audience": ["orders"] }]);
     assert_eq!(authorizer["jwt_configuration"], expected);
-    for (name, value) in [("jwt_issuer", json!("http://id.example")), ("jwt_audience", json!([]))] {
+    for (name, value) in [("jwt.issuer", json!("http://id.example")), ("jwt.audience", json!([]))] {
         let given =
-            [("package", json!("p")), ("jwt_issuer", json!("https://i")), ("jwt_audience", json!(["a"]))];
+            [("package", json!("p")), ("jwt.issuer", json!("https://i")), ("jwt.audience", json!(["a"]))];
         let given: Vec<_> =
             given.into_iter().filter(|(other, _)| *other != name).chain([(name, value)]).collect();
         assert!(super::orders().plan(&given).is_err(), "{name}");
@@ -94,7 +94,7 @@ fn the_api_is_throttled_logged_and_no_slower_than_its_gateway() {
     let gateway = integration["timeout_milliseconds"].as_u64().unwrap();
     let function = plan.get("aws_lambda_function.function[api]")["timeout"].as_u64().unwrap();
     assert!(1000 * function < gateway && gateway <= 30_000);
-    assert!(try_plan(&[("api_timeout", 30.into())]).is_err());
+    assert!(try_plan(&[("api.timeout", 30.into())]).is_err());
 
     let permission = plan.get("aws_lambda_permission.api");
     assert_eq!(permission["source_arn"], "aws_apigatewayv2_api.orders.execution_arn/*/*");
@@ -137,7 +137,7 @@ fn the_search_index_is_made_and_used_only_if_it_is_wanted() {
     let roles = ["api", "consumer", "dead-letters"];
     assert_eq!(roles.map(|role| variable(&plan(), role)), [Json::Null, Json::Null, Json::Null]);
 
-    let plan = plan_with(&[("search_index", true.into())]);
+    let plan = plan_with(&[("table.search_index", true.into())]);
     assert_eq!(roles.map(|role| variable(&plan, role)), [json!("true"), json!("true"), Json::Null]);
     let table = plan.get("aws_dynamodb_table.orders");
     let index = json!({ "name": "order-search", "hash_key": "search_list", "range_key": "search_at",
@@ -177,9 +177,9 @@ fn the_archive_is_closed_encrypted_versioned_and_kept() {
     let rule = &plan.get(lifecycle)["rule"][0];
     assert_eq!(rule["transition"], json!([{ "days": 90, "storage_class": "GLACIER_IR" }]));
     assert_eq!(rule["expiration"], Json::Null, "a dead letter holds an accepted event, so it must be kept");
-    let expiring = plan_with(&[("archive_expiration_days", 400.into())]);
+    let expiring = plan_with(&[("archive.expiration_days", 400.into())]);
     assert_eq!(expiring.get(lifecycle)["rule"][0]["expiration"], json!([{ "days": 400 }]));
-    assert!(try_plan(&[("archive_expiration_days", 90.into())]).is_err());
+    assert!(try_plan(&[("archive.expiration_days", 90.into())]).is_err());
 }
 
 #[test]
@@ -194,7 +194,7 @@ fn cloudwatch_can_publish_alarms_on_the_encrypted_topic() {
     assert_eq!(alarms["Action"], json!(["kms:Decrypt", "kms:GenerateDataKey*"]));
 
     let emails = json!(["ops@shop.example"]);
-    let own = plan_with(&[("kms_key_arn", KEY.into()), ("alert_emails", emails)]);
+    let own = plan_with(&[("kms_key_arn", KEY.into()), ("alarms.emails", emails)]);
     assert_eq!(own.get("aws_sns_topic.alerts")["kms_master_key_id"], KEY);
     assert!(own.find("aws_kms_key.alerts[0]").is_none());
     let subscription = own.get("aws_sns_topic_subscription.email[ops@shop.example]");
@@ -202,4 +202,43 @@ fn cloudwatch_can_publish_alarms_on_the_encrypted_topic() {
         (&subscription["protocol"], &subscription["endpoint"]),
         (&json!("email"), &json!("ops@shop.example"))
     );
+}
+
+#[test]
+fn a_warm_table_has_warm_indexes() {
+    let cold = plan();
+    assert_eq!(cold.get("aws_dynamodb_table.orders")["warm_throughput"], Json::Null);
+    let warm = |units: Json| [("table.warm_throughput", units), ("table.search_index", true.into())];
+    let plan = plan_with(&warm(json!({ "write_units": 9000 })));
+    let table = plan.get("aws_dynamodb_table.orders");
+    let expected = json!([{ "read_units_per_second": 12_000, "write_units_per_second": 9000 }]);
+    assert_eq!(table["warm_throughput"], expected);
+    for index in table["global_secondary_index"].as_array().unwrap() {
+        // Only orders with a deadline are in that index.
+        let expected = if index["name"] == "due-orders" { &Json::Null } else { &expected };
+        assert_eq!(index["warm_throughput"], *expected, "{index}");
+    }
+    let errors = try_plan(&warm(json!({ "write_units": 3999 }))).err().unwrap();
+    assert!(errors[0].starts_with("table.warm_throughput must be at least"), "{errors:?}");
+}
+
+#[test]
+fn nothing_names_a_partition_or_a_region() {
+    // AWS has partitions with other ARNs and domains: China, GovCloud, the European Sovereign Cloud. The names of service
+    // principals are the same in all of them.
+    let principal = regex::Regex::new(r#"(Service += |principal += )"[a-z-]+\.amazonaws\.com""#).unwrap();
+    for path in super::configuration_files() {
+        let text = std::fs::read_to_string(&path).unwrap();
+        for (number, line) in text.lines().enumerate().filter(|(_, line)| !line.trim_start().starts_with('#'))
+        {
+            let is_text = ["description", "error_message"].iter().any(|name| line.contains(name));
+            let fixed = ["arn:aws", "amazonaws.com", "amazonaws.eu"].iter().any(|part| line.contains(part));
+            assert!(
+                is_text || !fixed || principal.is_match(line),
+                "{}:{}: {line}",
+                path.display(),
+                number + 1
+            );
+        }
+    }
 }

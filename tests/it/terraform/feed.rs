@@ -17,7 +17,7 @@ fn there_is_no_feed_by_default() {
 
 #[test]
 fn the_relay_gets_every_new_log_entry_in_order_until_it_succeeds() {
-    let plan = plan_with(&[("feed", true.into()), ("relay_batching_window", 2.into())]);
+    let plan = plan_with(&[("feed", json!({})), ("relay.batching_window", 2.into())]);
     let table = plan.get("aws_dynamodb_table.orders");
     assert_eq!((&table["stream_enabled"], &table["stream_view_type"]), (&json!(true), &json!("NEW_IMAGE")));
     let mapping = plan.get("aws_lambda_event_source_mapping.relay[0]");
@@ -40,7 +40,7 @@ fn the_relay_gets_every_new_log_entry_in_order_until_it_succeeds() {
 #[test]
 fn the_api_and_the_relay_agree_on_the_feed() {
     let plan =
-        plan_with(&[("feed", true.into()), ("feed_partitions", 8.into()), ("feed_retention_days", 7.into())]);
+        plan_with(&[("feed", json!({})), ("feed.partitions", 8.into()), ("feed.retention_days", 7.into())]);
     for role in ["api", "relay"] {
         let variables =
             &plan.get(&format!("aws_lambda_function.function[{role}]"))["environment"][0]["variables"];
@@ -51,14 +51,14 @@ fn the_api_and_the_relay_agree_on_the_feed() {
     }
     let relay = &plan.get("aws_lambda_function.function[relay]")["environment"][0]["variables"];
     assert_eq!(relay["ORDERS_FEED_RETENTION"], "7d");
-    for (name, wrong) in [("feed_partitions", 65), ("feed_partitions", 0), ("feed_retention_days", 0)] {
+    for (name, wrong) in [("feed.partitions", 65), ("feed.partitions", 0), ("feed.retention_days", 0)] {
         assert!(try_plan(&[(name, wrong.into())]).is_err(), "{name} = {wrong}");
     }
 }
 
 #[test]
 fn the_outbound_table_is_as_the_program_makes_it() {
-    let plan = plan_with(&[("feed", true.into()), ("kms_key_arn", KEY.into())]);
+    let plan = plan_with(&[("feed", json!({})), ("kms_key_arn", KEY.into())]);
     let table = plan.get("aws_dynamodb_table.outbound[0]");
     assert_eq!((&table["hash_key"], &table["range_key"]), (&json!("pk"), &json!("sk")));
     assert_eq!(table["billing_mode"], "PAY_PER_REQUEST");
@@ -68,7 +68,7 @@ fn the_outbound_table_is_as_the_program_makes_it() {
 
 #[test]
 fn alarms_watch_the_relay() {
-    let plan = plan_with(&[("feed", true.into()), ("relay_age_threshold", 300.into())]);
+    let plan = plan_with(&[("feed", json!({})), ("alarms.relay_age", 300.into())]);
     let age = plan.get("aws_cloudwatch_metric_alarm.relay_age[0]");
     let dimensions = json!({ "FunctionName": "orders-relay" });
     assert_eq!((&age["metric_name"], &age["dimensions"]), (&json!("IteratorAge"), &dimensions));
@@ -86,7 +86,7 @@ fn alarms_watch_the_relay() {
         assert_eq!(alarm["treat_missing_data"], "notBreaching");
     }
     assert!(
-        try_plan(&[("relay_age_threshold", 86_400.into())]).is_err(),
+        try_plan(&[("alarms.relay_age", 86_400.into())]).is_err(),
         "after a day, the records have already expired"
     );
 }

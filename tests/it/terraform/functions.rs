@@ -15,7 +15,7 @@ fn the_consumer_has_its_timeout_memory_and_concurrency() {
     let plan = plan();
     let consumer = plan.get(&function("consumer"));
     assert_eq!((&consumer["timeout"], &consumer["memory_size"]), (&json!(50), &json!(512)));
-    assert_eq!(consumer["reserved_concurrent_executions"], 100);
+    assert_eq!(consumer["reserved_concurrent_executions"], -1, "a new account cannot reserve any");
     assert_eq!(consumer["tracing_config"], json!([{ "mode": "Active" }]));
     let variables = &consumer["environment"][0]["variables"];
     assert_eq!(variables["TABLE_NAME"], "orders");
@@ -27,7 +27,7 @@ fn the_consumer_has_its_timeout_memory_and_concurrency() {
         assert_eq!(mapping["event_source_arn"], "aws_sqs_queue.main.arn");
         assert_eq!(mapping["function_name"], format!("{}.arn", function("consumer")));
         assert_eq!(mapping["batch_size"], 10);
-        assert_eq!(mapping["scaling_config"], json!([{ "maximum_concurrency": 50 }]));
+        assert_eq!(mapping["scaling_config"], json!([{ "maximum_concurrency": 4 }]));
     }
 }
 
@@ -63,7 +63,7 @@ fn one_package_serves_every_role() {
 #[test]
 fn every_role_has_the_variables_that_it_reads() {
     let origins = json!(["https://shop.example", "https://app.example"]);
-    let plan = plan_with(&[("cors_origins", origins), ("default_currency", "EUR".into())]);
+    let plan = plan_with(&[("api.cors_origins", origins), ("default_currency", "EUR".into())]);
     let (main, dlq) = ("aws_sqs_queue.main.url", "aws_sqs_queue.dlq.url");
     let bucket = "orders-dead-letters-123456789012-eu-central-1";
     let common = json!({ "QUEUE_URL": main, "TABLE_NAME": "orders", "LOG_LEVEL": "INFO", "ORDERS_DEFAULT_CURRENCY": "EUR" });
@@ -106,7 +106,7 @@ fn both_mappings_report_failed_messages() {
 #[test]
 fn a_filter_is_made_only_if_event_types_are_given() {
     let types = json!(["order_created", "order_updated"]);
-    let plan = plan_with(&[("delete_all_but_event_types", types)]);
+    let plan = plan_with(&[("consumer.delete_all_but_event_types", types)]);
     let mapping = plan.get("aws_lambda_event_source_mapping.consumer");
     let pattern = document(&mapping["filter_criteria"][0]["filter"][0]["pattern"]);
     let expected = json!({ "body": { "type": ["order_created", "order_updated"] } });
@@ -116,7 +116,12 @@ fn a_filter_is_made_only_if_event_types_are_given() {
 
 #[test]
 fn lambda_receives_no_more_than_it_can_run() {
-    let plan = plan_with(&[("consumer_maximum_concurrency", 100.into())]);
+    let reserved = [
+        ("consumer.maximum_concurrency", 100.into()),
+        ("consumer.reserved_concurrency", 100.into()),
+        ("dead_letters.reserved_concurrency", 2.into()),
+    ];
+    let plan = plan_with(&reserved);
     for (mapping, role) in [("consumer", "consumer"), ("dead_letters", "dead-letters")] {
         let mapping = plan.get(&format!("aws_lambda_event_source_mapping.{mapping}"));
         let most = mapping["scaling_config"][0]["maximum_concurrency"].as_u64().unwrap();
@@ -127,23 +132,63 @@ fn lambda_receives_no_more_than_it_can_run() {
         );
     }
     for (name, value) in [
-        ("consumer_maximum_concurrency", 101),
-        ("consumer_maximum_concurrency", 1),
-        ("consumer_maximum_concurrency", 1001),
-        ("consumer_reserved_concurrency", 49),
-        ("consumer_reserved_concurrency", 0),
-        ("dead_letters_reserved_concurrency", 1),
-        ("api_reserved_concurrency", 0),
+        ("consumer.maximum_concurrency", 1),
+        ("consumer.maximum_concurrency", 1001),
+        ("consumer.reserved_concurrency", 3),
+        ("consumer.reserved_concurrency", 0),
+        ("dead_letters.reserved_concurrency", 1),
+        ("api.reserved_concurrency", 0),
     ] {
         assert!(try_plan(&[(name, value.into())]).is_err(), "{name} = {value}");
     }
-    // A value of -1 reserves no concurrency. In that case, only the account limits the concurrency.
-    plan_with(&[("consumer_reserved_concurrency", (-1).into())]);
+}
+
+#[test]
+fn the_first_apply_reserves_nothing_and_leaves_executions_for_the_api() {
+    // A new account has ten concurrent executions, and Lambda refuses every reservation there.
+    let plan = plan();
+    for (address, function) in plan.all("aws_lambda_function") {
+        assert_eq!(function["reserved_concurrent_executions"], -1, "{address}");
+    }
+    let mappings = plan.all("aws_lambda_event_source_mapping");
+    let most: u64 =
+        mappings.map(|(_, it)| it["scaling_config"][0]["maximum_concurrency"].as_u64().unwrap()).sum();
+    let scheduled = plan.all("aws_cloudwatch_event_target").count() as u64;
+    assert!(
+        most + scheduled <= 7,
+        "{most} for mappings and {scheduled} for schedules leave less than three for the API"
+    );
+}
+
+#[test]
+fn provisioned_pollers_replace_the_maximum_and_need_ten_executions_each() {
+    let mapping = "aws_lambda_event_source_mapping.consumer";
+    let pollers = |value: Json| ("consumer.provisioned_pollers", value);
+    let plan = plan_with(&[pollers(json!({ "minimum": 3 }))]);
+    let mapping = plan.get(mapping);
+    assert_eq!(
+        mapping["provisioned_poller_config"],
+        json!([{ "minimum_pollers": 3, "maximum_pollers": 10 }])
+    );
+    assert_eq!(mapping["scaling_config"], Json::Null, "Lambda refuses both");
+    let default = super::plan();
+    let default = default.get("aws_lambda_event_source_mapping.consumer");
+    assert_eq!(default["provisioned_poller_config"], Json::Null);
+    let reserved = |count: i64| ("consumer.reserved_concurrency", count.into());
+    plan_with(&[pollers(json!({})), reserved(100)]);
+    assert!(try_plan(&[pollers(json!({})), reserved(99)]).err().unwrap()[0].contains("ten for each"));
+    for wrong in [
+        json!({ "minimum": 1 }),
+        json!({ "minimum": 201, "maximum": 300 }),
+        json!({ "minimum": 5, "maximum": 4 }),
+    ] {
+        assert!(try_plan(&[pollers(wrong.clone())]).is_err(), "{wrong}");
+    }
 }
 
 #[test]
 fn logs_are_json_lines_without_a_level_filter_and_expire() {
-    let plan = plan_with(&[("kms_key_arn", KEY.into()), ("log_retention_days", 30.into())]);
+    let plan = plan_with(&[("kms_key_arn", KEY.into()), ("logs.retention_days", 30.into())]);
     for role in ROLES {
         let (function, group) = (plan.get(&function(role)), format!("/aws/lambda/orders-{role}"));
         let logging = json!([{ "log_format": "JSON", "application_log_level": "TRACE",
@@ -163,7 +208,7 @@ fn logs_are_json_lines_without_a_level_filter_and_expire() {
 
 #[test]
 fn the_expiry_function_runs_every_minute_and_is_not_repeated() {
-    let plan = plan_with(&[("expire_unpaid", "48h".into())]);
+    let plan = plan_with(&[("expiry.unpaid_after", "48h".into())]);
     let rule = plan.get("aws_cloudwatch_event_rule.expiry");
     assert_eq!(rule["schedule_expression"], "rate(1 minute)");
     let target = plan.get("aws_cloudwatch_event_target.expiry");
@@ -180,5 +225,5 @@ fn the_expiry_function_runs_every_minute_and_is_not_repeated() {
     for role in ["consumer", "expiry"] {
         assert_eq!(plan.get(&function(role))["environment"][0]["variables"]["ORDERS_EXPIRE_UNPAID"], "48h");
     }
-    assert!(try_plan(&[("expire_unpaid", "soon".into())]).is_err());
+    assert!(try_plan(&[("expiry.unpaid_after", "soon".into())]).is_err());
 }

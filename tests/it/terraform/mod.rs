@@ -1,18 +1,23 @@
 //! Tests the AWS deployment: its settings ([`queues`], [`functions`], [`edges`], [`signals`], [`feed`],
-//! [`webhooks`]), the permissions of each role ([`permissions`], derived from the [`calls`] of its code), and its
-//! documentation ([`descriptions`]).
+//! [`webhooks`]), the [`examples`], the tasks of [`containers`], the permissions of each role ([`permissions`], derived from the
+//! [`calls`] of its code), its documentation ([`descriptions`], [`readmes`]), and that the AWS provider has every argument
+//! ([`schema`]).
 //!
 //! The tests compare evaluated resources and not the text of the configuration. [`module`] lets the doctor evaluate
 //! the configuration for any values of the variables.
 
 mod calls;
+mod containers;
 mod descriptions;
 mod edges;
+mod examples;
 mod feed;
 mod functions;
 mod module;
 mod permissions;
 mod queues;
+mod readmes;
+mod schema;
 mod signals;
 mod webhooks;
 
@@ -28,7 +33,25 @@ fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("infra/terraform")
 }
 
-/// The Terraform module of the deployment.
+/// The folders of modules and examples, relative to [`folder`].
+const FOLDERS: [&str; 6] = [
+    "modules/data",
+    "modules/orders",
+    "modules/containers",
+    "examples/functions",
+    "examples/functions-busy",
+    "examples/containers",
+];
+
+/// Every file of configuration.
+fn configuration_files() -> Vec<PathBuf> {
+    let folders = FOLDERS.iter().map(|name| folder().join(name));
+    let files: Vec<_> = folders.flat_map(|folder| module::files(&folder).collect::<Vec<_>>()).collect();
+    assert!(files.len() > 40, "{files:?}");
+    files
+}
+
+/// The Terraform module of the deployment as functions.
 fn orders() -> &'static Module {
     static ORDERS: LazyLock<Module> = LazyLock::new(|| Module::read(&folder().join("modules/orders")));
     &ORDERS
@@ -38,8 +61,8 @@ fn orders() -> &'static Module {
 fn required() -> Vec<(&'static str, Json)> {
     vec![
         ("package", "bootstrap.zip".into()),
-        ("jwt_issuer", "https://id.example".into()),
-        ("jwt_audience", json!(["orders"])),
+        ("jwt.issuer", "https://id.example".into()),
+        ("jwt.audience", json!(["orders"])),
     ]
 }
 
@@ -61,6 +84,6 @@ fn plan() -> Arc<Plan> {
 
 /// The resources of the deployment with standard queues.
 fn standard() -> Arc<Plan> {
-    static PLAN: LazyLock<Arc<Plan>> = LazyLock::new(|| plan_with(&[("fifo", false.into())]));
+    static PLAN: LazyLock<Arc<Plan>> = LazyLock::new(|| plan_with(&[("queue.fifo", false.into())]));
     Arc::clone(&PLAN)
 }

@@ -76,10 +76,27 @@ impl Module {
         of_kind.map(|block| (block.labels().first().map_or("", |label| label.as_str()), block))
     }
 
-    /// The resources with these values of variables, or the reasons why Terraform would refuse the values.
+    /// Whether the module has this variable, or this attribute of a variable, as in `api.timeout`. Terraform ignores attributes
+    /// that a type does not have, so a test with a misspelt one would test nothing.
+    fn declares(&self, name: &str) -> bool {
+        let (name, attribute) = name.split_once('.').map_or((name, None), |(name, rest)| (name, Some(rest)));
+        let Some((_, block)) = self.blocks("variable").find(|(declared, _)| *declared == name) else {
+            return false;
+        };
+        let Some(attribute) = attribute else { return true };
+        match argument(block.body(), "type") {
+            Some(Expression::FuncCall(call)) => match call.args.as_slice() {
+                [Expression::Object(attributes)] => attributes.keys().any(|key| key.to_string() == attribute),
+                _ => false,
+            },
+            _ => false,
+        }
+    }
+
+    /// The resources with these values of variables, or the reasons why Terraform would refuse the values. A name with a dot is
+    /// an attribute of a variable.
     pub(super) fn plan(&self, given: &[(&str, Json)]) -> Result<Plan, Vec<String>> {
-        let declared: Vec<_> = self.blocks("variable").map(|(name, _)| name).collect();
-        let unknown = given.iter().filter(|(name, _)| !declared.contains(name));
+        let unknown = given.iter().filter(|(name, _)| !self.declares(name));
         let unknown: Vec<_> = unknown.map(|(name, _)| format!("no variable {name}")).collect();
         if !unknown.is_empty() {
             return Err(unknown);
@@ -95,28 +112,56 @@ impl Module {
         Ok(Plan { resources: resources.collect() })
     }
 
-    /// The output of the doctor for this folder with these variables.
+    /// The output of the doctor for this folder with these variables. The folder and the modules are where they are in the
+    /// repository, relative to each other.
     fn evaluated(&self, given: &[(&str, Json)]) -> Json {
-        let folder = TempDir::new().unwrap();
-        for path in files(&self.folder).chain([self.folder.join("modules")]).filter(|path| path.exists()) {
-            symlink(&path, folder.path().join(path.file_name().unwrap())).unwrap();
+        let temporary = TempDir::new().unwrap();
+        let place = self.folder.strip_prefix(super::folder()).unwrap();
+        let folder = temporary.path().join(place);
+        fs::create_dir_all(&folder).unwrap();
+        fs::create_dir_all(temporary.path().join("modules")).unwrap();
+        for module in fs::read_dir(super::folder().join("modules")).unwrap() {
+            let name = Path::new("modules").join(module.unwrap().file_name());
+            if name != place {
+                symlink(super::folder().join(&name), temporary.path().join(&name)).unwrap();
+            }
         }
-        let variables: String = given.iter().map(|(name, value)| format!("{name} = {value}\n")).collect();
-        fs::write(folder.path().join("terraform.tfvars"), variables).unwrap();
-        let output = orders(&["doctor", "--resources", folder.path().to_str().unwrap()]).output().unwrap();
+        for path in files(&self.folder) {
+            symlink(&path, folder.join(path.file_name().unwrap())).unwrap();
+        }
+        let variables = values(given);
+        let variables: String = variables.iter().map(|(name, value)| format!("{name} = {value}\n")).collect();
+        fs::write(folder.join("terraform.tfvars"), variables).unwrap();
+        let output = orders(&["doctor", "--resources", folder.to_str().unwrap()]).output().unwrap();
         let error = String::from_utf8_lossy(&output.stderr);
         serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{error}"))
     }
 }
 
-fn files(folder: &Path) -> impl Iterator<Item = PathBuf> {
+/// The values of the variables, of which some are given attribute by attribute. What comes later counts.
+fn values(given: &[(&str, Json)]) -> BTreeMap<String, Json> {
+    let mut variables = BTreeMap::<String, Json>::new();
+    for (name, value) in given {
+        match name.split_once('.') {
+            None => drop(variables.insert((*name).to_owned(), value.clone())),
+            Some((name, attribute)) => {
+                variables.entry(name.to_owned()).or_insert_with(|| serde_json::json!({}))[attribute] =
+                    value.clone();
+            }
+        }
+    }
+    variables
+}
+
+pub(super) fn files(folder: &Path) -> impl Iterator<Item = PathBuf> {
     let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     entries.filter(|path| path.extension().is_some_and(|extension| extension == "tf"))
 }
 
 /// Rewrites `${type.name["key"].attribute}` as `type.name[key].attribute`, and replaces the attributes of data sources
-/// with their values.
+/// with their values. What modules/data contains has addresses as if the module that uses it contained it.
 fn plain(text: &str) -> String {
+    let text = &text.replace("module.data.", "");
     let key = Regex::new(r#"\["([^"]*)"\]"#).unwrap();
     let reference = Regex::new(r"\$\{([^}]*)\}").unwrap();
     let text = key.replace_all(text, "[$1]");

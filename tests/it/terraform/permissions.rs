@@ -22,9 +22,9 @@ const READING: [&str; 4] =
 
 const ROLES: [&str; 4] = ["api", "consumer", "dead-letters", "expiry"];
 
-type Permissions = BTreeSet<(String, String)>;
+pub(super) type Permissions = BTreeSet<(String, String)>;
 
-fn permission(resource: &str, action: &str) -> (String, String) {
+pub(super) fn permission(resource: &str, action: &str) -> (String, String) {
     (resource.to_owned(), action.to_owned())
 }
 
@@ -41,31 +41,70 @@ fn called(role: &str) -> Permissions {
     needed
 }
 
-/// All permissions that a role needs.
-fn needed(role: &str, key: Option<&str>) -> Permissions {
-    let mut needed = called(role);
-    for (_, queue) in POLLED.iter().filter(|(polled, _)| *polled == role) {
-        needed.extend(POLLING.map(|action| permission(queue, action)));
-    }
+/// The permissions that feed a role from its queue or its stream. Lambda uses them for a function, a container itself.
+fn fed(role: &str) -> Permissions {
+    let polled = POLLED.iter().filter(|(polled, _)| *polled == role);
+    let mut needed: Permissions =
+        polled.flat_map(|(_, queue)| POLLING.map(|action| permission(queue, action))).collect();
     if role == "relay" {
         needed.extend(READING.map(|action| permission(STREAM, action)));
     }
+    needed
+}
+
+/// The permissions that publishers of alerts need on the topic's key, if there is no other key.
+fn of_topic_key(role: &str) -> Option<&'static str> {
+    matches!(role, "dead-letters" | "webhook-sender").then_some(TOPIC_KEY)
+}
+
+const OF_KEY: [&str; 2] = ["kms:Decrypt", "kms:GenerateDataKey"];
+
+/// The permissions that a role of the program needs wherever it runs, in a deployment without a search index, outputs or a key.
+pub(super) fn needed_of_program(role: &str, feed: bool, webhooks: bool) -> Permissions {
+    let mut needed = called(role);
+    needed.extend(fed(role));
+    for (is_on, also) in further(role, feed, webhooks, false) {
+        needed.extend(is_on.then(|| called(also)).into_iter().flatten());
+    }
+    needed
+        .extend(of_topic_key(role).into_iter().flat_map(|key| OF_KEY.map(|action| permission(key, action))));
+    needed.retain(|(resource, _)| resource != SEARCH_INDEX);
+    needed
+}
+
+/// The further calls of a role, and whether what they are for is on.
+fn further(role: &str, feed: bool, webhooks: bool, outputs: bool) -> [(bool, &'static str); 3] {
+    match role {
+        "api" => [(feed, API_FEED), (webhooks, API_WEBHOOKS), (false, "")],
+        "relay" => [(feed, RELAY_FEED), (webhooks, RELAY_WEBHOOKS), (outputs, RELAY_OUTPUTS)],
+        _ => [(false, ""); 3],
+    }
+}
+
+/// All permissions that the function of a role needs.
+fn needed(role: &str, key: Option<&str>) -> Permissions {
+    let mut needed = called(role);
+    needed.extend(fed(role));
     let group = format!("aws_cloudwatch_log_group.function[{role}].arn:*");
     needed.extend(["logs:CreateLogStream", "logs:PutLogEvents"].map(|action| permission(&group, action)));
     // X-Ray actions apply to no particular resource, so the policy allows them for `*`.
     needed
         .extend(["xray:PutTraceSegments", "xray:PutTelemetryRecords"].map(|action| permission("*", action)));
-    let key = key.or(matches!(role, "dead-letters" | "webhook-sender").then_some(TOPIC_KEY));
-    let of_key = ["kms:Decrypt", "kms:GenerateDataKey"];
-    needed.extend(key.into_iter().flat_map(|key| of_key.map(|action| permission(key, action))));
+    let key = key.or(of_topic_key(role));
+    needed.extend(key.into_iter().flat_map(|key| OF_KEY.map(|action| permission(key, action))));
     needed
 }
 
 /// The permissions that the deployment grants to a role.
 fn granted(plan: &Plan, role: &str) -> Permissions {
-    let attached = plan.get(&format!("aws_iam_role_policy.function[{role}]"));
-    assert_eq!(attached["role"], format!("aws_iam_role.function[{role}].id"));
-    let policy = document(&attached["policy"]);
+    let address = format!("aws_iam_role_policy.function[{role}]");
+    assert_eq!(plan.get(&address)["role"], format!("aws_iam_role.function[{role}].id"));
+    granted_by(plan, &address)
+}
+
+/// The permissions that a policy grants.
+pub(super) fn granted_by(plan: &Plan, address: &str) -> Permissions {
+    let policy = document(&plan.get(address)["policy"]);
     assert_eq!(policy["Version"], "2012-10-17");
     let mut granted = Permissions::new();
     let texts = |list: &Json| -> Vec<String> { serde_json::from_value(list.clone()).unwrap() };
@@ -91,8 +130,9 @@ struct Options {
 /// Asserts that each role has the permissions that it needs with these options, and no others.
 fn assert_exact(options: Options) {
     let Options { search_index, feed, webhooks, outputs, key } = options;
-    let mut variables: Vec<(&'static str, Json)> =
-        vec![("search_index", search_index.into()), ("feed", feed.into()), ("webhooks", webhooks.into())];
+    let mut variables: Vec<(&'static str, Json)> = vec![("table.search_index", search_index.into())];
+    variables.extend(feed.then(|| ("feed", json!({}))));
+    variables.extend(webhooks.then(|| ("webhooks", json!({}))));
     if outputs {
         variables.push(("event_bus", json!({ "arn": BUS })));
         variables.push(("events_topic", json!({ "arn": EVENTS_TOPIC })));
@@ -103,11 +143,7 @@ fn assert_exact(options: Options) {
     let roles: Vec<_> = ROLES.into_iter().chain(relay).chain(webhooks.then_some("webhook-sender")).collect();
     for role in &roles {
         let (mut needed, granted) = (needed(role, key.then_some(KEY)), granted(&plan, role));
-        let also = match *role {
-            "api" => [(feed, API_FEED), (webhooks, API_WEBHOOKS), (false, "")],
-            "relay" => [(feed, RELAY_FEED), (webhooks, RELAY_WEBHOOKS), (outputs, RELAY_OUTPUTS)],
-            _ => [(false, ""); 3],
-        };
+        let also = further(role, feed, webhooks, outputs);
         needed.extend(also.into_iter().filter(|(is_on, _)| *is_on).flat_map(|(_, also)| called(also)));
         needed.retain(|(resource, _)| search_index || resource != SEARCH_INDEX);
         let (missing, idle): (Vec<_>, Vec<_>) =

@@ -59,9 +59,9 @@ fn the_visibility_timeout_is_six_times_that_of_the_function() {
     for fifo in [true, false] {
         for (consumer, dead_letters) in [(50, 50), (10, 7), (900, 60)] {
             let plan = plan_with(&[
-                ("fifo", fifo.into()),
-                ("consumer_timeout", consumer.into()),
-                ("dead_letters_timeout", dead_letters.into()),
+                ("queue.fifo", fifo.into()),
+                ("consumer.timeout", consumer.into()),
+                ("dead_letters.timeout", dead_letters.into()),
             ]);
             for (queue, role, timeout) in [(MAIN, "consumer", consumer), (DLQ, "dead-letters", dead_letters)]
             {
@@ -80,10 +80,10 @@ fn messages_move_to_the_dead_letter_queue_after_max_receive_count() {
     assert_eq!(redrive(&plan()), five);
     assert_eq!(redrive(&standard()), five);
     // The minimum of `max_receive_count` is 3.
-    let three = plan_with(&[("max_receive_count", 3.into())]);
+    let three = plan_with(&[("queue.max_receive_count", 3.into())]);
     assert_eq!(redrive(&three)["maxReceiveCount"], 3);
-    let errors = try_plan(&[("max_receive_count", 2.into())]).err().unwrap();
-    assert!(errors[0].starts_with("max_receive_count must be 3 to 1000"), "{errors:?}");
+    let errors = try_plan(&[("queue.max_receive_count", 2.into())]).err().unwrap();
+    assert!(errors[0].starts_with("queue.max_receive_count must be 3 to 1000"), "{errors:?}");
 }
 
 #[test]
@@ -115,16 +115,33 @@ fn batch_settings_follow_the_kind_of_queue() {
     assert_eq!(by_default.get(mapping)["batch_size"], 10);
     assert_eq!(by_default.get(mapping)["maximum_batching_window_in_seconds"], Json::Null, "FIFO takes none");
     // The mapping of a FIFO queue has no batching window, even if the variable is set.
-    let asked = plan_with(&[("batching_window", 20.into())]);
+    let asked = plan_with(&[("consumer.batching_window", 20.into())]);
     assert_eq!(asked.get(mapping)["maximum_batching_window_in_seconds"], Json::Null);
     assert_eq!(standard().get(mapping)["maximum_batching_window_in_seconds"], 5);
 
     let refused = |variables: &[(&'static str, Json)]| try_plan(variables).err().unwrap().remove(0);
-    assert!(refused(&[("batch_size", 11.into())]).starts_with("batch_size must be 1 to 10 on a FIFO queue"));
-    let (large, no_window) = (("batch_size", 100.into()), ("batching_window", 0.into()));
-    let standard = ("fifo", false.into());
+    assert!(
+        refused(&[("consumer.batch_size", 11.into())])
+            .starts_with("consumer.batch_size must be 1 to 10 on a FIFO queue")
+    );
+    let (large, no_window) = (("consumer.batch_size", 100.into()), ("consumer.batching_window", 0.into()));
+    let standard = ("queue.fifo", false.into());
     assert!(refused(&[large.clone(), no_window, standard.clone()]).contains("needs a batching_window"));
     assert_eq!(plan_with(&[large, standard]).get(mapping)["batch_size"], 100);
-    let long = [("batching_window", 30.into()), ("consumer_timeout", 20.into())];
-    assert!(refused(&long).contains("no more than consumer_timeout"));
+    let long = [("consumer.batching_window", 30.into()), ("consumer.timeout", 20.into())];
+    assert!(refused(&long).contains("no more than timeout"));
+}
+
+#[test]
+fn standard_queues_are_fair_and_fifo_queues_need_no_fairness() {
+    let fair = |plan: &Plan, role: &str| {
+        let function = plan.get(&format!("aws_lambda_function.function[{role}]"));
+        function["environment"][0]["variables"]["ORDERS_FAIR_QUEUE"].clone()
+    };
+    let unfair = plan_with(&[("queue.fifo", false.into()), ("queue.fair", false.into())]);
+    for role in ["api", "expiry"] {
+        assert_eq!(fair(&standard(), role), json!("true"), "{role} sends events");
+        assert_eq!((fair(&plan(), role), fair(&unfair, role)), (Json::Null, Json::Null));
+    }
+    assert_eq!(fair(&standard(), "consumer"), Json::Null);
 }

@@ -63,7 +63,7 @@ fn alarms_watch_depth_errors_and_dead_letters() {
 #[test]
 fn dead_letters_alarm_when_they_stay_longer_than_a_retry_takes() {
     for timeout in [50, 7, 900] {
-        let plan = plan_with(&[("dead_letters_timeout", timeout.into())]);
+        let plan = plan_with(&[("dead_letters.timeout", timeout.into())]);
         let dlq = alarm(&plan, "dlq_not_empty");
         let seconds = dlq["evaluation_periods"].as_i64().unwrap() * 60;
         assert!(
@@ -133,7 +133,7 @@ fn every_alarm_has_actions_and_treats_missing_data() {
 
 #[test]
 fn rates_count_all_outcomes_and_need_enough_events() {
-    let plan = plan_with(&[("rate_minimum_events", 7.into()), ("parked_percent_threshold", 2.into())]);
+    let plan = plan_with(&[("alarms.rate_minimum_events", 7.into()), ("alarms.parked_percent", 2.into())]);
     for (id, threshold) in [("rejected", 10), ("parked", 2)] {
         let alarm = alarm(&plan, &format!("rate[{id}]"));
         assert_eq!(alarm["threshold"], threshold);
@@ -246,7 +246,7 @@ fn the_dashboard_shows_the_pipeline() {
 
 #[test]
 fn alarms_watch_deliveries_that_were_given_up_and_subscriptions_that_were_stopped() {
-    let webhooks = plan_with(&[("webhooks", true.into())]);
+    let webhooks = plan_with(&[("webhooks", json!({}))]);
     for (name, metric) in
         [("given-up", "WebhookDeliveriesGivenUp"), ("stopped", "WebhookSubscriptionsStopped")]
     {

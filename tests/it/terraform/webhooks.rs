@@ -13,7 +13,7 @@ const SENDER: &str = "aws_lambda_function.function[webhook-sender]";
 const MAPPING: &str = "aws_lambda_event_source_mapping.webhooks[0]";
 
 fn with_webhooks(variables: &[(&'static str, Json)]) -> Arc<Plan> {
-    plan_with(&[&[("webhooks", true.into())], variables].concat())
+    plan_with(&[&[("webhooks", json!({}))], variables].concat())
 }
 
 fn variables_of<'a>(plan: &'a Plan, role: &str) -> &'a Json {
@@ -65,18 +65,18 @@ fn the_queue_keeps_the_order_of_each_order_and_is_the_timer_of_failed_deliveries
 #[test]
 fn the_visibility_timeout_leaves_time_for_a_batch_and_its_retries() {
     for timeout in [20, 180, 900] {
-        let plan = with_webhooks(&[("webhook_timeout", timeout.into())]);
+        let plan = with_webhooks(&[("webhooks.timeout", timeout.into())]);
         assert_eq!(plan.get(SENDER)["timeout"], timeout);
         assert_eq!(plan.get(QUEUE)["visibility_timeout_seconds"], 6 * timeout);
     }
     for wrong in [19, 901] {
-        assert!(try_plan(&[("webhook_timeout", wrong.into())]).is_err(), "{wrong}");
+        assert!(try_plan(&[("webhooks.timeout", wrong.into())]).is_err(), "{wrong}");
     }
 }
 
 #[test]
 fn the_mapping_reports_the_messages_that_come_back() {
-    let plan = with_webhooks(&[("webhook_maximum_concurrency", 7.into())]);
+    let plan = with_webhooks(&[("webhooks.maximum_concurrency", 7.into())]);
     let mapping = plan.get(MAPPING);
     assert_eq!(mapping["event_source_arn"], format!("{QUEUE}.arn"));
     assert_eq!(mapping["function_name"], format!("{SENDER}.arn"));
@@ -87,13 +87,13 @@ fn the_mapping_reports_the_messages_that_come_back() {
     );
     assert_eq!(mapping["scaling_config"], json!([{ "maximum_concurrency": 7 }]));
     assert_eq!(mapping["filter_criteria"], Json::Null);
-    assert!(try_plan(&[("webhook_maximum_concurrency", 1.into())]).is_err());
+    assert!(try_plan(&[("webhooks.maximum_concurrency", 1.into())]).is_err());
 }
 
 #[test]
 fn the_roles_of_webhooks_have_the_variables_that_they_read() {
     for feed in [true, false] {
-        let plan = with_webhooks(&[("feed", feed.into())]);
+        let plan = with_webhooks(&[("feed", if feed { json!({}) } else { Json::Null })]);
         for role in ["api", "relay", "webhook-sender"] {
             let variables = variables_of(&plan, role);
             assert_eq!(variables["WEBHOOK_QUEUE_URL"], format!("{QUEUE}.url"), "{role}");
@@ -129,7 +129,7 @@ fn the_queues_are_encrypted_by_sqs_or_with_a_key() {
 
 #[test]
 fn alarms_watch_late_jobs_and_jobs_that_cannot_be_handled() {
-    let plan = with_webhooks(&[("webhook_age_threshold", 300.into())]);
+    let plan = with_webhooks(&[("alarms.webhook_age", 300.into())]);
     let alarm = |name: &str| plan.get(&format!("aws_cloudwatch_metric_alarm.{name}"));
     for (name, metric, queue, threshold) in [
         ("webhooks_age[0]", "ApproximateAgeOfOldestMessage", "orders-webhooks.fifo", 300),

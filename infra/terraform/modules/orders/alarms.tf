@@ -1,89 +1,8 @@
-# The alarms. Each states how it treats missing data: an SQS queue that is idle for hours and functions that are not invoked
-# send none, so missing data means health nearly everywhere.
+# The alarms on functions and API; modules/data has those on queues. Each states how it treats missing data: functions that are
+# not invoked send none, so missing data means health nearly everywhere.
 
 locals {
-  alarm_topic = [aws_sns_topic.alerts.arn]
-}
-
-resource "aws_cloudwatch_metric_alarm" "queue_depth" {
-  alarm_name          = "${var.name}-queue-depth"
-  alarm_description   = "Queue depth is too high: events arrive faster than they are handled."
-  comparison_operator = "GreaterThanThreshold"
-  threshold           = var.queue_depth_threshold
-  evaluation_periods  = 2
-  period              = 300
-  namespace           = "AWS/SQS"
-  metric_name         = "ApproximateNumberOfMessagesVisible"
-  statistic           = "Average"
-  dimensions          = { QueueName = aws_sqs_queue.main.name }
-  treat_missing_data  = "notBreaching" # an idle queue has none
-  alarm_actions       = local.alarm_topic
-  ok_actions          = local.alarm_topic
-  tags                = var.tags
-}
-
-# Depth shows how much is queued, age whether the queue moves: a stuck group shows here first.
-resource "aws_cloudwatch_metric_alarm" "message_age" {
-  alarm_name          = "${var.name}-message-age"
-  alarm_description   = "The oldest message has been queued too long: the consumer is stuck, throttled or off."
-  comparison_operator = "GreaterThanThreshold"
-  threshold           = var.message_age_threshold
-  evaluation_periods  = 2
-  period              = 300
-  namespace           = "AWS/SQS"
-  metric_name         = "ApproximateAgeOfOldestMessage"
-  statistic           = "Maximum"
-  dimensions          = { QueueName = aws_sqs_queue.main.name }
-  treat_missing_data  = "notBreaching" # an idle queue has none
-  alarm_actions       = local.alarm_topic
-  ok_actions          = local.alarm_topic
-  tags                = var.tags
-}
-
-# Dead letters do not stay here: their function archives them and publishes the alert. Messages that stay, visible or
-# between two attempts, cannot be archived. So the alarm waits for longer than a retry takes.
-resource "aws_cloudwatch_metric_alarm" "dlq_not_empty" {
-  alarm_name          = "${var.name}-dlq-not-empty"
-  alarm_description   = "Messages in the dead-letter queue require attention: they are not archived."
-  comparison_operator = "GreaterThanThreshold"
-  threshold           = 0
-  evaluation_periods  = ceil(local.dead_letters_visibility / 60) + 5
-  treat_missing_data  = "notBreaching" # an idle queue has none
-
-  metric_query {
-    id          = "left"
-    label       = "Dead letters that are not archived"
-    expression  = "FILL(visible, 0) + FILL(tried, 0)"
-    return_data = true
-  }
-
-  metric_query {
-    id = "visible"
-
-    metric {
-      namespace   = "AWS/SQS"
-      metric_name = "ApproximateNumberOfMessagesVisible"
-      dimensions  = { QueueName = aws_sqs_queue.dlq.name }
-      period      = 60
-      stat        = "Sum"
-    }
-  }
-
-  metric_query {
-    id = "tried"
-
-    metric {
-      namespace   = "AWS/SQS"
-      metric_name = "ApproximateNumberOfMessagesNotVisible"
-      dimensions  = { QueueName = aws_sqs_queue.dlq.name }
-      period      = 60
-      stat        = "Sum"
-    }
-  }
-
-  alarm_actions = local.alarm_topic
-  ok_actions    = local.alarm_topic
-  tags          = var.tags
+  alarm_topic = [module.data.alerts_topic_arn]
 }
 
 # Counts batches: messages that are reported as failed are retried and are not errors of the function.
@@ -91,7 +10,7 @@ resource "aws_cloudwatch_metric_alarm" "consumer_errors" {
   alarm_name          = "${var.name}-consumer-errors"
   alarm_description   = "High error rate in the consumer: whole batches fail or time out."
   comparison_operator = "GreaterThanThreshold"
-  threshold           = var.consumer_errors_threshold
+  threshold           = var.alarms.consumer_errors
   evaluation_periods  = 2
   period              = 300
   namespace           = "AWS/Lambda"
@@ -145,9 +64,9 @@ resource "aws_cloudwatch_metric_alarm" "throttles" {
 # The Average of the metric 5xx is the share of failed requests.
 resource "aws_cloudwatch_metric_alarm" "api_5xx" {
   alarm_name          = "${var.name}-api-5xx"
-  alarm_description   = "The API fails: more than ${var.api_5xx_percent_threshold} % of requests get a 5xx."
+  alarm_description   = "The API fails: more than ${var.alarms.api_5xx_percent} % of requests get a 5xx."
   comparison_operator = "GreaterThanThreshold"
-  threshold           = var.api_5xx_percent_threshold / 100
+  threshold           = var.alarms.api_5xx_percent / 100
   evaluation_periods  = 5
   datapoints_to_alarm = 3
   period              = 60
@@ -163,9 +82,9 @@ resource "aws_cloudwatch_metric_alarm" "api_5xx" {
 
 resource "aws_cloudwatch_metric_alarm" "api_latency" {
   alarm_name                            = "${var.name}-api-latency"
-  alarm_description                     = "The API is slow: 1 of 100 requests takes more than ${var.api_latency_threshold} ms."
+  alarm_description                     = "The API is slow: 1 of 100 requests takes more than ${var.alarms.api_latency} ms."
   comparison_operator                   = "GreaterThanThreshold"
-  threshold                             = var.api_latency_threshold
+  threshold                             = var.alarms.api_latency
   evaluation_periods                    = 5
   datapoints_to_alarm                   = 3
   period                                = 60

@@ -10,11 +10,11 @@ locals {
 
   rates = {
     rejected = {
-      threshold   = var.rejected_percent_threshold
+      threshold   = var.alarms.rejected_percent
       description = "Many events are rejected: a client proposes events that the rules do not allow, or uses outdated versions."
     }
     parked = {
-      threshold   = var.parked_percent_threshold
+      threshold   = var.alarms.parked_percent
       description = "Many events are parked: a producer sends invalid messages, or the table refuses writes. See GET /v1/dead-letters."
     }
   }
@@ -33,7 +33,7 @@ resource "aws_cloudwatch_metric_alarm" "rate" {
   metric_query {
     id          = "percent"
     label       = "Percent ${each.key}"
-    expression  = "IF(ended >= ${var.rate_minimum_events}, 100 * FILL(${each.key}, 0) / ended, 0)"
+    expression  = "IF(ended >= ${var.alarms.rate_minimum_events}, 100 * FILL(${each.key}, 0) / ended, 0)"
     return_data = true
   }
 
@@ -71,7 +71,7 @@ resource "aws_cloudwatch_metric_alarm" "ledger_imbalance" {
   alarm_name          = "${var.name}-ledger-imbalance"
   alarm_description   = "Accepted events and their outcomes differ by more than the usual error of the counters: events may be lost, or handled more than once. Audit them with their receipts."
   comparison_operator = "GreaterThanThreshold"
-  threshold           = var.ledger_imbalance_threshold
+  threshold           = var.alarms.ledger_imbalance
   evaluation_periods  = 1
   treat_missing_data  = "notBreaching" # no events
 
@@ -88,7 +88,7 @@ resource "aws_cloudwatch_metric_alarm" "ledger_imbalance" {
     metric {
       namespace   = "AWS/SQS"
       metric_name = "NumberOfMessagesSent"
-      dimensions  = { QueueName = aws_sqs_queue.main.name }
+      dimensions  = { QueueName = module.data.queue.name }
       period      = 21600
       stat        = "Sum"
     }

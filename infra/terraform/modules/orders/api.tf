@@ -34,7 +34,7 @@ locals {
     "POST /v1/webhooks/{webhook_id}/test"                       = "orders.operate"
   }
 
-  scope_prefix = var.jwt_scope_prefix == null ? "" : var.jwt_scope_prefix
+  scope_prefix = var.jwt.scope_prefix == null ? "" : var.jwt.scope_prefix
 }
 
 resource "aws_apigatewayv2_api" "orders" {
@@ -51,8 +51,8 @@ resource "aws_apigatewayv2_authorizer" "jwt" {
   identity_sources = ["$request.header.Authorization"]
 
   jwt_configuration {
-    issuer   = var.jwt_issuer
-    audience = var.jwt_audience
+    issuer   = var.jwt.issuer
+    audience = var.jwt.audience
   }
 }
 
@@ -93,8 +93,8 @@ resource "aws_apigatewayv2_stage" "default" {
   auto_deploy = true
 
   default_route_settings {
-    throttling_rate_limit    = var.throttling_rate_limit
-    throttling_burst_limit   = var.throttling_burst_limit
+    throttling_rate_limit    = var.api.rate_limit
+    throttling_burst_limit   = var.api.burst_limit
     detailed_metrics_enabled = true
   }
 
@@ -129,7 +129,7 @@ resource "aws_apigatewayv2_stage" "default" {
 # Below vendedlogs, whose groups do not use up the account's resource policy for delivered logs.
 resource "aws_cloudwatch_log_group" "access" {
   name              = "/aws/vendedlogs/http-apis/${var.name}"
-  retention_in_days = var.log_retention_days
+  retention_in_days = var.logs.retention_days
   kms_key_id        = var.kms_key_arn
   tags              = var.tags
 }

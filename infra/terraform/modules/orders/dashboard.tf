@@ -3,8 +3,8 @@
 locals {
   region = data.aws_region.current.region
 
-  queue    = ["QueueName", aws_sqs_queue.main.name]
-  dlq      = ["QueueName", aws_sqs_queue.dlq.name]
+  queue    = ["QueueName", module.data.queue.name]
+  dlq      = ["QueueName", module.data.dlq.name]
   statuses = concat(values(local.final), ["Retried"])
   function = { for role in keys(local.functions) : role => ["FunctionName", aws_lambda_function.function[role].function_name] }
 

@@ -55,7 +55,7 @@ resource "aws_cloudwatch_metric_alarm" "expiry_late" {
   alarm_name          = "${var.name}-expiry-late"
   alarm_description   = "Unpaid orders are cancelled too late: more orders are due than the function can propose."
   comparison_operator = "GreaterThanThreshold"
-  threshold           = var.expiry_late_threshold * 1000
+  threshold           = var.alarms.expiry_late * 1000
   evaluation_periods  = 1
   period              = 300
   namespace           = "OrderProcessing"

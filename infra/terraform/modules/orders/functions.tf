@@ -1,67 +1,58 @@
 # The roles of the program as functions of one package. A function's handler is its role.
 
 locals {
-  functions = merge(local.main_functions, local.feed_functions, local.webhook_functions)
-
-  main_functions = {
+  # What the functions are, by role. modules/data knows which roles there are, and what each needs.
+  settings = {
     api = {
       description          = "The HTTP API of ${var.name}: accepts events, and returns orders and receipts."
-      timeout              = var.api_timeout
-      memory               = var.api_memory
-      reserved_concurrency = var.api_reserved_concurrency
+      timeout              = var.api.timeout
+      memory               = var.api.memory
+      reserved_concurrency = var.api.reserved_concurrency
       environment = merge(
-        {
-          QUEUE_URL  = aws_sqs_queue.main.url
-          DLQ_URL    = aws_sqs_queue.dlq.url
-          DLQ_BUCKET = aws_s3_bucket.archive.bucket
-          # The authorizer of the HTTP API has checked the token. The function only trusts requests with its claims.
-          ORDERS_AUTH = "gateway"
-        },
-        var.jwt_scope_prefix == null ? {} : { ORDERS_JWT_SCOPE_PREFIX = var.jwt_scope_prefix },
-        length(var.cors_origins) > 0 ? { ORDERS_CORS_ORIGINS = join(",", var.cors_origins) } : {},
-        var.search_index ? { ORDERS_SEARCH_INDEX = "true" } : {},
-        local.feed_environment,
+        # The authorizer of the HTTP API has checked the token. The function only trusts requests with its claims.
+        { ORDERS_AUTH = "gateway" },
+        var.jwt.scope_prefix == null ? {} : { ORDERS_JWT_SCOPE_PREFIX = var.jwt.scope_prefix },
+        length(var.api.cors_origins) > 0 ? { ORDERS_CORS_ORIGINS = join(",", var.api.cors_origins) } : {},
       )
     }
     consumer = {
       description          = "The consumer of ${var.name}: decides on events, records them and projects orders."
-      timeout              = var.consumer_timeout
-      memory               = var.consumer_memory
-      reserved_concurrency = var.consumer_reserved_concurrency
-      environment = merge(
-        {
-          QUEUE_URL = aws_sqs_queue.main.url
-          DLQ_URL   = aws_sqs_queue.dlq.url
-          # The consumer parks a message on its last receive, with the error. SQS would move it without one.
-          ORDERS_MAX_RECEIVES = var.max_receive_count
-        },
-        local.expire_unpaid,
-        var.search_index ? { ORDERS_SEARCH_INDEX = "true" } : {},
-      )
+      timeout              = var.consumer.timeout
+      memory               = var.consumer.memory
+      reserved_concurrency = var.consumer.reserved_concurrency
+      environment          = {}
     }
     dead-letters = {
       description          = "The archiver of ${var.name}: archives dead letters, marks their orders and publishes alerts."
-      timeout              = var.dead_letters_timeout
-      memory               = var.dead_letters_memory
-      reserved_concurrency = var.dead_letters_reserved_concurrency
-      environment = {
-        QUEUE_URL    = aws_sqs_queue.main.url
-        DLQ_URL      = aws_sqs_queue.dlq.url
-        DLQ_BUCKET   = aws_s3_bucket.archive.bucket
-        ALERTS_TOPIC = aws_sns_topic.alerts.arn
-      }
+      timeout              = var.dead_letters.timeout
+      memory               = var.dead_letters.memory
+      reserved_concurrency = var.dead_letters.reserved_concurrency
+      environment          = {}
     }
     expiry = {
       description          = "Proposes to cancel orders of ${var.name} that are unpaid at their deadline."
       timeout              = local.expiry_timeout
-      memory               = var.expiry_memory
+      memory               = var.expiry.memory
       reserved_concurrency = -1
-      environment          = merge({ QUEUE_URL = aws_sqs_queue.main.url }, local.expire_unpaid)
+      environment          = {}
+    }
+    relay = {
+      description          = "The relay of ${var.name}: passes recorded events on, from the change stream of the table."
+      timeout              = var.relay.timeout
+      memory               = var.relay.memory
+      reserved_concurrency = -1
+      environment          = {}
+    }
+    webhook-sender = {
+      description          = "The webhook sender of ${var.name}: posts recorded events to subscribers."
+      timeout              = var.webhooks == null ? 0 : var.webhooks.timeout
+      memory               = var.webhooks == null ? 0 : var.webhooks.memory
+      reserved_concurrency = -1
+      environment          = {}
     }
   }
 
-  # The consumer writes the deadline of a new order, and the expiry function reads it.
-  expire_unpaid = var.expire_unpaid == null ? {} : { ORDERS_EXPIRE_UNPAID = var.expire_unpaid }
+  functions = { for role, needs in module.data.roles : role => local.settings[role] }
 }
 
 # There is no dead_letter_config, which is for asynchronous invocations only. The consumer's dead letters are those of its
@@ -88,14 +79,7 @@ resource "aws_lambda_function" "function" {
   kms_key_arn                    = var.kms_key_arn
 
   environment {
-    variables = merge(
-      {
-        TABLE_NAME              = aws_dynamodb_table.orders.name
-        LOG_LEVEL               = var.log_level
-        ORDERS_DEFAULT_CURRENCY = var.default_currency
-      },
-      each.value.environment,
-    )
+    variables = merge(module.data.roles[each.key].environment, each.value.environment)
   }
 
   tracing_config {
@@ -120,7 +104,7 @@ resource "aws_cloudwatch_log_group" "function" {
   for_each = local.functions
 
   name              = "/aws/lambda/${var.name}-${each.key}"
-  retention_in_days = var.log_retention_days
+  retention_in_days = var.logs.retention_days
   kms_key_id        = var.kms_key_arn
   tags              = var.tags
 }
@@ -128,18 +112,32 @@ resource "aws_cloudwatch_log_group" "function" {
 # With ReportBatchItemFailures, only failed messages are delivered again. Without it, Lambda ignores the function's answer
 # and deletes the messages that it could not handle.
 resource "aws_lambda_event_source_mapping" "consumer" {
-  event_source_arn        = aws_sqs_queue.main.arn
+  event_source_arn        = module.data.queue.arn
   function_name           = aws_lambda_function.function["consumer"].arn
   function_response_types = ["ReportBatchItemFailures"]
 
-  batch_size = var.batch_size
+  batch_size = var.consumer.batch_size
   # A FIFO queue allows no batching window.
-  maximum_batching_window_in_seconds = var.fifo ? null : var.batching_window
+  maximum_batching_window_in_seconds = var.queue.fifo ? null : var.consumer.batching_window
 
   # Below the function's reserved concurrency, so that Lambda never receives a batch that it cannot run: such receives
-  # count, and after max_receive_count of them a valid message becomes a dead letter.
-  scaling_config {
-    maximum_concurrency = var.consumer_maximum_concurrency
+  # count, and after max_receive_count of them a valid message becomes a dead letter. Lambda refuses a maximum beside
+  # provisioned pollers, whose number limits the concurrency.
+  dynamic "scaling_config" {
+    for_each = var.consumer.provisioned_pollers == null ? [var.consumer.maximum_concurrency] : []
+
+    content {
+      maximum_concurrency = scaling_config.value
+    }
+  }
+
+  dynamic "provisioned_poller_config" {
+    for_each = var.consumer.provisioned_pollers == null ? [] : [var.consumer.provisioned_pollers]
+
+    content {
+      minimum_pollers = provisioned_poller_config.value.minimum
+      maximum_pollers = provisioned_poller_config.value.maximum
+    }
   }
 
   metrics_config {
@@ -148,7 +146,7 @@ resource "aws_lambda_event_source_mapping" "consumer" {
 
   # No filter by default: messages that do not match, or are not JSON, are deleted.
   dynamic "filter_criteria" {
-    for_each = length(var.delete_all_but_event_types) > 0 ? [var.delete_all_but_event_types] : []
+    for_each = length(var.consumer.delete_all_but_event_types) > 0 ? [var.consumer.delete_all_but_event_types] : []
 
     content {
       filter {
@@ -161,7 +159,7 @@ resource "aws_lambda_event_source_mapping" "consumer" {
 }
 
 resource "aws_lambda_event_source_mapping" "dead_letters" {
-  event_source_arn        = aws_sqs_queue.dlq.arn
+  event_source_arn        = module.data.dlq.arn
   function_name           = aws_lambda_function.function["dead-letters"].arn
   function_response_types = ["ReportBatchItemFailures"]
 

@@ -10,32 +10,32 @@ output "api_id" {
 
 output "queue_url" {
   description = "The URL of the queue of events."
-  value       = aws_sqs_queue.main.url
+  value       = module.data.queue.url
 }
 
 output "queue_arn" {
   description = "The ARN of the queue, for the policies of other producers."
-  value       = aws_sqs_queue.main.arn
+  value       = module.data.queue.arn
 }
 
 output "dlq_url" {
   description = "The URL of the dead-letter queue."
-  value       = aws_sqs_queue.dlq.url
+  value       = module.data.dlq.url
 }
 
 output "table_name" {
   description = "The name of the table of orders."
-  value       = aws_dynamodb_table.orders.name
+  value       = module.data.table_name
 }
 
 output "archive_bucket" {
   description = "The name of the bucket of archived dead letters."
-  value       = aws_s3_bucket.archive.bucket
+  value       = module.data.archive_bucket
 }
 
 output "alerts_topic_arn" {
   description = "The ARN of the topic of alarms and alerts."
-  value       = aws_sns_topic.alerts.arn
+  value       = module.data.alerts_topic_arn
 }
 
 output "function_names" {

@@ -5,14 +5,10 @@ terraform {
   required_providers {
     aws = {
       source = "hashicorp/aws"
-      # 6.8 is the first with queues for messages of 1 MiB.
-      version = "~> 6.8"
+      # 6.13 is the first with the warm throughput of tables.
+      version = "~> 6.13"
     }
   }
 }
-
-data "aws_caller_identity" "current" {}
-
-data "aws_partition" "current" {}
 
 data "aws_region" "current" {}

@@ -1,5 +1,6 @@
-# A complete deployment of orders. Copy this, or call the module from your own configuration. State is kept in this folder
-# until you configure a backend: see https://developer.hashicorp.com/terraform/language/backend.
+# Lambda functions behind an HTTP API. It applies in a new account as it is: nothing is reserved, and the mappings together use
+# fewer concurrent executions than the ten that a new account has. State is kept in this folder until you configure a
+# backend: see https://developer.hashicorp.com/terraform/language/backend.
 
 provider "aws" {
   region = var.region
@@ -19,6 +20,7 @@ provider "aws" {
       apigatewayv2 = endpoints.value
       cloudwatch   = endpoints.value
       dynamodb     = endpoints.value
+      events       = endpoints.value
       iam          = endpoints.value
       kms          = endpoints.value
       lambda       = endpoints.value
@@ -32,22 +34,31 @@ provider "aws" {
 }
 
 module "orders" {
-  source = "./modules/orders"
+  source = "../../modules/orders"
 
   name         = var.name
   package      = var.package
   architecture = var.architecture
-  fifo         = var.fifo
 
-  jwt_issuer       = var.jwt_issuer
-  jwt_audience     = var.jwt_audience
-  jwt_scope_prefix = var.jwt_scope_prefix
-  cors_origins     = var.cors_origins
+  jwt = {
+    issuer       = var.jwt_issuer
+    audience     = var.jwt_audience
+    scope_prefix = var.jwt_scope_prefix
+  }
+
+  # The API has what the mappings leave of ten concurrent executions: three or four, which answer about 100 requests a second.
+  api = {
+    cors_origins = var.cors_origins
+    rate_limit   = 100
+    burst_limit  = 100
+  }
+
+  queue = { fifo = var.fifo }
+  table = { search_index = var.search_index }
 
   kms_key_arn         = var.kms_key_arn
-  alert_emails        = var.alert_emails
+  alarms              = { emails = var.alert_emails }
   deletion_protection = var.deletion_protection
-  search_index        = var.search_index
 
   tags = merge({ service = var.name }, var.tags)
 }

@@ -1,4 +1,4 @@
-# The variables that most deployments set. The module has more, all with defaults: modules/orders/variables*.tf.
+# What differs from one deployment to the next. main.tf has what makes this one busy.
 
 variable "region" {
   description = "The AWS region to deploy to."
@@ -11,17 +11,6 @@ variable "region" {
   }
 }
 
-variable "emulator_url" {
-  description = "The URL of an AWS emulator to deploy to, such as http://127.0.0.1:4566. null deploys to AWS."
-  type        = string
-  default     = null
-
-  validation {
-    condition     = var.emulator_url == null ? true : length(regexall("^https?://[^/]+$", var.emulator_url)) > 0
-    error_message = "emulator_url must be an http or https URL without a path."
-  }
-}
-
 variable "name" {
   description = "The name of all resources, or their prefix."
   type        = string
@@ -31,19 +20,13 @@ variable "name" {
 variable "package" {
   description = "The path of the deployment package, a zip that scripts/package-lambda.sh makes."
   type        = string
-  default     = "../../target/lambda/orders/bootstrap.zip"
+  default     = "../../../../target/lambda/orders/bootstrap.zip"
 }
 
 variable "architecture" {
   description = "The architecture of the package: arm64 (scripts/package-lambda.sh --arm64) or x86_64."
   type        = string
   default     = "arm64"
-}
-
-variable "fifo" {
-  description = "Whether the queues are FIFO queues, which keep the events of an order in order."
-  type        = bool
-  default     = true
 }
 
 variable "jwt_issuer" {
@@ -62,20 +45,8 @@ variable "jwt_scope_prefix" {
   default     = null
 }
 
-variable "cors_origins" {
-  description = "Origins whose pages may call the API, such as https://shop.example, or only *."
-  type        = list(string)
-  default     = []
-}
-
-variable "search_index" {
-  description = "Whether orders can be found across customers, by status and by update time. The index takes up to two writes with every change of an order, and contains what changes after it is created."
-  type        = bool
-  default     = false
-}
-
 variable "kms_key_arn" {
-  description = "The ARN of a KMS key to encrypt everything with; null uses the services' own keys. modules/orders describes what its policy must allow."
+  description = "The ARN of a KMS key to encrypt everything with; null uses the services' own keys. ../../README.md says what its policy must allow."
   type        = string
   default     = null
 }
@@ -84,12 +55,6 @@ variable "alert_emails" {
   description = "E-mail addresses that receive alarms and alerts. Each must confirm its subscription."
   type        = set(string)
   default     = []
-}
-
-variable "deletion_protection" {
-  description = "Whether the table and a non-empty archive bucket are protected from deletion."
-  type        = bool
-  default     = true
 }
 
 variable "tags" {

@@ -2,11 +2,7 @@
 
 locals {
   # The name of a FIFO queue must end with .fifo. FIFO keeps the events of an order in order.
-  queue_suffix = var.fifo ? ".fifo" : ""
-
-  # AWS recommends six times the function's timeout: a message must not be delivered again while a batch with it is handled.
-  consumer_visibility     = 6 * var.consumer_timeout
-  dead_letters_visibility = 6 * var.dead_letters_timeout
+  queue_suffix = var.queue.fifo ? ".fifo" : ""
 
   retention        = 14 * 24 * 60 * 60 # the maximum of SQS
   max_message_size = 1024 * 1024       # the maximum of SQS; the provider's default is a quarter of it
@@ -15,24 +11,24 @@ locals {
 resource "aws_sqs_queue" "main" {
   name = "${var.name}-queue${local.queue_suffix}"
 
-  visibility_timeout_seconds = local.consumer_visibility
+  visibility_timeout_seconds = var.visibility.consumer
   message_retention_seconds  = local.retention
   receive_wait_time_seconds  = 20
   max_message_size           = local.max_message_size
 
   # The group is the order. The deduplication id is the event's id, not a hash of the body. Order and throughput are per
   # group.
-  fifo_queue                  = var.fifo
+  fifo_queue                  = var.queue.fifo
   content_based_deduplication = false
-  deduplication_scope         = var.fifo ? "messageGroup" : null
-  fifo_throughput_limit       = var.fifo ? "perMessageGroupId" : null
+  deduplication_scope         = var.queue.fifo ? "messageGroup" : null
+  fifo_throughput_limit       = var.queue.fifo ? "perMessageGroupId" : null
 
   sqs_managed_sse_enabled = var.kms_key_arn == null ? true : null
   kms_master_key_id       = var.kms_key_arn
 
   redrive_policy = jsonencode({
     deadLetterTargetArn = aws_sqs_queue.dlq.arn
-    maxReceiveCount     = var.max_receive_count
+    maxReceiveCount     = var.queue.max_receive_count
   })
 
   tags = var.tags
@@ -43,15 +39,15 @@ resource "aws_sqs_queue" "main" {
 resource "aws_sqs_queue" "dlq" {
   name = "${var.name}-queue-dlq${local.queue_suffix}"
 
-  visibility_timeout_seconds = local.dead_letters_visibility
+  visibility_timeout_seconds = var.visibility.dead_letters
   message_retention_seconds  = local.retention
   receive_wait_time_seconds  = 20
   max_message_size           = local.max_message_size
 
-  fifo_queue                  = var.fifo
+  fifo_queue                  = var.queue.fifo
   content_based_deduplication = false
-  deduplication_scope         = var.fifo ? "messageGroup" : null
-  fifo_throughput_limit       = var.fifo ? "perMessageGroupId" : null
+  deduplication_scope         = var.queue.fifo ? "messageGroup" : null
+  fifo_throughput_limit       = var.queue.fifo ? "perMessageGroupId" : null
 
   sqs_managed_sse_enabled = var.kms_key_arn == null ? true : null
   kms_master_key_id       = var.kms_key_arn

@@ -1,7 +1,7 @@
 # The archive of dead letters, as they were parked: failed/{yyyy}/{mm}/{dd}/{message_id}.json. Redrives read them here.
 
 resource "aws_s3_bucket" "archive" {
-  #checkov:skip=CKV_AWS_18:Only two functions of this module use it; CloudTrail data events contain more than access logs.
+  #checkov:skip=CKV_AWS_18:Only the API and the archiver use it; CloudTrail data events contain more than access logs.
   #checkov:skip=CKV_AWS_144:Dead letters are handled in their own region; a copy elsewhere would not help.
   #checkov:skip=CKV2_AWS_62:The function that writes an object publishes the alert; a notification would duplicate it.
   bucket        = "${var.name}-dead-letters-${data.aws_caller_identity.current.account_id}-${data.aws_region.current.region}"
@@ -60,13 +60,13 @@ resource "aws_s3_bucket_lifecycle_configuration" "archive" {
 
     # Cheaper storage with the same read latency.
     transition {
-      days          = var.archive_transition_days
+      days          = var.archive.transition_days
       storage_class = "GLACIER_IR"
     }
 
     # Never by default: a dead letter is an accepted event.
     dynamic "expiration" {
-      for_each = var.archive_expiration_days == null ? [] : [var.archive_expiration_days]
+      for_each = var.archive.expiration_days == null ? [] : [var.archive.expiration_days]
 
       content {
         days = expiration.value

@@ -45,7 +45,7 @@ resource "aws_sns_topic" "alerts" {
 
 # AWS sends each address a link to confirm the subscription.
 resource "aws_sns_topic_subscription" "email" {
-  for_each = var.alert_emails
+  for_each = var.alarms.emails
 
   topic_arn = aws_sns_topic.alerts.arn
   protocol  = "email"
