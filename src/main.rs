@@ -16,6 +16,8 @@ mod base_url;
 mod cli;
 #[cfg(feature = "dlq")]
 mod confirm;
+#[cfg(any(feature = "aws", feature = "embedded"))]
+mod deployment;
 #[cfg(feature = "dlq")]
 mod dlq;
 #[cfg(feature = "doctor")]

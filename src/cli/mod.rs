@@ -23,6 +23,8 @@ use file::ConfigFile;
 
 pub(crate) use config::{ConfigArgs, show as show_config};
 pub(crate) use pages::{CompletionsArgs, ManArgs, completions, man};
+#[cfg(any(feature = "aws", feature = "embedded"))]
+pub(crate) use version::{commit, features};
 
 /// An event-sourced order service. Without a command, `orders` is `orders serve`.
 #[derive(Debug, Parser)]

@@ -45,6 +45,7 @@ mod pages;
 mod personal_data;
 mod pipeline;
 mod power;
+mod reminders;
 mod restore;
 mod shop_week;
 mod spec;

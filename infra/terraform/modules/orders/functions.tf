@@ -93,6 +93,7 @@ resource "aws_lambda_function" "function" {
         TABLE_NAME              = aws_dynamodb_table.orders.name
         LOG_LEVEL               = var.log_level
         ORDERS_DEFAULT_CURRENCY = var.default_currency
+        ORDERS_DEPLOYMENT       = var.name
       },
       each.value.environment,
     )

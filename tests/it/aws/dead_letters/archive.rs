@@ -106,7 +106,7 @@ async fn handled(deployment: &Deployment, flaky: &OrderId) -> (Arc<Hasty>, Queue
     // batch.
     let role = DeadLetterRole {
         archive: Arc::new(backend.archiving()),
-        alerts: Arc::new(aws::topic(&sdk, &deployment.topic)),
+        alerts: Arc::new(aws::alert_topic(&sdk, &deployment.topic, "shop-eu".parse().unwrap())),
         clock: infra::now,
         origin: backend.queues.url.clone(),
     };
