@@ -39,6 +39,7 @@ mod limits;
 mod load;
 mod logs;
 mod metrics;
+mod monitoring;
 #[cfg(all(feature = "aws", feature = "dlq"))]
 mod moving;
 mod pages;
