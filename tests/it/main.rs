@@ -48,6 +48,7 @@ mod pipeline;
 mod power;
 mod reminders;
 mod restore;
+mod service_manager;
 mod shop_week;
 mod spec;
 mod subscriptions;
