@@ -13,7 +13,7 @@ use api::ports::webhooks::WebhookStore;
 use consumer::alert::{Alert, Reminder, StoppedSubscription};
 use consumer::ports::Alerts;
 use consumer::webhooks::stopped_by_the_service;
-use domain::Timestamp;
+use domain::{Subscription, Timestamp};
 use tokio::sync::watch;
 use tokio::time::sleep;
 
@@ -121,7 +121,7 @@ impl Reminders {
 
     async fn remind_of_subscriptions(&self, schedule: &mut Schedule) -> anyhow::Result<()> {
         let all = self.webhooks.subscriptions().await?;
-        let stopped: Vec<_> = all.into_iter().filter_map(|status| of_stopped(status.subscription)).collect();
+        let stopped: Vec<_> = all.iter().filter_map(|status| of_stopped(&status.subscription)).collect();
         let latest = stopped.iter().map(|stopped| stopped.stopped_at).max();
         let Some(due) = schedule.due(latest, infra::now(), self.every) else { return Ok(()) };
         self.alerts.raise(&Alert::Reminder(Reminder::of_subscriptions(due.number, stopped))).await?;
@@ -130,8 +130,8 @@ impl Reminders {
     }
 }
 
-fn of_stopped(subscription: domain::Subscription) -> Option<StoppedSubscription> {
-    let stopped = stopped_by_the_service(&subscription)?.clone();
+fn of_stopped(subscription: &Subscription) -> Option<StoppedSubscription> {
+    let stopped = stopped_by_the_service(subscription)?.clone();
     Some(StoppedSubscription {
         subscription_id: subscription.id,
         state: subscription.state,
@@ -153,7 +153,7 @@ mod tests {
     #[test]
     fn a_reminder_is_due_at_each_interval_after_the_latest_cause() {
         let mut schedule = Schedule::default();
-        let mut due =
+        let due =
             |schedule: &mut Schedule, since: i64, now: i64| schedule.due(Some(at(since)), at(now), HOUR);
         assert_eq!(due(&mut schedule, 0, 1), None);
         assert_eq!(due(&mut schedule, 0, 59), None);
