@@ -16,12 +16,16 @@ mod base_url;
 mod cli;
 #[cfg(feature = "dlq")]
 mod confirm;
+#[cfg(any(feature = "aws", feature = "embedded"))]
+mod deployment;
 #[cfg(feature = "dlq")]
 mod dlq;
 #[cfg(feature = "doctor")]
 mod doctor;
 #[cfg(feature = "embedded")]
 mod embedded;
+#[cfg(feature = "dlq")]
+mod health;
 #[cfg(any(feature = "aws", feature = "embedded"))]
 mod http;
 #[cfg(any(feature = "dlq", feature = "doctor"))]
@@ -37,6 +41,8 @@ mod prometheus;
 mod redact;
 #[cfg(any(feature = "dlq", feature = "embedded", feature = "load"))]
 mod secret;
+#[cfg(any(feature = "aws", feature = "embedded"))]
+mod service_manager;
 #[cfg(any(feature = "aws", feature = "embedded"))]
 mod signals;
 mod style;
@@ -113,7 +119,10 @@ fn run() -> anyhow::Result<()> {
         Command::Asyncapi => print(&serde_json::to_string_pretty(&api::asyncapi())?),
         Command::Config(args) => print(&cli::show_config(&args).unwrap_or_else(|error| error.exit())),
         Command::Completions(args) => print(cli::completions(&args, Cli::command())?.trim_end()),
-        Command::Man(args) => print(cli::man(&args, Cli::command())?.trim_end()),
+        Command::Man(args) => match cli::man(&args, Cli::command())? {
+            Some(page) => print(page.trim_end()),
+            None => Ok(()),
+        },
         #[cfg(feature = "doctor")]
         Command::Doctor(args) => {
             logging.map_err(anyhow::Error::msg)?;
@@ -134,7 +143,7 @@ fn run() -> anyhow::Result<()> {
         #[cfg(feature = "aws")]
         Command::Table(command) => runtime.block_on(aws::create_table(&command, aws::errors_of(logging))),
         #[cfg(feature = "dlq")]
-        command @ (Command::Dlq(_) | Command::Tail(_) | Command::Webhooks(_)) => {
+        command @ (Command::Dlq(_) | Command::Health(_) | Command::Tail(_) | Command::Webhooks(_)) => {
             logging.map_err(anyhow::Error::msg)?;
             runtime.block_on(run_client(command))
         }
@@ -155,6 +164,7 @@ fn run() -> anyhow::Result<()> {
 async fn run_client(command: Command) -> anyhow::Result<()> {
     match command {
         Command::Dlq(command) => dlq::run(*command).await,
+        Command::Health(args) => health::check(&args).await,
         Command::Tail(args) => tail::run(*args).await,
         Command::Webhooks(command) => webhooks::run(*command).await,
         other => unreachable!("{other:?} does not call a running service, and is handled before this match"),

@@ -8,6 +8,8 @@ use anyhow::Context;
 use api::auth::IssuerKeys;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use crate::service_manager::{self, Watchdog};
+
 /// Listens for SIGHUP, which would otherwise end the process.
 #[derive(Debug)]
 pub(crate) struct Hangups(Signal);
@@ -19,19 +21,25 @@ impl Hangups {
 
     /// Completes when SIGTERM or Ctrl-C asks the process to stop, or when its terminal closes and sends SIGHUP. Without
     /// a terminal, SIGHUP reloads the issuer's keys instead.
+    ///
+    /// Call it once the process serves: it reports that to the service manager, and then that the process is alive.
     pub(crate) async fn until_stopped(mut self, keys: Option<&Arc<IssuerKeys>>) -> io::Result<()> {
-        let mut stop = pin!(crate::asked_to_stop());
-        loop {
+        service_manager::ready();
+        let (mut stop, mut watchdog) = (pin!(crate::asked_to_stop()), Watchdog::of_process());
+        let asked = loop {
             tokio::select! {
-                asked = &mut stop => return asked,
+                asked = &mut stop => break asked,
                 Some(()) = self.0.recv() => {
                     if io::stderr().is_terminal() {
-                        return Ok(());
+                        break Ok(());
                     }
                     reload(keys);
                 }
+                () = watchdog.ping() => {}
             }
-        }
+        };
+        service_manager::stopping();
+        asked
     }
 }
 

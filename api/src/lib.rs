@@ -56,7 +56,7 @@ use crate::describe::openapi;
 pub use crate::http::trace;
 pub use crate::http::{
     AllowedHosts, BasePath, CorsOrigins, Deadline, EventStreams, Hosts, RateLimit, ServeOptions, serve,
-    with_correlation_id,
+    with_correlation_id, with_trace_id,
 };
 use crate::http::{correlate, rate_limited};
 pub use crate::input::BodyBudget;

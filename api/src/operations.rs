@@ -145,6 +145,20 @@ pub trait Pipeline: Send + Sync {
     fn backup(&self) -> Option<BackupReport> {
         None
     }
+
+    /// The disk with the data folder, or `None` if the service has no data folder.
+    fn disk(&self) -> Option<DiskSpace> {
+        None
+    }
+}
+
+/// The disk with the data folder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DiskSpace {
+    /// The free space in bytes. `None` if the system does not report it.
+    pub free_bytes: Option<u64>,
+    /// The free space in bytes below which the service accepts no new events.
+    pub reserved_bytes: u64,
 }
 
 /// How a continuous backup is doing.

@@ -1,21 +1,34 @@
-//! The alerts, of two kinds. An alert about new dead letters covers a batch. It contains counts, reasons and the
+//! The alerts, of three kinds. An alert about new dead letters covers a batch. It contains counts, reasons and the
 //! commands to inspect the dead letters. The [`crate::DeadLetterRole`] and the embedded engine raise it. An alert about
 //! a webhook subscription reports that the subscription was stopped or that deliveries were given up. The workers of
-//! [`crate::webhooks`] raise it.
+//! [`crate::webhooks`] raise it. A [reminder](Reminder) repeats what is still unresolved.
+//!
+//! Every alert names its [`Deployment`]. [`CountedAlerts`] counts the attempts to raise alerts.
+
+mod counted;
+mod deployment;
+mod reminder;
 
 use std::collections::{BTreeMap, HashSet};
 use std::fmt::Write;
 
 use domain::{DeadLetter, OrderId, Subscription};
 use serde::Serialize;
+use serde_json::Value;
 
 use crate::webhooks::PendingAlert;
+
+pub use counted::{ALERTS, CountedAlerts, RESULTS};
+pub use deployment::Deployment;
+pub use reminder::{Reminder, StoppedSubscription};
 
 /// The maximum number of dead letters that an alert lists.
 const LISTED: usize = 5;
 /// The maximum number of queues that an alert lists. Dead letters come from at most two queues, unless an archive was
 /// imported.
 const MAX_ORIGINS: usize = 10;
+/// The maximum length of a subject, in ASCII characters.
+const MAX_SUBJECT: usize = 100;
 
 /// An alert. Programs read its JSON, and people read [`Alert::subject`] and [`Alert::text`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -25,32 +38,51 @@ pub enum Alert {
     DeadLetters(DeadLetterAlert),
     /// A webhook subscription needs an operator.
     Webhook(WebhookAlert),
+    /// Something that was reported earlier is still unresolved.
+    Reminder(Reminder),
 }
 
 impl Alert {
+    /// Every kind of alert.
+    pub const KINDS: [&str; 3] = ["dead_letters", "webhook", "reminder"];
+
     /// The kind of alert, as in the `type` of its JSON.
     pub fn kind(&self) -> &'static str {
         match self {
             Self::DeadLetters(alert) => alert.kind,
             Self::Webhook(alert) => alert.kind,
+            Self::Reminder(alert) => alert.kind,
         }
     }
 
-    /// The subject line. It has at most 100 ASCII characters, which is the limit of SNS
+    /// The subject line, with the name of the deployment. It has at most 100 ASCII characters, which is the limit of SNS
     /// ([Publish](https://docs.aws.amazon.com/sns/latest/api/API_Publish.html)).
-    pub fn subject(&self) -> String {
-        match self {
+    pub fn subject(&self, deployment: &Deployment) -> String {
+        let subject = match self {
             Self::DeadLetters(alert) => alert.subject(),
             Self::Webhook(alert) => alert.subject(),
-        }
+            Self::Reminder(alert) => alert.subject(),
+        };
+        let mut subject = format!("orders [{deployment}]: {subject}");
+        subject.truncate(MAX_SUBJECT);
+        subject
     }
 
     /// The full text of the alert, for people.
-    pub fn text(&self) -> String {
-        match self {
+    pub fn text(&self, deployment: &Deployment) -> String {
+        let text = match self {
             Self::DeadLetters(alert) => alert.text(),
             Self::Webhook(alert) => alert.text(),
-        }
+            Self::Reminder(alert) => alert.text(),
+        };
+        format!("Deployment: {deployment}\n\n{text}")
+    }
+
+    /// The alert as JSON, for programs: its own members and `deployment`.
+    pub fn to_json(&self, deployment: &Deployment) -> serde_json::Result<Value> {
+        let mut json = serde_json::to_value(self)?;
+        json["deployment"] = deployment.as_str().into();
+        Ok(json)
     }
 }
 
@@ -87,8 +119,8 @@ impl WebhookAlert {
     fn subject(&self) -> String {
         let id = &self.subscription_id;
         match self.stopped {
-            Some(_) => format!("orders: webhook {id} was stopped"),
-            None => format!("orders: webhook {id} gave up deliveries"),
+            Some(_) => format!("webhook {id} was stopped"),
+            None => format!("webhook {id} gave up deliveries"),
         }
     }
 
@@ -195,9 +227,7 @@ impl DeadLetterAlert {
     fn subject(&self) -> String {
         let reasons: Vec<_> =
             self.reasons.iter().map(|(reason, count)| format!("{count} {reason}")).collect();
-        let mut subject = format!("orders: {} dead: {}", messages(self.count), reasons.join(", "));
-        subject.truncate(100);
-        subject
+        format!("{} dead: {}", messages(self.count), reasons.join(", "))
     }
 
     fn text(&self) -> String {

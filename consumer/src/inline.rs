@@ -24,6 +24,8 @@ pub struct InlineAppend {
     /// The append that records the event. It is valid as long as the order does not change and no event of the order
     /// is queued or parked.
     append: Append,
+    /// The id of the trace of the request, for the log.
+    trace_id: Option<String>,
     span: Span,
     since: Instant,
 }
@@ -44,7 +46,7 @@ impl InlineAppend {
         let span = spans::of_event(message, Some(envelope));
         let messages = vec![NO_MESSAGE.to_owned()];
         let append = Append { events: vec![event], messages, order, previous: loaded.order };
-        Some(Self { append, span, since })
+        Some(Self { append, trace_id: spans::trace_id(message), span, since })
     }
 
     /// The append that records the event.
@@ -72,7 +74,7 @@ impl InlineAppend {
         let disposition = Disposition::Recorded(event.version);
         spans::end(&self.span, &disposition);
         let _entered = self.span.enter();
-        settle::log_recorded(&event.envelope, event.version);
+        settle::log_recorded(&event.envelope, event.version, self.trace_id.as_deref());
         metering::count_inline(&disposition, self.since.elapsed());
     }
 }

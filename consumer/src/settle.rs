@@ -248,10 +248,10 @@ fn hold_back(pending: &mut [PendingMessage]) {
     }
 }
 
-pub(crate) fn log_recorded(envelope: &Envelope, version: u64) {
+pub(crate) fn log_recorded(envelope: &Envelope, version: u64, trace_id: Option<&str>) {
     let (order_id, event_id) = (envelope.order_id.as_str(), envelope.event_id);
     let (kind, correlation_id) = (envelope.event.event_type(), envelope.correlation_id.as_str());
-    tracing::info!(target: LOG_TARGET, order_id, %event_id, correlation_id, %kind, version, "recorded");
+    tracing::info!(target: LOG_TARGET, order_id, %event_id, correlation_id, trace_id, %kind, version, "recorded");
 }
 
 /// Reports the disposition to the trace and the log. The log gets one line for each message.
@@ -274,22 +274,24 @@ fn report(pending: PendingMessage) -> HandledMessage {
 fn log_disposition(envelope: &Envelope, message: &Message, disposition: &Disposition) {
     let (order_id, event_id) = (envelope.order_id.as_str(), envelope.event_id);
     let (kind, correlation_id) = (envelope.event.event_type(), envelope.correlation_id.as_str());
+    let trace_id = spans::trace_id(message);
+    let trace_id = trace_id.as_deref();
     match disposition {
-        Disposition::Recorded(version) => log_recorded(envelope, *version),
+        Disposition::Recorded(version) => log_recorded(envelope, *version, trace_id),
         Disposition::Rejected(reason, detail) => {
             let reason = reason.as_str();
-            tracing::info!(target: LOG_TARGET, order_id, %event_id, correlation_id, %kind, reason, detail, "rejected");
+            tracing::info!(target: LOG_TARGET, order_id, %event_id, correlation_id, trace_id, %kind, reason, detail, "rejected");
         }
         Disposition::Duplicate => {
-            tracing::info!(target: LOG_TARGET, order_id, %event_id, correlation_id, %kind, "duplicate");
+            tracing::info!(target: LOG_TARGET, order_id, %event_id, correlation_id, trace_id, %kind, "duplicate");
         }
         Disposition::Parked(reason, detail) => {
             let reason = reason.as_str();
-            tracing::error!(target: LOG_TARGET, order_id, %event_id, correlation_id, %kind, reason, detail, "parked");
+            tracing::error!(target: LOG_TARGET, order_id, %event_id, correlation_id, trace_id, %kind, reason, detail, "parked");
         }
         Disposition::Retry(why) => {
             let receives = message.receive_count;
-            tracing::warn!(target: LOG_TARGET, order_id, %event_id, correlation_id, %kind, receives, why, "to be retried");
+            tracing::warn!(target: LOG_TARGET, order_id, %event_id, correlation_id, trace_id, %kind, receives, why, "to be retried");
         }
         Disposition::Archived | Disposition::Completed => {}
     }

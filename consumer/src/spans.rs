@@ -6,7 +6,22 @@ use domain::Envelope;
 use tracing::Span;
 
 use crate::disposition::Disposition;
-use crate::ports::Message;
+use crate::ports::{Message, TRACE_HEADER};
+
+/// The id of the message's trace, 32 hexadecimal digits: that of its `traceparent`, or else of its X-Ray header.
+pub(crate) fn trace_id(message: &Message) -> Option<String> {
+    if let Some(traceparent) = message.attributes.get("traceparent") {
+        return traceparent.split('-').nth(1).filter(|id| is_trace_id(id)).map(str::to_owned);
+    }
+    let header = message.attributes.get(TRACE_HEADER)?;
+    let root = header.split(';').find_map(|field| field.strip_prefix("Root=1-"))?;
+    root.split_once('-').map(|(time, unique)| format!("{time}{unique}")).filter(|id| is_trace_id(id))
+}
+
+/// Messages of other producers may have attributes of any content.
+fn is_trace_id(id: &str) -> bool {
+    id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
 
 #[cfg(not(feature = "otlp"))]
 pub(crate) fn of_event(_: &Message, _: Option<&Envelope>) -> Span {
@@ -28,8 +43,7 @@ mod exported {
     use tracing::field::Empty;
     use tracing_opentelemetry::OpenTelemetrySpanExt;
 
-    use super::{Disposition, Envelope, Message, Span};
-    use crate::ports::TRACE_HEADER;
+    use super::{Disposition, Envelope, Message, Span, TRACE_HEADER};
 
     /// Opens the span, which ends when it is dropped.
     pub(crate) fn of_event(message: &Message, event: Option<&Envelope>) -> Span {
@@ -108,6 +122,27 @@ mod exported {
             assert_eq!(traceparent_of(&unsampled), Some(w3c.replace("-01", "-00")));
             assert_eq!(traceparent_of("Root=1-5759e988-bd862e3fe1be46a994272793;Sampled=1"), None);
             assert_eq!(traceparent_of("Parent=53995c3f42cd8ad8"), None);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with(name: &str, value: &str) -> Message {
+        Message { attributes: [(name.to_owned(), value.to_owned())].into(), ..Message::default() }
+    }
+
+    #[test]
+    fn the_trace_id_comes_from_either_header() {
+        let id = |name, value| trace_id(&with(name, value));
+        let w3c = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+        assert_eq!(id("traceparent", w3c).as_deref(), Some("4bf92f3577b34da6a3ce929d0e0e4736"));
+        let xray = "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1";
+        assert_eq!(id(TRACE_HEADER, xray).as_deref(), Some("5759e988bd862e3fe1be46a994272793"));
+        for wrong in ["", "00-short-00f067aa0ba902b7-01", "00"] {
+            assert_eq!(id("traceparent", wrong), None, "{wrong:?}");
         }
     }
 }

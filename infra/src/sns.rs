@@ -2,8 +2,8 @@
 //! events, for the relay.
 //!
 //! One message reports a batch of dead letters. Its text is for people, who get it by e-mail. Programs find the alert
-//! as JSON in the attribute `alert`. They can filter by the attribute `type`: `dead_letters` or
-//! `webhook`.
+//! as JSON in the attribute `alert`. They can filter by the attributes `type` (`dead_letters` or `webhook`) and
+//! `deployment`.
 
 mod events;
 
@@ -11,7 +11,7 @@ use anyhow::Context;
 use async_trait::async_trait;
 use aws_sdk_sns::Client;
 use aws_sdk_sns::types::MessageAttributeValue;
-use consumer::alert::Alert;
+use consumer::alert::{Alert, Deployment};
 use consumer::ports::Alerts;
 
 use crate::sdk::{check_reachable, explain};
@@ -47,21 +47,32 @@ impl Topic {
     }
 }
 
+/// A topic that receives the alerts of a deployment.
+#[derive(Debug, Clone)]
+pub struct AlertTopic {
+    /// The topic.
+    pub topic: Topic,
+    /// The name of the deployment.
+    pub deployment: Deployment,
+}
+
 #[async_trait]
-impl Alerts for Topic {
+impl Alerts for AlertTopic {
     async fn raise(&self, alert: &Alert) -> anyhow::Result<()> {
-        let mut publish = self
+        let Self { topic, deployment } = self;
+        let mut publish = topic
             .client
             .publish()
-            .topic_arn(&self.arn)
-            .subject(truncated(alert.subject(), MAX_SUBJECT))
-            .message(truncated(alert.text(), MAX_TEXT))
-            .message_attributes("type", attribute(alert.kind())?);
-        let json = serde_json::to_string(alert)?;
+            .topic_arn(&topic.arn)
+            .subject(truncated(alert.subject(deployment), MAX_SUBJECT))
+            .message(truncated(alert.text(deployment), MAX_TEXT))
+            .message_attributes("type", attribute(alert.kind())?)
+            .message_attributes("deployment", attribute(deployment.as_str())?);
+        let json = alert.to_json(deployment)?.to_string();
         if json.len() <= MAX_TEXT {
             publish = publish.message_attributes("alert", attribute(&json)?);
         }
-        publish.send().await.map_err(explain).with_context(|| format!("publishing to {}", self.arn))?;
+        publish.send().await.map_err(explain).with_context(|| format!("publishing to {}", topic.arn))?;
         Ok(())
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Context, ensure};
 use api::http_client;
 use async_trait::async_trait;
-use consumer::alert::Alert;
+use consumer::alert::{Alert, Deployment};
 use consumer::ports::Alerts;
 use reqwest::{Client, Url};
 use serde_json::json;
@@ -23,15 +23,16 @@ pub struct Webhook {
     /// The URL of the webhook. Its path and query are often secret.
     url: Url,
     secret: Option<SigningKey>,
+    deployment: Deployment,
     client: Client,
 }
 
 impl Webhook {
-    /// Posts to `url`, which must be http or https without a user name or password. Alerts are signed if there is a
-    /// `secret`, which consists of `whsec_` and 24 to 64 bytes in base64.
+    /// Posts alerts of `deployment` to `url`, which must be http or https without a user name or password. Alerts are signed
+    /// if there is a `secret`, which consists of `whsec_` and 24 to 64 bytes in base64.
     ///
     /// Errors never contain the URL, because for most services the URL is the credential for posting.
-    pub fn new(url: &str, secret: Option<&str>) -> anyhow::Result<Self> {
+    pub fn new(url: &str, secret: Option<&str>, deployment: Deployment) -> anyhow::Result<Self> {
         let url: Url = url.parse().context("the webhook's address is not a URL")?;
         let is_http = matches!(url.scheme(), "http" | "https") && url.has_host();
         ensure!(is_http, "the webhook's address must be an http or https URL with a host");
@@ -43,7 +44,7 @@ impl Webhook {
         // Alerts are rare, so a connection that is kept open would be stale by the next alert.
         let client = http_client::builder()?.pool_max_idle_per_host(0).timeout(TIMEOUT);
         let client = client.build().context("cannot set up the webhook's HTTP client")?;
-        Ok(Self { url, secret: secret.map(SigningKey::parse).transpose()?, client })
+        Ok(Self { url, secret: secret.map(SigningKey::parse).transpose()?, deployment, client })
     }
 }
 
@@ -66,14 +67,14 @@ impl Webhook {
 impl Alerts for Webhook {
     async fn raise(&self, alert: &Alert) -> anyhow::Result<()> {
         let at = now();
-        let data = serde_json::to_value(alert)?;
+        let data = alert.to_json(&self.deployment)?;
         // All attempts for one alert carry the same id.
         let id = Uuid::new_v5(&Uuid::NAMESPACE_OID, data.to_string().as_bytes());
         let payload = json!({
             "type": event_type(alert),
             "timestamp": at,
             "data": data,
-            "text": format!("{}\n\n{}", alert.subject(), alert.text()),
+            "text": format!("{}\n\n{}", alert.subject(&self.deployment), alert.text(&self.deployment)),
         });
         let payload = serde_json::to_vec(&payload)?;
         let seconds = at.micros() / 1_000_000;
@@ -104,6 +105,8 @@ fn event_type(alert: &Alert) -> &'static str {
         Alert::DeadLetters(_) => "dead_letters.parked",
         Alert::Webhook(alert) if alert.stopped.is_some() => "webhook.stopped",
         Alert::Webhook(_) => "webhook.gave_up",
+        Alert::Reminder(reminder) if reminder.dead_letters.is_some() => "dead_letters.unresolved",
+        Alert::Reminder(_) => "webhook.still_stopped",
     }
 }
 
@@ -112,6 +115,10 @@ mod tests {
     use consumer::alert::DeadLetterAlert;
 
     use super::*;
+
+    fn test_deployment() -> Deployment {
+        Deployment::closest_to("test")
+    }
 
     #[test]
     fn invalid_urls_and_secrets_are_refused_with_a_reason() {
@@ -125,10 +132,10 @@ mod tests {
             ("http://127.0.0.1:1/", Some("secret")),
             ("http://127.0.0.1:1/", Some("whsec_c2hvcnQ=")),
         ] {
-            let error = Webhook::new(url, secret).unwrap_err().to_string();
+            let error = Webhook::new(url, secret, test_deployment()).unwrap_err().to_string();
             assert!(error.contains("webhook") && !error.contains("hush"), "{error}");
         }
-        assert!(Webhook::new("https://example.com/hook", None).is_ok());
+        assert!(Webhook::new("https://example.com/hook", None, test_deployment()).is_ok());
     }
 
     #[tokio::test]
@@ -136,7 +143,8 @@ mod tests {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         drop(listener);
-        let webhook = Webhook::new(&format!("http://{address}/hush?token=hush"), None).unwrap();
+        let webhook =
+            Webhook::new(&format!("http://{address}/hush?token=hush"), None, test_deployment()).unwrap();
         let alert = Alert::DeadLetters(DeadLetterAlert::default());
         let error = webhook.raise(&alert).await.unwrap_err();
         for text in [format!("{error:#}"), format!("{error:?}"), format!("{webhook:?}")] {

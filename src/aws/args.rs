@@ -3,6 +3,7 @@
 use clap::{Args, Subcommand};
 
 use crate::auth::AuthArgs;
+use crate::deployment::DeploymentArgs;
 use crate::http::HttpArgs;
 use crate::prometheus::MetricsArgs;
 use crate::webhook_values::{RetryArgs, SendingArgs, SourceArgs};
@@ -133,6 +134,8 @@ pub(crate) struct DeadLettersArgs {
     #[arg(long, env = "ALERTS_TOPIC", value_name = "ARN")]
     pub(super) alerts_topic: Option<String>,
     #[command(flatten)]
+    pub(super) deployment: DeploymentArgs,
+    #[command(flatten)]
     pub(super) metrics: MetricsArgs,
 }
 
@@ -195,6 +198,8 @@ pub(crate) struct WebhooksArgs {
     /// The ARN of the SNS topic for alerts.
     #[arg(long, env = "ALERTS_TOPIC", value_name = "ARN")]
     pub(super) alerts_topic: Option<String>,
+    #[command(flatten)]
+    pub(super) deployment: DeploymentArgs,
     /// The maximum number of batches that are handled concurrently.
     #[arg(long, env = "ORDERS_CONCURRENCY", default_value = "8", value_name = "COUNT")]
     pub(super) concurrency: String,

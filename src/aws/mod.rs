@@ -21,6 +21,8 @@ use api::operations::Operations;
 use api::ports::EventPublisher;
 use api::ports::feed::EventFeed;
 use consumer::DeadLetterRole;
+use consumer::alert::{CountedAlerts, Deployment};
+use consumer::ports::Alerts;
 use consumer::relay::Relay;
 use domain::Currency;
 use infra::aws::{self as adapters, AwsDeadLetterStore, S3Archive, SdkConfig, SqsPipeline};
@@ -59,10 +61,15 @@ fn dead_letter_role(sdk: &SdkConfig, settings: &settings::DeadLetterSettings) ->
     let bucket = adapters::bucket(sdk, &settings.bucket);
     DeadLetterRole {
         archive: Arc::new(S3Archive { bucket, table, default_currency }),
-        alerts: Arc::new(adapters::topic(sdk, &settings.topic)),
+        alerts: alerts(sdk, &settings.topic, &settings.deployment),
         clock: infra::now,
         origin: settings.common.queue_url.clone(),
     }
+}
+
+/// The topic for alerts.
+fn alerts(sdk: &SdkConfig, topic: &str, deployment: &Deployment) -> Arc<dyn Alerts> {
+    Arc::new(CountedAlerts(Arc::new(adapters::alert_topic(sdk, topic, deployment.clone()))))
 }
 
 /// How often the role looks for orders that are due.

@@ -12,6 +12,7 @@ use std::net::SocketAddr;
 use std::num::NonZeroU64;
 use std::time::Duration;
 
+use consumer::alert::Deployment;
 use domain::Currency;
 use infra::aws::SdkConfig;
 
@@ -195,6 +196,7 @@ pub(crate) struct DeadLetterSettings {
     pub(crate) dlq_url: String,
     pub(crate) bucket: String,
     pub(crate) topic: String,
+    pub(crate) deployment: Deployment,
     /// The address that serves metrics, or `None` to serve none.
     pub(crate) metrics: Option<SocketAddr>,
 }
@@ -212,7 +214,8 @@ pub(crate) fn of_dead_letters(
     let metrics = errors.check(args.metrics.read());
     let settings = (|| {
         let (common, dlq_url, bucket, topic) = (common?, dlq_url?, bucket?, topic?);
-        Some(DeadLetterSettings { common, dlq_url, bucket, topic, metrics: metrics? })
+        let deployment = args.deployment.or_named(|| common.table_name.clone());
+        Some(DeadLetterSettings { common, dlq_url, bucket, topic, deployment, metrics: metrics? })
     })();
     errors.finish(settings)
 }

@@ -12,7 +12,7 @@ use tokio::sync::watch;
 use super::args::WebhooksArgs;
 use super::containers::{WAIT, check_resources, finish};
 use super::settings::{self, ConfigErrors, WebhookRoleSettings};
-use crate::prometheus;
+use crate::prometheus::{self, SeriesOf};
 use crate::signals::Hangups;
 
 /// The handler for batches of webhook jobs.
@@ -23,7 +23,7 @@ pub(super) fn deliveries(sdk: &SdkConfig, settings: &WebhookRoleSettings) -> Que
         log: Arc::new(log),
         sender: Arc::new(HttpSender::new(settings.sender)),
         queue: Arc::new(JobQueue(adapters::queue(sdk, &settings.queue))),
-        alerts: Arc::new(adapters::topic(sdk, &settings.topic)),
+        alerts: super::alerts(sdk, &settings.topic, &settings.deployment),
         clock: infra::now,
         options: settings.options.clone(),
     })
@@ -37,7 +37,7 @@ pub(crate) async fn container(args: &WebhooksArgs, errors: ConfigErrors) -> anyh
     let queue = adapters::queue(&sdk, &settings.queue);
     let table = adapters::table(&sdk, &settings.table_name, settings.default_currency);
     check_resources(&AwsHealth { queues: vec![queue.clone()], table }).await?;
-    prometheus::serve(settings.metrics, None).await?;
+    prometheus::serve(settings.metrics, None, &[SeriesOf::Consumer, SeriesOf::Alerts]).await?;
     let work = deliveries(&sdk, &settings);
     let (stop, stopped) = watch::channel(false);
     let options = PollOptions { concurrency: settings.concurrency, batch_size: 10, wait: WAIT };

@@ -23,6 +23,8 @@ use file::ConfigFile;
 
 pub(crate) use config::{ConfigArgs, show as show_config};
 pub(crate) use pages::{CompletionsArgs, ManArgs, completions, man};
+#[cfg(any(feature = "aws", feature = "embedded"))]
+pub(crate) use version::{commit, features};
 
 /// An event-sourced order service. Without a command, `orders` is `orders serve`.
 #[derive(Debug, Parser)]
@@ -203,6 +205,9 @@ pub(crate) enum Command {
     #[cfg(feature = "dlq")]
     #[command(subcommand)]
     Dlq(Box<crate::dlq::DlqCommand>),
+    /// Ask a running service whether it is ready. The exit code is 0 if it is, and 1 if it is not or does not answer.
+    #[cfg(feature = "dlq")]
+    Health(crate::health::HealthArgs),
     /// Print the recorded events of all orders from a running service, and follow them.
     ///
     /// A line has the time, the order, its version, the type of the event, and the beginning of its data. With
@@ -232,7 +237,7 @@ pub(crate) enum Command {
     Config(ConfigArgs),
     /// Print a completion script for a shell.
     Completions(CompletionsArgs),
-    /// Print the man page of the program, or of a command.
+    /// Print the man page of the program or of a command, or write all pages to a folder.
     Man(ManArgs),
 }
 

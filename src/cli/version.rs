@@ -1,4 +1,5 @@
-//! The text of `orders --version`: version, commit and features. The declaration of the command line uses it.
+//! The text of `orders --version`: version, commit and features. The declaration of the command line uses it, and so does the
+//! metric of the build.
 
 /// The commit that this program was built from. It is empty in a build from a source archive.
 const COMMIT: &str = env!("ORDERS_COMMIT");
@@ -13,7 +14,17 @@ const FEATURES: [(&str, bool); 6] = [
 ];
 
 pub(super) fn text() -> String {
+    let commit = commit().unwrap_or("unknown (built from a source archive)");
+    format!("{}\ncommit: {commit}\nfeatures: {}", env!("CARGO_PKG_VERSION"), features())
+}
+
+/// The commit that this program was built from, if it is known.
+pub(crate) fn commit() -> Option<&'static str> {
+    Some(COMMIT).filter(|commit| !commit.is_empty())
+}
+
+/// The features of this build, separated by commas.
+pub(crate) fn features() -> String {
     let features: Vec<_> = FEATURES.iter().filter(|(_, is_on)| *is_on).map(|(name, _)| *name).collect();
-    let commit = if COMMIT.is_empty() { "unknown (built from a source archive)" } else { COMMIT };
-    format!("{}\ncommit: {commit}\nfeatures: {}", env!("CARGO_PKG_VERSION"), features.join(", "))
+    features.join(", ")
 }

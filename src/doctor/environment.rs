@@ -56,7 +56,7 @@ async fn problems(role: ServiceRole, config: Option<&Path>) -> EnvironmentProble
         #[cfg(feature = "embedded")]
         Command::Serve(args) => {
             let origin = crate::auth::RequestOrigin::Listening(args.listen);
-            let alerts = args.alerts().err().map(|error| format!("{error:#}"));
+            let alerts = args.alerts.sinks().err().map(|error| format!("{error:#}"));
             let wrong = args.settings().err().into_iter().flatten().chain(alerts);
             problems.extend(wrong.map(|problem| (WRONG, problem)));
             match args.auth.settings(origin) {

@@ -72,6 +72,7 @@ impl DrillArgs {
 impl Drill {
     /// Runs drills until `stopped` becomes true.
     pub(crate) async fn run(self, mut stopped: watch::Receiver<bool>) {
+        counter!(FAILURES).absolute(0);
         let drill = Arc::new(self);
         let stop = Arc::new(AtomicBool::new(false));
         let (mut due, mut verified) = (Instant::now(), None);

@@ -1,5 +1,6 @@
 //! The commands that work on a data folder, and their flags. `main` calls them.
 
+mod alert_args;
 mod alert_sinks;
 mod backup_args;
 mod drill;
@@ -7,6 +8,7 @@ mod inspect;
 mod maintenance;
 mod own_thread;
 mod recover;
+mod reminders;
 mod restore;
 #[cfg(feature = "aws")]
 mod restore_aws;
@@ -21,18 +23,16 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::Context;
 use clap::Args;
 use domain::{Currency, Metadata};
 use infra::embedded::Options;
 use infra::embedded::maintenance::RebuildOptions;
-use infra::webhook::Webhook;
 
 use crate::auth::AuthArgs;
 use crate::http::HttpArgs;
 use crate::prometheus::MetricsArgs;
 
-use alert_sinks::AlertSinks;
+use alert_args::AlertArgs;
 use backup_args::ContinuousBackupArgs;
 use drill::DrillArgs;
 pub(crate) use inspect::{InspectArgs, inspect};
@@ -120,17 +120,8 @@ pub(crate) struct ServeArgs {
     /// Propose to cancel orders that are unpaid at this age, such as `48h`. By default, only orders with an `expires_at` expire.
     #[arg(long, env = "ORDERS_EXPIRE_UNPAID", value_name = "DURATION", value_parser = crate::unpaid_age::parse)]
     pub(crate) expire_unpaid: Option<Duration>,
-    /// A URL to post alerts of dead letters to, in addition to the log. If the URL contains a secret, use the variable:
-    /// other users of this machine can see flags. Logs show only the host of the URL.
-    #[arg(long, env = "ORDERS_ALERT_WEBHOOK", value_name = "URL", hide_env_values = true)]
-    alert_webhook: Option<String>,
-    /// The secret that signs alerts as Standard Webhooks defines: `whsec_` and 24 to 64 bytes in base64. Other users of this
-    /// machine can see flags: use the variable, or a file.
-    #[arg(long, env = "ORDERS_ALERT_WEBHOOK_SECRET", value_name = "SECRET", hide_env_values = true)]
-    alert_webhook_secret: Option<String>,
-    /// A file with the secret that signs alerts. Make it readable for the service only.
-    #[arg(long, env = "ORDERS_ALERT_WEBHOOK_SECRET_FILE", value_name = "FILE")]
-    alert_webhook_secret_file: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) alerts: AlertArgs,
     #[command(flatten)]
     webhooks: WebhookArgs,
     #[command(flatten)]
@@ -164,20 +155,6 @@ impl DataArgs {
 }
 
 impl ServeArgs {
-    /// Where to send alerts about dead letters.
-    pub(crate) fn alerts(&self) -> anyhow::Result<AlertSinks> {
-        let set = |value: &'_ Option<String>| value.clone().filter(|value| !value.is_empty());
-        let webhook = set(&self.alert_webhook);
-        let file = self.alert_webhook_secret_file.as_deref();
-        let secret =
-            crate::secret::read("ORDERS_ALERT_WEBHOOK_SECRET", self.alert_webhook_secret.as_ref(), file)?;
-        let webhook = webhook
-            .map(|url| Webhook::new(&url, secret.as_deref()))
-            .transpose()
-            .context("ORDERS_ALERT_WEBHOOK")?;
-        Ok(AlertSinks { webhook })
-    }
-
     /// The searchable keys of the metadata.
     pub(crate) fn searchable_metadata(&self) -> BTreeSet<String> {
         self.searchable_metadata.clone().map(|SearchableKeys(keys)| keys).unwrap_or_default()

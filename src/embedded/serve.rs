@@ -12,6 +12,7 @@ use api::export::Exports;
 use api::operations::Operations;
 use api::{AppState, WriteGate};
 use consumer::Consumer;
+use consumer::alert::CountedAlerts;
 use consumer::poll::{self, PollOptions};
 use consumer::ports::Alerts;
 use infra::embedded::backup::continuous::{self, ContinuousBackup};
@@ -24,15 +25,21 @@ use tokio::task::JoinHandle;
 use super::ServeArgs;
 use super::maintenance::open;
 use super::own_thread;
+use super::reminders::Reminders;
 use super::settings::ServeSettings;
 use super::webhook_args::WebhookSettings;
 use crate::auth::RequestOrigin;
 use crate::http::HttpSettings;
+use crate::prometheus::SeriesOf;
 use crate::signals::Hangups;
 
 /// The consumer handles two batches at a time: while it writes one, it receives and checks the next one. A larger batch
 /// costs less for each event, but requests wait while the writing thread appends it.
 const POLL: PollOptions = PollOptions { concurrency: 2, batch_size: 256, wait: Duration::from_secs(20) };
+
+/// All parts of the service that have metrics.
+const METERED: [SeriesOf; 5] =
+    [SeriesOf::Api, SeriesOf::Publishing, SeriesOf::Consumer, SeriesOf::Alerts, SeriesOf::Expiry];
 
 /// How often the service looks for orders that are due.
 const EXPIRY_TICK: Duration = Duration::from_secs(1);
@@ -45,10 +52,10 @@ pub(crate) async fn serve(args: &ServeArgs) -> anyhow::Result<()> {
         .map_err(|errors| anyhow::anyhow!("the configuration is invalid:\n  {}", errors.join("\n  ")))?;
     let auth = args.auth.settings(RequestOrigin::Listening(args.listen));
     let access = auth.map_err(|faults| anyhow::anyhow!("{}", faults.join("\n  ")))?.access().await?;
-    let alarm = Arc::new(args.alerts()?);
+    let alarm: Arc<dyn Alerts> = Arc::new(CountedAlerts(Arc::new(args.alerts.sinks()?)));
     let listener = crate::listen::bind(args.listen, "--listen").await?;
     let engine = open(&args.data, args.options()).await?;
-    crate::prometheus::serve(metrics, Some(Arc::new(engine.clone()))).await?;
+    crate::prometheus::serve(metrics, Some(Arc::new(engine.clone())), &METERED).await?;
     let mut failed = engine.failed();
     let (stop, stopped) = watch::channel(false);
 
@@ -60,6 +67,8 @@ pub(crate) async fn serve(args: &ServeArgs) -> anyhow::Result<()> {
     let expiring = expire(&recorder, &gate, args.expire_unpaid, stopped.clone());
     let (subscriptions, delivering) = deliver(&engine, &webhooks, alarm.clone(), stopped.clone())?;
     let backing_up = backup.map(|backup| back_up(&engine, backup, args, stopped.clone())).transpose()?;
+
+    let reminding = remind(&recorder, &subscriptions, &alarm, args, &stopped);
 
     let state = state_of(recorder, args, &http, &stopped);
     let state = AppState { webhooks: Some(subscriptions), write_gate: Some(gate), ..state };
@@ -88,7 +97,7 @@ pub(crate) async fn serve(args: &ServeArgs) -> anyhow::Result<()> {
     if !polling.is_terminated() {
         polling.await.context("the consumer has panicked")?;
     }
-    tokio::try_join!(alerting, expiring)?;
+    tokio::try_join!(alerting, expiring, reminding)?;
     delivering.await.context("the webhook thread has panicked")?;
     if let Some((backing_up, drilling)) = backing_up {
         backing_up.await.context("the backup thread has panicked")?;
@@ -204,6 +213,21 @@ fn expire(
         tick: EXPIRY_TICK,
     };
     tokio::spawn(async move { role.run(stopped).await })
+}
+
+/// Reminds operators of what is unresolved, until `stopped` becomes true.
+fn remind(
+    engine: &Arc<Embedded>,
+    webhooks: &Arc<EmbeddedWebhooks>,
+    alerts: &Arc<dyn Alerts>,
+    args: &ServeArgs,
+    stopped: &watch::Receiver<bool>,
+) -> JoinHandle<()> {
+    let Some(every) = args.alerts.repeat() else { return tokio::spawn(async {}) };
+    let (letters, pipeline) = (engine.clone(), engine.clone());
+    let reminders =
+        Reminders { letters, pipeline, webhooks: webhooks.clone(), alerts: alerts.clone(), every };
+    tokio::spawn(reminders.run(stopped.clone()))
 }
 
 /// Logs the addresses. On the first start, also logs a sample request to try.

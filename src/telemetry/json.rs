@@ -43,11 +43,17 @@ fn write_line(line: &mut String, event: &Event<'_>) -> fmt::Result {
     line.push_str("\",\"level\":\"");
     line.push_str(name_of(*event.metadata().level()));
     line.push('"');
-    let mut members = JsonMembers { line, target: None };
+    let mut members = JsonMembers { line, target: None, has_trace: false };
     event.record(&mut members);
-    let target = members.target.take();
+    let JsonMembers { target, has_trace, .. } = members;
     line.push_str(",\"target\":");
     push_text(line, target.as_deref().unwrap_or(event.metadata().target()));
+    if !has_trace {
+        api::with_trace_id(|id| {
+            line.push_str(",\"trace_id\":");
+            push_text(line, id);
+        });
+    }
     api::with_correlation_id(|id| {
         line.push_str(",\"span\":{\"name\":\"request\",\"correlation_id\":");
         push_text(line, id.as_str());
@@ -72,6 +78,8 @@ struct JsonMembers<'a> {
     line: &'a mut String,
     /// The real target of a line that the crate `log` produced. `tracing` gives all such lines the same target.
     target: Option<String>,
+    /// Whether the line itself has the id of a trace.
+    has_trace: bool,
 }
 
 impl JsonMembers<'_> {
@@ -93,6 +101,10 @@ impl Visit for JsonMembers<'_> {
         match field.name() {
             "log.target" => self.target = Some(value.to_owned()),
             name if name.starts_with("log.") => {}
+            "trace_id" => {
+                self.has_trace = true;
+                push_text(self.name(field), value);
+            }
             _ => push_text(self.name(field), value),
         }
     }

@@ -81,7 +81,7 @@ fn log_panic(panic: &PanicHookInfo<'_>) {
     }
 }
 
-/// Adds the correlation id of the current request to the lines shown on a terminal.
+/// Adds the correlation id and the trace id of the current request to the lines shown on a terminal.
 struct WithCorrelationId<F>(F);
 
 impl<S, N, F> FormatEvent<S, N> for WithCorrelationId<F>
@@ -98,6 +98,7 @@ where
     ) -> fmt::Result {
         let write = |id: &domain::CorrelationId| write!(writer, "request{{correlation_id={}}} ", id.as_str());
         api::with_correlation_id(write).unwrap_or(Ok(()))?;
+        api::with_trace_id(|id| write!(writer, "trace_id={id} ")).unwrap_or(Ok(()))?;
         self.0.format_event(context, writer, event)
     }
 }

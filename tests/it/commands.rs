@@ -50,7 +50,7 @@ async fn every_command_that_is_printed_works_as_it_is_printed() {
     assert!(run(next["next"].as_str().unwrap(), &service, folder.path()).contains(&letters[0]));
     let letter =
         DeadLetter::new(&*letters[0], Vec::new(), ParkReason::Malformed, String::new(), infra::now());
-    let alert = Alert::DeadLetters(DeadLetterAlert::of([&letter]).unwrap()).text();
+    let alert = Alert::DeadLetters(DeadLetterAlert::of([&letter]).unwrap()).text(&"test".parse().unwrap());
     let printed = commands(&alert);
     assert_eq!(printed.len(), 3, "{alert}");
     for command in printed {

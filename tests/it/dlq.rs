@@ -47,7 +47,7 @@ fn beginning(id: &OrderId) -> [String; 2] {
 }
 
 /// The messages of an order. The message of the payment is cut off, and a shipment follows.
-fn with_cut_payment(id: &OrderId) -> impl Iterator<Item = (&OrderId, String)> {
+pub(crate) fn with_cut_payment(id: &OrderId) -> impl Iterator<Item = (&OrderId, String)> {
     beginning(id).into_iter().chain([cut_payment(id).0, shipment(id)]).map(move |body| (id, body))
 }
 

@@ -100,7 +100,9 @@ async fn healthy_orders_continue_a_failing_group_keeps_its_order_and_poison_is_p
     let consumer = Consumer { max_receives: Some(5), ..consumer_of(log, engine.clone()) };
     let inbox = Hasty::new(engine.clone());
     let pager = Arc::new(Pager { refusals_left: AtomicUsize::new(1), ..Pager::default() });
-    let webhook = Arc::new(Webhook::new(&serve(pager.clone()).await, Some(SECRET)).unwrap());
+    let webhook = Arc::new(
+        Webhook::new(&serve(pager.clone()).await, Some(SECRET), "shop-eu".parse().unwrap()).unwrap(),
+    );
     let (stop, stopped) = watch::channel(false);
     let options = PollOptions { concurrency: 1, batch_size: 10, wait: Duration::from_secs(20) };
     let polling = tokio::spawn(poll::run(inbox.clone(), Arc::new(consumer), options, stopped.clone()));
@@ -150,7 +152,10 @@ fn assert_one_alert(requests: &[(HeaderMap, Vec<u8>)]) {
         let alert: Value = serde_json::from_slice(body).unwrap();
         assert_eq!((&alert["type"], &alert["data"]["count"]), (&"dead_letters.parked".into(), &2.into()));
         let text = alert["text"].as_str().unwrap();
-        for part in ["1 × malformed", "1 × unknown_type", "order o-9", "orders dlq list"] {
+        assert_eq!(alert["data"]["deployment"], "shop-eu");
+        for part in
+            ["orders [shop-eu]: ", "1 × malformed", "1 × unknown_type", "order o-9", "orders dlq list"]
+        {
             assert!(text.contains(part), "{part:?} is not in {text}");
         }
     }
@@ -214,7 +219,8 @@ async fn an_alert_that_was_not_raised_is_raised_after_a_restart() {
     let letter = engine.letters(&DeadLetterFilter::default(), None, 10).await.unwrap().letters.remove(0);
     assert_eq!(letter.body.0, [0xff, 0x00], "any bytes");
     let pager = Arc::<Pager>::default();
-    let webhook = Arc::new(Webhook::new(&serve(pager.clone()).await, None).unwrap());
+    let webhook =
+        Arc::new(Webhook::new(&serve(pager.clone()).await, None, "shop-eu".parse().unwrap()).unwrap());
     let (stop, stopped) = watch::channel(false);
     let alerting = tokio::spawn(alerts::run(Embedded::clone(&engine), webhook, stopped));
     until_requests(&pager, 1).await;

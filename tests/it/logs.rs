@@ -12,7 +12,7 @@ use tempfile::TempDir;
 
 use crate::support::eventually::{eventually, eventually_blocking};
 use crate::support::http::free_ports;
-use crate::support::service::{Api, PATIENCE, order, orders};
+use crate::support::service::{Api, PATIENCE, Service, order, orders};
 
 /// A service whose standard error is a pipe that is not read yet.
 struct Unread {
@@ -123,4 +123,49 @@ async fn a_reader_that_returns_gets_a_report_of_dropped_lines() {
     let reported: u64 = reports.map(|line| line["dropped"].as_u64().unwrap()).sum();
     assert!(reported >= dropped, "{dropped} were dropped, and {reported} are reported");
     assert!(lines.last().unwrap()["message"].as_str().unwrap().starts_with("stopped"), "{:?}", lines.last());
+}
+
+/// Starts a service with this flag, and posts an order with and without a trace. Returns the service.
+async fn posted_with_a_trace(folder: &TempDir, flags: &[&str], status: u16) -> Service {
+    let mut command = orders(&["serve", "--listen", "127.0.0.1:0", "--data"]);
+    command.arg(folder.path().join("data")).args(flags);
+    let service = Service::spawn(command);
+    let traceparent = format!("00-{TRACE}-b7ad6b7169203331-01");
+    let traced = [("traceparent", traceparent.as_str()), ("x-correlation-id", "traced")];
+    let untraced = [("x-correlation-id", "untraced")];
+    for headers in [&traced[..], &untraced[..]] {
+        let answer = service.ask(Method::POST, "/v1/orders", headers, Some(&order("c-1"))).await;
+        assert_eq!(answer.status, status, "{answer:?}");
+    }
+    service
+}
+
+const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_line_of_an_event_has_the_trace_of_its_request() {
+    for flags in [&["--min-free-disk", "1"][..], &["--min-free-disk", "1", "--always-queue"]] {
+        let folder = TempDir::new().unwrap();
+        let service = posted_with_a_trace(&folder, flags, 202).await;
+        let mut lines = [service.wait_for_log("\"recorded\""), service.wait_for_log("\"recorded\"")];
+        lines.sort_by_key(|line| line["correlation_id"].to_string());
+        let [traced, untraced] = lines;
+        assert_eq!(
+            (&traced["correlation_id"], &traced["trace_id"]),
+            (&json!("traced"), &json!(TRACE)),
+            "{flags:?}"
+        );
+        assert_eq!(untraced["correlation_id"], "untraced");
+        assert!(untraced.get("trace_id").is_none(), "{untraced}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_lines_of_a_request_have_its_trace() {
+    let folder = TempDir::new().unwrap();
+    // No disk has this much free space, so the service refuses every event.
+    let service = posted_with_a_trace(&folder, &["--min-free-disk", "1000000000"], 503).await;
+    let [traced, untraced] = [(); 2].map(|()| service.wait_for_log("request failed"));
+    assert_eq!((&traced["correlation_id"], &traced["trace_id"]), (&json!("traced"), &json!(TRACE)));
+    assert!(untraced["correlation_id"] == "untraced" && untraced.get("trace_id").is_none(), "{untraced}");
 }

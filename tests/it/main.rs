@@ -39,13 +39,16 @@ mod limits;
 mod load;
 mod logs;
 mod metrics;
+mod monitoring;
 #[cfg(all(feature = "aws", feature = "dlq"))]
 mod moving;
 mod pages;
 mod personal_data;
 mod pipeline;
 mod power;
+mod reminders;
 mod restore;
+mod service_manager;
 mod shop_week;
 mod spec;
 mod subscriptions;

@@ -1,6 +1,7 @@
 //! Tests the Prometheus metrics of a server, read with Prometheus's own client library.
 
 use std::collections::BTreeSet;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
@@ -33,13 +34,18 @@ impl Measured {
     }
 
     fn scrape(&self) -> Vec<Value> {
-        let mut command = python::command("scrape.py").unwrap_or_else(|error| panic!("{error}"));
-        let output = command.arg(&self.address).output().unwrap();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        let scraped: Value = serde_json::from_slice(&output.stdout).unwrap();
-        assert_eq!(scraped["content_type"], "text/plain; version=0.0.4; charset=utf-8");
-        scraped["families"].as_array().unwrap().clone()
+        scrape(&self.address)
     }
+}
+
+/// The metric families at an address.
+pub fn scrape(address: &str) -> Vec<Value> {
+    let mut command = python::command("scrape.py").unwrap_or_else(|error| panic!("{error}"));
+    let output = command.arg(address).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let scraped: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(scraped["content_type"], "text/plain; version=0.0.4; charset=utf-8");
+    scraped["families"].as_array().unwrap().clone()
 }
 
 /// The value of the only sample with this name and these labels.
@@ -123,16 +129,9 @@ async fn metrics_have_a_type_and_a_help_text_and_are_documented() {
         "orders_backup_lag_events",
         "orders_backup_lag_seconds",
         "orders_backup_last_success_timestamp_seconds",
-        "orders_backup_stream_bytes_total",
         "orders_backup_verified_age_seconds",
-        "orders_connections_closed_total",
-        "orders_dead_letters_parked_total",
-        "orders_due_late_seconds",
-        "orders_due_proposed_total",
-        "orders_feed_events_sent_total",
         "orders_jwks_keys",
         "orders_jwks_loads_total",
-        "orders_messages_redelivered_total",
         "orders_output_events_total",
         "orders_relay_events_total",
         "orders_relay_lag_seconds",
@@ -147,11 +146,33 @@ async fn metrics_have_a_type_and_a_help_text_and_are_documented() {
     assert_eq!(missing, absent);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn the_process_its_build_and_its_disk_are_measured() {
+    let measured = Measured::start();
+    let metrics = measured.scrape();
+    let one = |name: &str| value(&metrics, name, &json!({}));
+    // An hour is enough for a clock that is adjusted meanwhile.
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs_f64();
+    assert!((now - one("process_start_time_seconds")).abs() < 3600.0, "{metrics:#?}");
+    assert!(one("process_resident_memory_bytes") > 1e6 && one("process_cpu_seconds_total") >= 0.0);
+    assert!(one("process_open_fds") > 0.0 && one("process_open_fds") < one("process_max_fds"));
+    assert_eq!(one("orders_disk_reserved_bytes"), (1 << 20) as f64);
+    assert!(one("orders_disk_free_bytes") > one("orders_disk_reserved_bytes"));
+    let build = metrics.iter().find(|family| family["name"] == "orders_build_info").unwrap();
+    let labels = &build["samples"][0]["labels"];
+    assert_eq!(labels["version"], env!("CARGO_PKG_VERSION"));
+    assert_eq!(build["samples"][0]["value"].as_f64(), Some(1.0));
+    assert!(labels["features"].as_str().unwrap().contains("embedded"), "{labels}");
+}
+
 /// The metrics in the documentation's table, by their names in Prometheus and in CloudWatch.
 pub fn documented() -> impl Iterator<Item = (&'static str, Option<&'static str>)> {
     DOCUMENTED.lines().filter_map(|line| {
         let mut cells = line.strip_prefix("| `")?.split('|').map(|cell| cell.trim().split('`'));
-        let name = cells.next()?.next().filter(|name| name.starts_with("orders_"))?;
+        let name = cells
+            .next()?
+            .next()
+            .filter(|name| ["orders_", "process_"].iter().any(|prefix| name.starts_with(prefix)))?;
         Some((name, cells.next()?.nth(1)))
     })
 }

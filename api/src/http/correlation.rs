@@ -52,16 +52,18 @@ tokio::task_local! {
     static CURRENT: CurrentRequest;
 }
 
-/// The correlation id of the request that this task is answering.
+/// What identifies the request that this task is answering.
 struct CurrentRequest {
     id: CorrelationId,
+    /// The id of its trace, if it has one.
+    trace_id: Option<String>,
     /// The change that the handler has begun and may already have made. `None` if the handler has not begun a change.
     attempt: RefCell<Option<ChangeAttempt>>,
 }
 
 impl CurrentRequest {
-    fn new(id: CorrelationId) -> Self {
-        Self { id, attempt: RefCell::default() }
+    fn new(id: CorrelationId, trace_id: Option<String>) -> Self {
+        Self { id, trace_id, attempt: RefCell::default() }
     }
 }
 
@@ -69,6 +71,12 @@ impl CurrentRequest {
 /// because spawned tasks do not inherit the id. The logger calls this to add the id to every log line.
 pub fn with_correlation_id<R>(with: impl FnOnce(&CorrelationId) -> R) -> Option<R> {
     CURRENT.try_with(|current| with(&current.id)).ok()
+}
+
+/// Calls `with` with the id of the trace of the request that this task is answering. Returns `None` if there is no trace,
+/// and in any other task. The logger calls this, too.
+pub fn with_trace_id<R>(with: impl FnOnce(&str) -> R) -> Option<R> {
+    CURRENT.try_with(|current| current.trace_id.as_deref().map(with)).ok().flatten()
 }
 
 /// Records what the current request is about to change. If the request's handler panics or runs out of time afterwards,
@@ -96,6 +104,7 @@ pub(crate) async fn correlate(
     let deadline = request.extensions().get().copied();
     let span = spans::of_request(&id);
     let trace = spans::join(&span, &request, TraceContext::of(request.headers()));
+    let trace_id = trace.as_ref().and_then(TraceContext::trace_id);
 
     // `AssertUnwindSafe` is correct here, because a future that panicked is dropped and never polled again. The future
     // is pinned here, so that the futures around it hold only a pointer.
@@ -106,7 +115,8 @@ pub(crate) async fn correlate(
         }
     };
     let answer = pin!(AssertUnwindSafe(answer).catch_unwind());
-    let mut answer = pin!(CURRENT.scope(CurrentRequest::new(id.clone()), trace::within(trace, answer)));
+    let mut answer =
+        pin!(CURRENT.scope(CurrentRequest::new(id.clone(), trace_id.clone()), trace::within(trace, answer)));
     let mut response = match in_time(deadline, answer.as_mut().instrument(span.clone())).await {
         Some(Ok(Ok(response))) => response,
         unfinished => {
@@ -118,7 +128,8 @@ pub(crate) async fn correlate(
     if response.status().is_client_error() || response.status().is_server_error() {
         let _entered = span.enter();
         let path = format!("{}{}", base.as_str(), uri.path());
-        response = CURRENT.sync_scope(CurrentRequest::new(id.clone()), || written(response, &id, &path));
+        response =
+            CURRENT.sync_scope(CurrentRequest::new(id.clone(), trace_id), || written(response, &id, &path));
     }
     let header = HeaderValue::from_str(id.as_str()).expect("a correlation id is visible ASCII");
     response.headers_mut().insert(CORRELATION_ID, header);

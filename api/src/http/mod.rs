@@ -19,7 +19,7 @@ mod spans;
 pub mod trace;
 
 pub(crate) use self::attempt::{ChangeAttempt, UncertainEvent};
-pub use self::correlation::{Deadline, with_correlation_id};
+pub use self::correlation::{Deadline, with_correlation_id, with_trace_id};
 pub(crate) use self::correlation::{begin_change, correlate};
 pub use self::cors::CorsOrigins;
 pub use self::event_streams::EventStreams;

@@ -60,6 +60,17 @@ impl TraceContext {
         named.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value.clone()?)))
     }
 
+    /// The id of the trace, 32 hexadecimal digits: that of the `traceparent`, or else that of the X-Ray header, whose root
+    /// has the same digits
+    /// ([X-Ray](https://docs.aws.amazon.com/xray/latest/devguide/xray-api-sendingdata.html#xray-api-traceids)).
+    pub fn trace_id(&self) -> Option<String> {
+        if let Some(traceparent) = &self.traceparent {
+            return traceparent.split('-').nth(1).map(str::to_owned);
+        }
+        let root = self.xray.as_ref()?.split(';').find_map(|field| field.strip_prefix("Root=1-"))?;
+        root.split_once('-').map(|(time, unique)| format!("{time}{unique}"))
+    }
+
     /// Reads the valid trace headers of a request. Invalid headers are ignored, because an order with an invalid trace
     /// header must still be accepted.
     pub(crate) fn of(headers: &HeaderMap) -> Option<Self> {
@@ -171,6 +182,15 @@ mod tests {
             assert_eq!(of(&[("traceparent", no)]).traceparent, None, "{no}");
         }
         assert_eq!(of(&[("traceparent", PARENT), ("traceparent", PARENT)]), TraceContext::default());
+    }
+
+    #[test]
+    fn the_trace_id_is_that_of_the_first_known_header() {
+        let xray = ("x-amzn-trace-id", "Root=1-5759e988-bd862e3fe1be46a994272793;Sampled=1");
+        assert_eq!(of(&[xray]).trace_id().as_deref(), Some("5759e988bd862e3fe1be46a994272793"));
+        let both = of(&[("traceparent", PARENT), xray]);
+        assert_eq!(both.trace_id().as_deref(), Some("4bf92f3577b34da6a3ce929d0e0e4736"));
+        assert_eq!(TraceContext::default().trace_id(), None);
     }
 
     #[test]

@@ -8,6 +8,22 @@ use metrics::{Counter, Histogram, counter, gauge, histogram};
 
 use super::attempt::Finished;
 
+/// The values of the label `result` of attempts.
+const RESULTS: [&str; 4] = ["delivered", "failed", "timed_out", "refused"];
+
+/// Registers the counters of a subscription with 0, so that Prometheus notices their first increment.
+fn register(id: SubscriptionId) {
+    for result in RESULTS {
+        let labels = [("subscription", id.to_string()), ("result", result.to_owned())];
+        counter!("orders_webhook_attempts_total", &labels).absolute(0);
+    }
+    counter!("orders_webhook_given_up_total", "subscription" => id.to_string()).absolute(0);
+    for state in [SubscriptionState::Paused, SubscriptionState::Disabled] {
+        let labels = [("subscription", id.to_string()), ("state", state.as_str().to_owned())];
+        counter!("orders_webhook_stopped_total", &labels).absolute(0);
+    }
+}
+
 /// Counts an attempt.
 pub(crate) fn count_attempt(id: SubscriptionId, finished: &Finished) {
     AttemptMeter::new(id).count(finished);
@@ -22,7 +38,13 @@ pub(crate) struct AttemptMeter {
 }
 
 impl AttemptMeter {
-    pub(crate) fn new(id: SubscriptionId) -> Self {
+    /// The metrics of a subscription, whose counters exist from now on.
+    pub(crate) fn registered(id: SubscriptionId) -> Self {
+        register(id);
+        Self::new(id)
+    }
+
+    fn new(id: SubscriptionId) -> Self {
         let subscription = id.to_string();
         let duration =
             histogram!("orders_webhook_attempt_duration_seconds", "subscription" => subscription.clone());

@@ -44,3 +44,4 @@ pub use held::{
 pub use options::DeliveryOptions;
 pub use payload::EventPayload;
 pub use schedule::Schedule;
+pub use stopping::stopped_by_the_service;

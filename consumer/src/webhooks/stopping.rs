@@ -17,13 +17,28 @@ use crate::ports::Alerts;
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const MAX_PAUSE: Duration = Duration::from_secs(300);
 
+/// Why a subscription is paused whose receiver answered 410.
+pub(super) const GONE: &str = "The receiver answered 410 Gone.";
+
+/// Why and since when the subscription is stopped, if the service itself has stopped it. `None` if it is active, or if an
+/// operator has paused it.
+pub fn stopped_by_the_service(subscription: &Subscription) -> Option<&Stopped> {
+    let stopped = subscription.stopped.as_ref()?;
+    let by_service = match subscription.state {
+        SubscriptionState::Active => false,
+        SubscriptionState::Paused => stopped.reason == GONE,
+        SubscriptionState::Disabled => true,
+    };
+    by_service.then_some(stopped)
+}
+
 /// Pauses a subscription whose receiver answered 410. Returns the reason, or `None` if the subscription is not active any more.
 pub(crate) async fn pause(
     store: &dyn DeliveryStore,
     subscription: &Subscription,
     now: Timestamp,
 ) -> anyhow::Result<Option<String>> {
-    let reason = "The receiver answered 410 Gone.".to_owned();
+    let reason = GONE.to_owned();
     stop(store, subscription, SubscriptionState::Paused, reason, now).await
 }
 

@@ -20,6 +20,7 @@ mod webhook_store;
 
 use api::ports::Health;
 use async_trait::async_trait;
+use consumer::alert::Deployment;
 use domain::Currency;
 use futures_util::future::{join, join_all, join3};
 
@@ -35,7 +36,7 @@ use crate::dynamodb::Table;
 use crate::eventbridge::EventBus;
 use crate::outbound::OutboundTable;
 use crate::s3::Bucket;
-use crate::sns::Topic;
+use crate::sns::{AlertTopic, Topic};
 use crate::sqs::Queue;
 use crate::streams::TableStream;
 
@@ -70,6 +71,11 @@ pub fn bucket(config: &SdkConfig, name: &str) -> Bucket {
 /// The topic with this ARN.
 pub fn topic(config: &SdkConfig, arn: &str) -> Topic {
     Topic::new(aws_sdk_sns::Client::new(config), arn)
+}
+
+/// The topic with this ARN, for the alerts of a deployment.
+pub fn alert_topic(config: &SdkConfig, arn: &str, deployment: Deployment) -> AlertTopic {
+    AlertTopic { topic: topic(config, arn), deployment }
 }
 
 /// The EventBridge bus with this name or ARN, to which events are published with this `source`.

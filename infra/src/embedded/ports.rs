@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use api::operations::{
     BackupReport, DeadLetterChange, DeadLetterFilter, DeadLetterList, DeadLetterPosition, DeadLetterStore,
-    ParkedSequence, Pipeline, PipelineCounters, ReplayError,
+    DiskSpace, ParkedSequence, Pipeline, PipelineCounters, ReplayError,
 };
 use api::ports::export::{ExportFilter, ExportReader, LogExport};
 use api::ports::feed::{EventFeed, FeedCursor, FeedError, FeedFilter, FeedPage, FeedStart};
@@ -136,6 +136,10 @@ impl Pipeline for Embedded {
 
     fn backup(&self) -> Option<BackupReport> {
         self.backup_report()
+    }
+
+    fn disk(&self) -> Option<DiskSpace> {
+        Some(self.0.queue.disk())
     }
 }
 

@@ -3,6 +3,7 @@
 
 use std::net::SocketAddr;
 
+use consumer::alert::Deployment;
 use consumer::webhooks::queued::QueuedOptions;
 use domain::Currency;
 use infra::aws::SdkConfig;
@@ -44,6 +45,7 @@ pub(crate) struct WebhookRoleSettings {
     pub(crate) queue: String,
     /// The topic for alerts.
     pub(crate) topic: String,
+    pub(crate) deployment: Deployment,
     pub(crate) sender: SenderOptions,
     pub(crate) options: QueuedOptions,
     pub(crate) concurrency: usize,
@@ -70,8 +72,10 @@ pub(crate) fn of_webhooks(
         let (SendingValues { sender, source }, RetryValues { schedule, disable_after }) =
             (sending?, retries?);
         let options = QueuedOptions { source, schedule, disable_after, ..QueuedOptions::default() };
+        let table_name = table_name?;
         Some(WebhookRoleSettings {
-            table_name: table_name?,
+            deployment: args.deployment.or_named(|| table_name.clone()),
+            table_name,
             default_currency: default_currency?,
             outbound: outbound?,
             queue: queue?,

@@ -14,7 +14,7 @@ use super::markdown::{Document, documents};
 #[test]
 fn files_and_tests_that_are_named_exist() {
     let name = Regex::new(
-        r"`((?:api|benches|consumer|docs|domain|examples|infra|openapi|scripts|src|tests|\.ci)/[\w./-]+)(?:::(\w+))?`",
+        r"`((?:api|benches|consumer|docs|domain|examples|infra|monitoring|openapi|packaging|scripts|src|tests|\.ci)/[\w./-]+)(?:::(\w+))?`",
     )
     .unwrap();
     let (mut wrong, mut tests) = (Vec::new(), 0);

@@ -43,6 +43,8 @@ pub fn orders(arguments: &[&str]) -> Command {
             command.env_remove(&variable);
         }
     }
+    // The test run may itself be a unit of a service manager.
+    command.env_remove("NOTIFY_SOCKET").env_remove("WATCHDOG_USEC").env_remove("WATCHDOG_PID");
     command
 }
 

@@ -66,7 +66,8 @@ fn every_role_has_the_variables_that_it_reads() {
     let plan = plan_with(&[("api.cors_origins", origins), ("default_currency", "EUR".into())]);
     let (main, dlq) = ("aws_sqs_queue.main.url", "aws_sqs_queue.dlq.url");
     let bucket = "orders-dead-letters-123456789012-eu-central-1";
-    let common = json!({ "QUEUE_URL": main, "TABLE_NAME": "orders", "LOG_LEVEL": "INFO", "ORDERS_DEFAULT_CURRENCY": "EUR" });
+    let common = json!({ "QUEUE_URL": main, "TABLE_NAME": "orders", "LOG_LEVEL": "INFO", "ORDERS_DEFAULT_CURRENCY": "EUR",
+        "ORDERS_DEPLOYMENT": "orders" });
     let own = [
         json!({ "DLQ_URL": dlq, "DLQ_BUCKET": bucket, "ORDERS_AUTH": "gateway",
                 "ORDERS_CORS_ORIGINS": "https://shop.example,https://app.example" }),

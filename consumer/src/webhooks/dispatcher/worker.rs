@@ -146,7 +146,7 @@ impl Worker {
             attempts: FuturesUnordered::new(),
             report: None,
             report_failures: 0,
-            meter: AttemptMeter::new(self.id),
+            meter: AttemptMeter::registered(self.id),
             saved_at: Instant::now(),
             shown_at: Instant::now(),
         }))

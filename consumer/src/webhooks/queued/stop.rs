@@ -12,6 +12,7 @@ use crate::alert::{Alert, WebhookAlert};
 use crate::webhooks::PendingAlert;
 use crate::webhooks::attempt::Verdict;
 use crate::webhooks::metering::count_stopped;
+use crate::webhooks::stopping::GONE;
 
 impl QueuedDeliveries {
     /// Stops the subscription if its receiver is gone, or has failed for too long. Held orders stay held. Returns whether the
@@ -28,7 +29,7 @@ impl QueuedDeliveries {
         // What failed before the subscription was resumed or changed does not count.
         let since = since.max(subscription.updated_at);
         let (state, reason) = if *verdict == Verdict::Gone {
-            (SubscriptionState::Paused, "The receiver answered 410 Gone.".to_owned())
+            (SubscriptionState::Paused, GONE.to_owned())
         } else if between(since, now) >= self.0.options.disable_after {
             (SubscriptionState::Disabled, format!("All deliveries have failed since {since}."))
         } else {

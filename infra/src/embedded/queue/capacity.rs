@@ -1,4 +1,7 @@
-//! Decides whether the queue accepts new messages. The publisher, the redrive and the readiness check call it.
+//! Decides whether the queue accepts new messages. The publisher, the redrive, the readiness check and the metrics call
+//! it.
+
+use api::operations::DiskSpace;
 
 use super::EmbeddedQueue;
 
@@ -20,14 +23,18 @@ impl EmbeddedQueue {
     }
 
     pub(crate) fn full_disk(&self) -> Option<String> {
-        let min = self.capacity.min_free_bytes;
-        match rustix::fs::statvfs(&self.store.path) {
-            Ok(disk) if disk.f_bavail.saturating_mul(disk.f_frsize) < min => {
-                let free = (disk.f_bavail * disk.f_frsize) >> 20;
-                Some(format!("the disk has {free} MiB left, and {} MiB are kept in reserve", min >> 20))
-            }
-            // If the free space is unknown, the queue accepts messages. On a full disk the write itself fails.
-            _ => None,
+        let DiskSpace { free_bytes, reserved_bytes } = self.disk();
+        // If the free space is unknown, the queue accepts messages. On a full disk the write itself fails.
+        let free = free_bytes.filter(|free| *free < reserved_bytes)? >> 20;
+        Some(format!("the disk has {free} MiB left, and {} MiB are kept in reserve", reserved_bytes >> 20))
+    }
+
+    /// The disk with the data folder.
+    pub(crate) fn disk(&self) -> DiskSpace {
+        let disk = rustix::fs::statvfs(&self.store.path).ok();
+        DiskSpace {
+            free_bytes: disk.map(|disk| disk.f_bavail.saturating_mul(disk.f_frsize)),
+            reserved_bytes: self.capacity.min_free_bytes,
         }
     }
 }

@@ -24,6 +24,7 @@ locals {
     TABLE_NAME              = aws_dynamodb_table.orders.name
     LOG_LEVEL               = var.log_level
     ORDERS_DEFAULT_CURRENCY = var.default_currency
+    ORDERS_DEPLOYMENT       = var.name
   }
 
   environments = {

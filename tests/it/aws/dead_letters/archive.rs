@@ -46,7 +46,7 @@ async fn poison_is_archived_with_one_alert_while_other_orders_proceed_in_order()
     assert_eq!(archived, expected.map(|(reason, body)| (reason.to_owned(), body)));
     let alerts = deployment.alerts().await;
     let [alert] = alerts.as_slice() else { panic!("exactly one alert was expected, not {alerts:#?}") };
-    assert_eq!(alert["Subject"], "orders: 2 messages dead: 1 malformed, 1 unknown_type");
+    assert_eq!(alert["Subject"], "orders [shop-eu]: 2 messages dead: 1 malformed, 1 unknown_type");
     assert!(alert["Message"].as_str().unwrap().contains("orders dlq list"), "{alert}");
 
     let pipeline = SqsPipeline {
@@ -106,7 +106,7 @@ async fn handled(deployment: &Deployment, flaky: &OrderId) -> (Arc<Hasty>, Queue
     // batch.
     let role = DeadLetterRole {
         archive: Arc::new(backend.archiving()),
-        alerts: Arc::new(aws::topic(&sdk, &deployment.topic)),
+        alerts: Arc::new(aws::alert_topic(&sdk, &deployment.topic, "shop-eu".parse().unwrap())),
         clock: infra::now,
         origin: backend.queues.url.clone(),
     };

@@ -43,7 +43,8 @@ async fn a_discarded_event_is_rejected_with_the_given_reason_and_binary_bodies_a
     // The message is delivered again, so its dead letter is archived again. The dead letter must stay discarded.
     archive.keep(&letter).await.unwrap();
     assert!(store.sequence(&id, 1000).await.unwrap().letters.is_empty());
-    let _: &dyn Alerts = &aws::topic(&aws::config_at(&Emulator::shared().endpoint).await, &deployment.topic);
+    let sdk = aws::config_at(&Emulator::shared().endpoint).await;
+    let _: &dyn Alerts = &aws::alert_topic(&sdk, &deployment.topic, "shop-eu".parse().unwrap());
 }
 
 /// The ids in the order's parked sequence, as the table stores them.
