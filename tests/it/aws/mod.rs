@@ -2,11 +2,13 @@
 //! the same way as in a deployment: in containers and as Lambda functions.
 
 mod batches;
+pub mod bill;
 mod containers;
 mod costs;
 mod dead_letters;
 mod deadlines;
 mod endpoints;
+mod entries;
 mod failures;
 pub mod feed;
 mod lambda;
