@@ -1,10 +1,11 @@
 //! Tests the AWS deployment: its settings ([`queues`], [`functions`], [`edges`], [`signals`], [`feed`],
 //! [`webhooks`]), the permissions of each role ([`permissions`], derived from the [`calls`] of its code), and its
-//! documentation ([`descriptions`]).
+//! documentation ([`descriptions`]); and what of it is billed ([`bill`]).
 //!
 //! The tests compare evaluated resources and not the text of the configuration. [`module`] lets the doctor evaluate
 //! the configuration for any values of the variables.
 
+mod bill;
 mod calls;
 mod descriptions;
 mod edges;
