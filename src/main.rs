@@ -94,14 +94,19 @@ fn run() -> anyhow::Result<()> {
     #[cfg(feature = "aws")]
     if let Some(role) = aws::role() {
         let cli = aws::command_line(&role)?;
-        let errors = aws::errors_of(telemetry::init(cli.log_level(), LogWriting::Direct));
+        let level = cli.log_level().map(aws::quiet_log_level);
+        let errors = aws::errors_of(telemetry::init(level, LogWriting::Direct));
         // A Lambda function has a fraction of a core, and handles one invocation at a time. One thread is enough.
         let runtime =
             Builder::new_current_thread().enable_all().build().context("cannot start the runtime")?;
         return runtime.block_on(aws::run_lambda(&cli, errors));
     }
     let cli = Cli::of_process();
-    let logging = telemetry::init(cli.log_level(), LogWriting::Queued);
+    let level = cli.log_level();
+    #[cfg(feature = "aws")]
+    let level =
+        if matches!(cli.command, Command::Consumer(_)) { level.map(aws::quiet_log_level) } else { level };
+    let logging = telemetry::init(level, LogWriting::Queued);
     let mut builder = Builder::new_multi_thread();
     #[cfg(feature = "load")]
     if let Command::Load(args) = &cli.command {

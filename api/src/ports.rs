@@ -100,6 +100,17 @@ pub trait OrderReader: Send + Sync {
     /// [`sees_queued`](Self::sees_queued) is false, `None` may also mean that the event is still on the queue.
     async fn receipt(&self, order_id: &OrderId, event_id: EventId) -> anyhow::Result<Option<Receipt>>;
 
+    /// The receipt of an event that an earlier request may have proposed under the same idempotency key. Like
+    /// [`receipt`](Self::receipt), but a backend may miss what was recorded within the last seconds, where that is cheaper
+    /// and the consumer recognizes repetitions anyway.
+    async fn earlier_receipt(
+        &self,
+        order_id: &OrderId,
+        event_id: EventId,
+    ) -> anyhow::Result<Option<Receipt>> {
+        self.receipt(order_id, event_id).await
+    }
+
     /// Whether [`receipt`](Self::receipt) finds events that are still on the queue.
     ///
     /// Some queues cannot be searched, and storing each accepted event elsewhere would cost one more write. With such a

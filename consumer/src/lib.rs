@@ -24,6 +24,8 @@
 //!
 //! [`rounds`] sends the items of a group in order to a service that may accept a part of a batch.
 //!
+//! [`table_entry`] is the form of a log entry in a table, which the adapter of the table and the relay share.
+//!
 //! [`webhooks`] posts recorded events to the receivers of webhook subscriptions.
 //!
 //! The caller that received the messages acknowledges or retries them. The [`Consumer`] itself only parks messages.
@@ -52,6 +54,7 @@ pub mod relay;
 pub mod rounds;
 mod settle;
 mod spans;
+pub mod table_entry;
 pub mod webhooks;
 
 pub use dead_letters::DeadLetterRole;
@@ -59,3 +62,6 @@ pub use decide::Plan;
 pub use disposition::Disposition;
 pub use execute::Consumer;
 pub use handler::{BatchHandler, HandledMessage};
+
+/// The target of the log lines about events that need nobody's attention: recorded ones and duplicates.
+pub const ROUTINE_LOG_TARGET: &str = settle::ROUTINE_LOG_TARGET;

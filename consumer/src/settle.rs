@@ -13,6 +13,9 @@ use crate::spans;
 /// The target of the log lines about handled messages. `docs/observability.md` documents this name, so that operators
 /// can turn the lines off.
 const LOG_TARGET: &str = "consumer::finish";
+/// The target of the lines about events that need nobody's attention: recorded ones and duplicates. Lambda functions log them
+/// only at the level `debug`.
+pub(crate) const ROUTINE_LOG_TARGET: &str = "consumer::finish::routine";
 
 /// A group whose plan was executed.
 pub(crate) struct ExecutedGroup {
@@ -251,7 +254,7 @@ fn hold_back(pending: &mut [PendingMessage]) {
 pub(crate) fn log_recorded(envelope: &Envelope, version: u64, trace_id: Option<&str>) {
     let (order_id, event_id) = (envelope.order_id.as_str(), envelope.event_id);
     let (kind, correlation_id) = (envelope.event.event_type(), envelope.correlation_id.as_str());
-    tracing::info!(target: LOG_TARGET, order_id, %event_id, correlation_id, trace_id, %kind, version, "recorded");
+    tracing::info!(target: ROUTINE_LOG_TARGET, order_id, %event_id, correlation_id, trace_id, %kind, version, "recorded");
 }
 
 /// Reports the disposition to the trace and the log. The log gets one line for each message.
@@ -283,7 +286,7 @@ fn log_disposition(envelope: &Envelope, message: &Message, disposition: &Disposi
             tracing::info!(target: LOG_TARGET, order_id, %event_id, correlation_id, trace_id, %kind, reason, detail, "rejected");
         }
         Disposition::Duplicate => {
-            tracing::info!(target: LOG_TARGET, order_id, %event_id, correlation_id, trace_id, %kind, "duplicate");
+            tracing::info!(target: ROUTINE_LOG_TARGET, order_id, %event_id, correlation_id, trace_id, %kind, "duplicate");
         }
         Disposition::Parked(reason, detail) => {
             let reason = reason.as_str();

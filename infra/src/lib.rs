@@ -46,8 +46,9 @@ pub mod webhook;
 #[cfg(any(feature = "aws", feature = "embedded"))]
 pub mod webhook_sender;
 
-/// Whether stores keep a projection of the order. An order with one event needs none, because its log entry is enough.
-#[cfg(any(feature = "aws", feature = "embedded"))]
+/// Whether the embedded store keeps a projection of the order. An order with one event needs none, because its log entry is
+/// enough.
+#[cfg(feature = "embedded")]
 fn is_projected(order: &domain::Order) -> bool {
     order.version > 1
 }

@@ -8,9 +8,8 @@ use async_trait::async_trait;
 use aws_sdk_dynamodbstreams::Client;
 use aws_sdk_dynamodbstreams::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodbstreams::types::{AttributeValue, OperationType, Record, ShardIteratorType};
-use consumer::relay::{
-    ChangeStream, Checkpoint, EntryAttributes, Shard, ShardPage, StreamEntry, StreamError,
-};
+use consumer::relay::{ChangeStream, Checkpoint, Shard, ShardPage, StreamEntry, StreamError};
+use consumer::table_entry::EntryValue;
 
 use crate::sdk::explain;
 
@@ -97,15 +96,16 @@ fn entry(record: &Record) -> Option<(String, anyhow::Result<StreamEntry>)> {
     }
     let change = record.dynamodb()?;
     let keys = change.keys()?;
-    let attributes = EntryAttributes {
-        entry: text(change.new_image(), "entry"),
-        event_type: text(change.new_image(), "type"),
-        customer_id: text(change.new_image(), "customer_id"),
+    let get = |name: &str| match change.new_image()?.get(name)? {
+        AttributeValue::S(text) => Some(EntryValue::Text(text.clone())),
+        AttributeValue::N(number) => Some(EntryValue::Number(number.clone())),
+        AttributeValue::B(bytes) => Some(EntryValue::Bytes(bytes.as_ref().to_vec())),
+        _ => None,
     };
-    let entry = StreamEntry::read(text(Some(keys), "pk")?, text(Some(keys), "sk")?, attributes)?;
+    let entry = StreamEntry::read(text(keys, "pk")?, text(keys, "sk")?, &get)?;
     Some((change.sequence_number()?.to_owned(), entry))
 }
 
-fn text<'a>(item: Option<&'a HashMap<String, AttributeValue>>, name: &str) -> Option<&'a str> {
-    item?.get(name)?.as_s().ok().map(String::as_str)
+fn text<'a>(item: &'a HashMap<String, AttributeValue>, name: &str) -> Option<&'a str> {
+    item.get(name)?.as_s().ok().map(String::as_str)
 }

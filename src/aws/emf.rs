@@ -3,9 +3,9 @@
 //! from which CloudWatch extracts them. `lambda` installs the recorder and flushes it after each invocation.
 //! `docs/decisions/emf-recorder.md` explains why we do not use a library.
 //!
-//! Only the metrics in [`EXPORTED`] are written. CloudWatch bills each combination of a metric and its dimensions, so
-//! new counters in the code are not exported automatically. Metrics of requests are not exported because API Gateway
-//! already has them.
+//! Only the metrics in [`EXPORTED`] are written, and of these only the watched ones, unless the function logs at `debug`.
+//! CloudWatch bills each combination of a metric and its dimensions, and the bytes of the lines, so new counters in the code
+//! are not exported automatically.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -33,6 +33,16 @@ struct ExportedMetric {
     factor: f64,
     /// The label that becomes a dimension, and the dimension's name.
     dimension: Option<(&'static str, &'static str)>,
+    /// Whether an alarm or the dashboard of `infra/terraform` reads the metric. A test compares this with the module.
+    is_watched: bool,
+}
+
+/// Which of the exported metrics are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Choice {
+    /// Those that alarms and the dashboard read.
+    Watched,
+    All,
 }
 
 impl ExportedMetric {
@@ -47,22 +57,26 @@ const fn metric(
     unit: &'static str,
     factor: f64,
 ) -> ExportedMetric {
-    ExportedMetric { recorded, metric, unit, factor, dimension: None }
+    ExportedMetric { recorded, metric, unit, factor, dimension: None, is_watched: false }
+}
+
+const fn count(
+    recorded: &'static str,
+    metric: &'static str,
+    dimension: (&'static str, &'static str),
+) -> ExportedMetric {
+    let (unit, dimension) = ("Count", Some(dimension));
+    ExportedMetric { recorded, metric, unit, factor: 1.0, dimension, is_watched: false }
+}
+
+const fn watched(metric: ExportedMetric) -> ExportedMetric {
+    ExportedMetric { is_watched: true, ..metric }
 }
 
 const EXPORTED: [ExportedMetric; 19] = [
-    ExportedMetric {
-        dimension: Some(("status", "Status")),
-        ..metric("orders_messages_processed_total", "MessagesProcessed", "Count", 1.0)
-    },
-    ExportedMetric {
-        dimension: Some(("reason", "Reason")),
-        ..metric("orders_dead_letters_parked_total", "MessagesParked", "Count", 1.0)
-    },
-    ExportedMetric {
-        dimension: Some(("result", "Result")),
-        ..metric("orders_events_published_total", "EventsPublished", "Count", 1.0)
-    },
+    watched(count("orders_messages_processed_total", "MessagesProcessed", ("status", "Status"))),
+    count("orders_dead_letters_parked_total", "MessagesParked", ("reason", "Reason")),
+    count("orders_events_published_total", "EventsPublished", ("result", "Result")),
     metric("orders_messages_redelivered_total", "MessagesRedelivered", "Count", 1.0),
     metric("orders_batch_size", "BatchSize", "Count", 1.0),
     metric("orders_processing_duration_seconds", "ProcessingDuration", "Milliseconds", 1000.0),
@@ -70,25 +84,19 @@ const EXPORTED: [ExportedMetric; 19] = [
     metric("orders_end_to_end_seconds", "EndToEndLatency", "Milliseconds", 1000.0),
     metric("orders_publish_duration_seconds", "PublishLatency", "Milliseconds", 1000.0),
     metric("orders_due_proposed_total", "DueProposed", "Count", 1.0),
-    metric("orders_due_late_seconds", "DueLateness", "Milliseconds", 1000.0),
+    watched(metric("orders_due_late_seconds", "DueLateness", "Milliseconds", 1000.0)),
     metric("orders_relay_events_total", "EventsRelayed", "Count", 1.0),
-    metric("orders_relay_lag_seconds", "RelayLag", "Milliseconds", 1000.0),
-    ExportedMetric {
-        dimension: Some(("result", "Result")),
-        ..metric("orders_output_events_total", "OutputEvents", "Count", 1.0)
-    },
-    ExportedMetric {
-        dimension: Some(("result", "Result")),
-        ..metric("orders_webhook_attempts_total", "WebhookAttempts", "Count", 1.0)
-    },
+    watched(metric("orders_relay_lag_seconds", "RelayLag", "Milliseconds", 1000.0)),
+    watched(count("orders_output_events_total", "OutputEvents", ("result", "Result"))),
+    count("orders_webhook_attempts_total", "WebhookAttempts", ("result", "Result")),
     metric("orders_webhook_attempt_duration_seconds", "WebhookAttemptDuration", "Milliseconds", 1000.0),
-    metric("orders_webhook_given_up_total", "WebhookDeliveriesGivenUp", "Count", 1.0),
-    metric("orders_webhook_stopped_total", "WebhookSubscriptionsStopped", "Count", 1.0),
+    watched(metric("orders_webhook_given_up_total", "WebhookDeliveriesGivenUp", "Count", 1.0)),
+    watched(metric("orders_webhook_stopped_total", "WebhookSubscriptionsStopped", "Count", 1.0)),
     metric("orders_http_request_duration_seconds", "RequestDuration", "Milliseconds", 1000.0),
 ];
 
 /// The dispositions that also count as `Success` in the dimension `Status`, as they did in the metrics of the v0
-/// consumer. All other dispositions count as `Failure`.
+/// consumer. All other dispositions count as `Failure`. Neither is watched.
 const SUCCESSES: [&str; 5] = ["Archived", "Completed", "Duplicate", "Recorded", "Rejected"];
 
 static RECORDER: OnceLock<EmfRecorder> = OnceLock::new();
@@ -96,12 +104,13 @@ static RECORDER: OnceLock<EmfRecorder> = OnceLock::new();
 /// The metrics recorded since the last flush.
 struct EmfRecorder {
     role: String,
+    choice: Choice,
     registry: Registry<Key, AtomicStorage>,
 }
 
 /// Installs the recorder. The process may call it only once.
-pub(crate) fn install(role: &str) -> anyhow::Result<()> {
-    let recorder = EmfRecorder { role: role.to_owned(), registry: Registry::new(AtomicStorage) };
+pub(crate) fn install(role: &str, choice: Choice) -> anyhow::Result<()> {
+    let recorder = EmfRecorder { role: role.to_owned(), choice, registry: Registry::new(AtomicStorage) };
     let recorder = RECORDER.get_or_init(|| recorder);
     metrics::set_global_recorder(EmfHandle(recorder)).context("another metrics recorder is installed already")
 }
@@ -142,7 +151,7 @@ impl Recorder for EmfHandle {
 
 impl EmfRecorder {
     fn take(&self) -> EmfBatch {
-        let mut taken = EmfBatch::default();
+        let mut taken = EmfBatch { choice: self.choice, groups: BTreeMap::new() };
         self.registry.visit_counters(|key, counter| {
             let count = counter.swap(0, Ordering::Relaxed);
             if count > 0 {
@@ -163,17 +172,24 @@ type Dimension = Option<(&'static str, String)>;
 type Metrics = BTreeMap<&'static str, (&'static str, Vec<f64>)>;
 
 /// The metrics of a flush, grouped by dimension.
-#[derive(Default)]
-struct EmfBatch(BTreeMap<Dimension, Metrics>);
+struct EmfBatch {
+    choice: Choice,
+    groups: BTreeMap<Dimension, Metrics>,
+}
 
 impl EmfBatch {
     fn add(&mut self, key: &Key, values: &[f64]) {
         let Some(metric) = EXPORTED.iter().find(|metric| metric.recorded == key.name()) else { return };
+        if self.choice == Choice::Watched && !metric.is_watched {
+            return;
+        }
         let dimension = metric.dimension.map(|(label, name)| {
             let value = key.labels().find(|it| it.key() == label).map_or("none", |it| it.value());
             (name, pascal_case(value))
         });
-        if let Some(("Status", status)) = &dimension {
+        if let Some(("Status", status)) = &dimension
+            && self.choice == Choice::All
+        {
             let success = SUCCESSES.contains(&status.as_str());
             let coarse = if success { "Success" } else { "Failure" };
             self.put(Some(("Status", coarse.to_owned())), metric, values);
@@ -182,7 +198,7 @@ impl EmfBatch {
     }
 
     fn put(&mut self, dimension: Dimension, metric: &ExportedMetric, values: &[f64]) {
-        let metrics = self.0.entry(dimension).or_default();
+        let metrics = self.groups.entry(dimension).or_default();
         let (_, all) = metrics.entry(metric.metric).or_insert((metric.unit, Vec::new()));
         all.extend(values.iter().map(|value| value * metric.factor));
         if metric.is_counter() {
@@ -192,46 +208,68 @@ impl EmfBatch {
         }
     }
 
-    /// One line for each dimension, or several lines if a metric has more than [`MAX_VALUES`] values.
+    /// One line for each dimension. The first one also has the metrics without a dimension, so that most invocations
+    /// write one line. A metric with more than [`MAX_VALUES`] values takes several lines.
     fn lines(mut self, role: &str, timestamp: u64) -> String {
+        let mut plain = self.groups.remove(&None).unwrap_or_default();
         let mut lines = String::new();
-        while !self.0.is_empty() {
-            for (dimension, metrics) in &mut self.0 {
-                lines += &line(role, timestamp, dimension, metrics);
-                lines.push('\n');
-                metrics.retain(|_, (_, values)| !values.is_empty());
+        loop {
+            let mut group = self.groups.pop_first();
+            if plain.is_empty() && group.is_none() {
+                return lines;
             }
-            self.0.retain(|_, metrics| !metrics.is_empty());
+            lines += &line(role, timestamp, &mut plain, group.as_mut());
+            lines.push('\n');
+            if let Some((dimension, metrics)) = group.filter(|(_, metrics)| !metrics.is_empty()) {
+                self.groups.insert(dimension, metrics);
+            }
         }
-        lines
     }
 }
 
-/// Formats one line and removes the values that the line contains. The formatting is hand-written for speed, because
-/// every batch writes a line. Only the role and the dimension's value need escaping.
-fn line(role: &str, timestamp: u64, dimension: &Dimension, metrics: &mut Metrics) -> String {
+/// Formats one line, with metrics without a dimension and those of one dimension, and removes the values that the line
+/// contains. The formatting is hand-written for speed, because every batch writes a line. Only the role and the
+/// dimension's value need escaping.
+fn line(role: &str, timestamp: u64, plain: &mut Metrics, group: Option<&mut (Dimension, Metrics)>) -> String {
     // Lambda treats a line without a level as INFO and drops it if the function's log level is WARN.
     let mut line = format!(r#"{{"level":"WARN","role":{}"#, Value::from(role));
     let mut directives = Vec::new();
-    for (name, (unit, values)) in metrics {
+    if !plain.is_empty() {
+        directives.push(directive("", &add_values(&mut line, plain)));
+    }
+    if let Some((dimension, metrics)) = group {
+        let names = add_values(&mut line, metrics);
+        let (name, value) = dimension.as_ref().map_or(("", ""), |(name, value)| (*name, value.as_str()));
+        line += &format!(r#","{name}":{}"#, Value::from(value));
+        directives.push(directive(&format!(r#""{name}""#), &names));
+    }
+    let directives = directives.join(",");
+    line + &format!(r#","_aws":{{"Timestamp":{timestamp},"CloudWatchMetrics":[{directives}]}}}}"#)
+}
+
+/// Adds the first values of each metric to the line, and removes them. Returns the names and units of the metrics.
+fn add_values(line: &mut String, metrics: &mut Metrics) -> String {
+    let mut names = Vec::new();
+    for (name, (unit, values)) in metrics.iter_mut() {
         let of_line = values.drain(..values.len().min(MAX_VALUES));
-        let of_line = of_line.map(|value| Value::from(value).to_string()).collect::<Vec<_>>();
-        directives.push(format!(r#"{{"Name":"{name}","Unit":"{unit}"}}"#));
-        line += &match &of_line[..] {
+        let of_line = of_line.map(|value| Value::from(rounded(value)).to_string()).collect::<Vec<_>>();
+        names.push(format!(r#"{{"Name":"{name}","Unit":"{unit}"}}"#));
+        *line += &match &of_line[..] {
             [value] => format!(r#","{name}":{value}"#),
             values => format!(r#","{name}":[{}]"#, values.join(",")),
         };
     }
-    let mut dimensions = String::new();
-    if let Some((name, value)) = dimension {
-        line += &format!(r#","{name}":{}"#, Value::from(value.as_str()));
-        dimensions = format!(r#""{name}""#);
-    }
-    let directive = format!(
-        r#"{{"Namespace":"{NAMESPACE}","Dimensions":[[{dimensions}]],"Metrics":[{}]}}"#,
-        directives.join(",")
-    );
-    line + &format!(r#","_aws":{{"Timestamp":{timestamp},"CloudWatchMetrics":[{directive}]}}}}"#)
+    metrics.retain(|_, (_, values)| !values.is_empty());
+    names.join(",")
+}
+
+/// A value with at most three decimals: a microsecond, for those in milliseconds.
+fn rounded(value: f64) -> f64 {
+    (value * 1000.0).round() / 1000.0
+}
+
+fn directive(dimensions: &str, metrics: &str) -> String {
+    format!(r#"{{"Namespace":"{NAMESPACE}","Dimensions":[[{dimensions}]],"Metrics":[{metrics}]}}"#)
 }
 
 /// Converts `behind_parked` to `BehindParked`, the style of the dimension values.

@@ -9,6 +9,8 @@ use api::AppState;
 use consumer::Consumer;
 use futures_util::future::BoxFuture;
 use infra::aws::{self, AwsHealth, SqsDeadLetters};
+use tracing::Level;
+use tracing_subscriber::filter::{LevelFilter, Targets};
 
 use super::args::{ApiArgs, ConsumerArgs, DeadLettersArgs, ExpiryArgs, RelayArgs, WebhooksArgs};
 use super::emf;
@@ -37,6 +39,18 @@ pub(crate) fn command_line(role: &str) -> anyhow::Result<Cli> {
     }
 }
 
+/// The log level of a consumer on AWS, where every byte is billed. At `info` it writes no line for an event that was recorded,
+/// or that was a duplicate: metrics count them, and the log of the order has them. At `debug` it writes all lines.
+pub(crate) fn quiet_log_level(level: Targets) -> Targets {
+    let target = consumer::ROUTINE_LOG_TARGET;
+    if is_detailed(&level) { level } else { level.with_target(target, LevelFilter::WARN) }
+}
+
+/// Whether a function reports everything: a line for each event, and all metrics.
+fn is_detailed(level: &Targets) -> bool {
+    level.would_enable(consumer::ROUTINE_LOG_TARGET, &Level::DEBUG)
+}
+
 /// Writes the metrics and exports the spans of an invocation.
 pub(super) fn after_each() -> BoxFuture<'static, ()> {
     emf::flush();
@@ -50,7 +64,11 @@ pub(super) fn after_each() -> BoxFuture<'static, ()> {
 
 /// Serves invocations until Lambda ends the process.
 pub(crate) async fn run(cli: &Cli, errors: ConfigErrors) -> anyhow::Result<()> {
-    emf::install(&role().unwrap_or_default())?;
+    let choice = match cli.log_level() {
+        Ok(level) if is_detailed(&level) => emf::Choice::All,
+        _ => emf::Choice::Watched,
+    };
+    emf::install(&role().unwrap_or_default(), choice)?;
     match &cli.command {
         Command::Api(args) => api(args, errors).await,
         Command::Consumer(args) => consumer(args, errors).await,

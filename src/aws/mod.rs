@@ -34,7 +34,7 @@ use infra::sqs::depth_limit::DepthLimitedPublisher;
 #[cfg(feature = "doctor")]
 use args::{ApiArgs, ConsumerArgs, DeadLettersArgs, ExpiryArgs, RelayArgs, WebhooksArgs};
 pub(crate) use containers::{api, consumer, create_table, dead_letters, expiry, relay as relay_container};
-pub(crate) use lambda::{command_line, role, run as run_lambda};
+pub(crate) use lambda::{command_line, quiet_log_level, role, run as run_lambda};
 use settings::ConfigErrors;
 pub(crate) use webhooks::container as webhook_sender;
 

@@ -178,7 +178,7 @@ pub(crate) async fn is_replay(state: &AppState, identity: &EventIdentity) -> Res
     if identity.request_hash.is_none() {
         return Ok(false);
     }
-    match state.reader.receipt(&identity.order_id, identity.event_id).await? {
+    match state.reader.earlier_receipt(&identity.order_id, identity.event_id).await? {
         None => Ok(false),
         Some(known) if known.request_hash == identity.request_hash => Ok(true),
         Some(_) => Err(Problem::key_reused()),

@@ -1,5 +1,5 @@
-//! Tests Lambda events that do not come from API Gateway. Load balancer events are served, pings are answered, and
-//! others are refused.
+//! Tests Lambda events that do not come from API Gateway. Events of load balancers and of function URLs are served, pings are
+//! answered, and others are refused.
 
 use std::sync::Arc;
 
@@ -12,6 +12,9 @@ use crate::lambda::{PING, body, header, invoke};
 
 const GET: &str = include_str!("../fixtures/alb/get-query.json");
 const POST: &str = include_str!("../fixtures/alb/multi-value-post-base64.json");
+/// An event of a function URL without authentication by IAM
+/// (<https://docs.aws.amazon.com/lambda/latest/dg/urls-invocation.html>).
+const URL_POST: &str = include_str!("../fixtures/url/post.json");
 
 fn event(json: &str) -> Value {
     serde_json::from_str(json).unwrap()
@@ -41,6 +44,25 @@ async fn a_load_balancer_with_multi_value_headers_places_an_order_in_base64() {
     assert_eq!(envelope.correlation_id.as_str(), "checkout-17");
     let order = format!("/v1/orders/{}", envelope.order_id);
     assert_eq!(body(&answer)["links"]["order"], order);
+}
+
+#[tokio::test]
+async fn a_function_url_places_an_order_and_reads_it() {
+    let fake = Arc::new(FakePorts::default());
+    let answer = invoke(&fake, &event(URL_POST)).await;
+    assert_eq!((&answer["statusCode"], &answer["isBase64Encoded"]), (&json!(202), &json!(false)), "{answer}");
+    let published = fake.published();
+    let [envelope] = published.as_slice() else { panic!("{published:?}") };
+    assert_eq!(envelope.correlation_id.as_str(), "checkout-17");
+    let order = format!("/v1/orders/{}", envelope.order_id);
+    assert_eq!(body(&answer)["links"]["order"], order, "a function URL has no stage in its path");
+
+    let fake = Arc::new(FakePorts { log: vec![created("o-1", "c-1")], ..FakePorts::default() });
+    let mut get = event(URL_POST);
+    (get["rawPath"], get["body"]) = ("/v1/orders/o-1".into(), Value::Null);
+    get["requestContext"]["http"]["method"] = "GET".into();
+    let answer = invoke(&fake, &get).await;
+    assert_eq!((&answer["statusCode"], &body(&answer)["order_id"]), (&json!(200), &json!("o-1")), "{answer}");
 }
 
 #[tokio::test]

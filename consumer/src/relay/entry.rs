@@ -5,6 +5,8 @@ use anyhow::{Context, bail};
 use domain::{CustomerId, OrderId, Timestamp};
 use serde::Deserialize;
 
+use crate::table_entry::{self, EntryValue, Lookup};
+
 /// A new log entry in the change stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StreamEntry {
@@ -40,47 +42,36 @@ pub struct FeedEntry {
     pub json: String,
 }
 
-/// The attributes of a table item that the relay reads.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct EntryAttributes<'a> {
-    /// The log entry as JSON.
-    pub entry: Option<&'a str>,
-    /// The name of the event's type.
-    pub event_type: Option<&'a str>,
-    /// The customer of the order.
-    pub customer_id: Option<&'a str>,
-}
-
 #[derive(Deserialize)]
 struct EntryTime {
     recorded_at: Timestamp,
 }
 
 impl StreamEntry {
-    /// Reads the log entry from the table item that was inserted under these keys. `None` if the item is not a log entry.
-    pub fn read(pk: &str, sk: &str, attributes: EntryAttributes<'_>) -> Option<anyhow::Result<Self>> {
+    /// Reads the log entry from the table item that was inserted under these keys. `get` returns the attributes of the new
+    /// image. `None` if the item is not a log entry.
+    pub fn read(pk: &str, sk: &str, get: Lookup<'_>) -> Option<anyhow::Result<Self>> {
         let (order_id, version) = (pk.strip_prefix("ORDER#")?, sk.strip_prefix("EVENT#")?);
-        let read = Self::of(order_id, version, attributes);
+        let read = Self::of(order_id, version, get);
         Some(read.with_context(|| format!("the log entry {sk} of {pk} cannot be relayed")))
     }
 
-    fn of(order_id: &str, version: &str, attributes: EntryAttributes<'_>) -> anyhow::Result<Self> {
-        let EntryAttributes { entry, event_type, customer_id } = attributes;
-        let (Some(entry), Some(event_type)) = (entry, event_type) else {
+    fn of(order_id: &str, version: &str, get: Lookup<'_>) -> anyhow::Result<Self> {
+        let Ok(event_type) = table_entry::event_type(get) else {
             bail!(
                 "the change stream has no new image of the entry; the stream must have the view type NEW_IMAGE"
             )
         };
+        let order_id = OrderId::parse(order_id)?;
+        let version = version.parse().context("the entry's version is not a number")?;
+        let customer_id = match get("customer_id") {
+            Some(EntryValue::Text(customer_id)) => Some(CustomerId::parse(&customer_id)?),
+            _ => None,
+        };
+        let json = table_entry::event_json(&order_id, version, customer_id.as_ref(), get)?;
         let EntryTime { recorded_at } =
-            serde_json::from_str(entry).context("the entry's JSON cannot be read")?;
-        Ok(Self {
-            order_id: OrderId::parse(order_id)?,
-            version: version.parse().context("the entry's version is not a number")?,
-            event_type: event_type.to_owned(),
-            recorded_at,
-            customer_id: customer_id.map(CustomerId::parse).transpose()?,
-            json: entry.to_owned(),
-        })
+            serde_json::from_str(&json).context("the entry's JSON cannot be read")?;
+        Ok(Self { order_id, version, event_type, recorded_at, customer_id, json })
     }
 
     pub(super) fn into_feed_entry(self, customer_id: CustomerId) -> FeedEntry {

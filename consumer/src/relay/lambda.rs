@@ -6,20 +6,24 @@
 //! the mapping ignores the answer and continues with later records.
 //!
 //! The type for the event from `aws_lambda_events` keeps every attribute of every item, and depends on a crate that converts
-//! items. The relay needs only three attributes, so this module reads them with a type of its own.
+//! items. The relay needs only texts, numbers and bytes, so this module reads them with types of its own.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use anyhow::Context;
 use aws_lambda_events::streams::{DynamoDbBatchItemFailure, DynamoDbEventResponse};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use tokio::time::Instant;
 
-use super::{EntryAttributes, Relay, StreamEntry};
+use super::{Relay, StreamEntry};
 use crate::lambda::{AfterEach, IsPing};
+use crate::table_entry::EntryValue;
 
 /// The time of an invocation that is reserved for the answer.
 const MARGIN: Duration = Duration::from_secs(1);
@@ -44,7 +48,7 @@ struct Change {
     #[serde(default)]
     sequence_number: String,
     keys: ItemKeys,
-    new_image: Option<EntryImage>,
+    new_image: Option<HashMap<String, ImageAttribute>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -53,19 +57,30 @@ struct ItemKeys {
     sk: TextAttribute,
 }
 
-/// The attributes of a log entry that the relay reads.
-#[derive(Debug, Default, Deserialize)]
-struct EntryImage {
-    entry: Option<TextAttribute>,
-    #[serde(rename = "type")]
-    event_type: Option<TextAttribute>,
-    customer_id: Option<TextAttribute>,
-}
-
 #[derive(Debug, Deserialize)]
 struct TextAttribute {
     #[serde(rename = "S")]
     text: Option<String>,
+}
+
+/// An attribute of a new image. Attributes of other types have none of the members.
+#[derive(Debug, Default, Deserialize)]
+struct ImageAttribute {
+    #[serde(rename = "S")]
+    text: Option<String>,
+    #[serde(rename = "N")]
+    number: Option<String>,
+    /// Base64.
+    #[serde(rename = "B")]
+    bytes: Option<String>,
+}
+
+impl ImageAttribute {
+    fn value(&self) -> Option<EntryValue> {
+        let bytes = || self.bytes.as_ref().and_then(|bytes| BASE64.decode(bytes).ok()).map(EntryValue::Bytes);
+        let number = || self.number.clone().map(EntryValue::Number);
+        self.text.clone().map(EntryValue::Text).or_else(number).or_else(bytes)
+    }
 }
 
 impl StreamBatch {
@@ -89,15 +104,9 @@ impl StreamRecord {
             return None;
         }
         let Change { sequence_number, keys: ItemKeys { pk, sk }, new_image } = self.dynamodb;
-        let EntryImage { entry, event_type, customer_id } = new_image.unwrap_or_default();
-        let text = |attribute: &Option<TextAttribute>| attribute.as_ref().and_then(|it| it.text.clone());
-        let (entry, event_type, customer_id) = (text(&entry), text(&event_type), text(&customer_id));
-        let attributes = EntryAttributes {
-            entry: entry.as_deref(),
-            event_type: event_type.as_deref(),
-            customer_id: customer_id.as_deref(),
-        };
-        Some((sequence_number, StreamEntry::read(&pk.text?, &sk.text?, attributes)?))
+        let image = new_image.unwrap_or_default();
+        let get = |name: &str| image.get(name).and_then(ImageAttribute::value);
+        Some((sequence_number, StreamEntry::read(&pk.text?, &sk.text?, &get)?))
     }
 }
 

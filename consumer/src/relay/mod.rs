@@ -20,7 +20,7 @@ use domain::{CustomerId, OrderId};
 use metrics::{counter, histogram};
 use tokio::time::{Instant, timeout_at};
 
-pub use entry::{EntryAttributes, FeedEntry, StreamEntry};
+pub use entry::{FeedEntry, StreamEntry};
 pub use ports::{
     ChangeStream, Checkpoint, CustomerLookup, FeedSink, Shard, ShardLeases, ShardPage, StreamError,
     WebhookOutbox,

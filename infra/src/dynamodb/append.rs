@@ -11,9 +11,10 @@ use crate::sdk::condition_met;
 
 use super::Table;
 use super::conditional_put::{ConditionalPut, put_on_condition};
-use super::items::{Attributes, METADATA, TableItem, key, pk, text};
+use super::items::{self, Attributes, METADATA, TableItem, event_id, key, pk, text};
 use super::ledger_marks::mark_of;
 use super::ledger_writer::LedgerMark;
+use super::projections;
 use super::write_batcher::{insert, statement};
 use super::written_items::{event_item, projection_attributes};
 
@@ -44,7 +45,7 @@ impl Table {
                 appended = Appended::New;
             }
         }
-        if crate::is_projected(&append.order) {
+        if projections::is_due(append, self.search_index) {
             self.project(append).await.map_err(AppendError::Unavailable)?;
         }
         self.release_references(append).await;
@@ -91,7 +92,6 @@ impl Table {
         mark: &LedgerMark,
     ) -> Result<Appended, AppendError> {
         let item: TableItem = item.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
-        let event_id = item.get("event_id").cloned();
         let call = self
             .client
             .put_item()
@@ -103,13 +103,13 @@ impl Table {
             ConditionalPut::Put => return Ok(Appended::New),
             ConditionalPut::Refused(existing) => existing.unwrap_or_default(),
         };
-        let is_same_event = existing.get("event_id") == event_id.as_ref();
+        let is_same_event = event_id(&existing).is_ok_and(|id| id == event.envelope.event_id);
         if is_same_event && mark_of(&existing).map_err(AppendError::Unavailable)?.as_ref() == Some(mark) {
             // The SDK has repeated the call, because its answer was lost.
             return Ok(Appended::New);
         }
-        let same_message =
-            existing.get("message").is_none_or(|of| message.is_none_or(|message| *of == text(message)));
+        let stored_message = items::message(&existing);
+        let same_message = stored_message.is_none_or(|of| message.is_none_or(|message| of == message));
         if is_same_event && same_message {
             return Ok(Appended::Already);
         }
@@ -124,13 +124,13 @@ impl Table {
         self.put_event(event, None).await.map(drop)
     }
 
-    /// The statement that writes the projection in the common cases. If the order had at most one event before this
-    /// append, the statement requires that no projection exists. Otherwise it requires an older projection. In other
+    /// The statement that writes the projection in the common cases. If it is to be the order's first one, the statement
+    /// requires that no projection exists. Otherwise it requires an older projection. In other
     /// cases the statement fails.
     fn projection_statement(&self, append: &Append) -> anyhow::Result<BatchStatementRequest> {
         let Order { order_id, version, .. } = &append.order;
         let attributes = projection_attributes(&append.order, self.search_index)?;
-        if append.events.first().is_some_and(|first| first.version <= 2) {
+        if projections::is_first(append, self.search_index) {
             let key = [("pk", pk(order_id)), ("sk", text(METADATA))];
             return insert(&self.name, key.into_iter().chain(attributes).collect());
         }

@@ -15,6 +15,7 @@ use domain::{EventId, OrderId, RecordedEvent};
 
 use super::Table;
 use super::ledger_writer::{CountedOutcome, LedgerMark};
+use super::projections;
 
 #[async_trait]
 impl ImportTarget for Table {
@@ -67,7 +68,7 @@ impl Table {
             }
         }
         // An earlier attempt may have put the events without their projection.
-        if crate::is_projected(&append.order) {
+        if projections::is_due(append, self.search_index) {
             self.project(append).await.map_err(AppendError::Unavailable)?;
         }
         self.release_references(append).await;

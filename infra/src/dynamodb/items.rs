@@ -4,8 +4,10 @@ use std::collections::HashMap;
 
 use anyhow::{Context, anyhow};
 use api::ports::{MAX_PARKED, OrderPosition, OrderSnapshot};
+use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::AttributeValue;
-use domain::{Currency, EventId, EventType, Order, OrderId, Outcome, Receipt, RecordedEvent};
+use consumer::table_entry::{self, EntryValue};
+use domain::{Currency, CustomerId, EventId, EventType, Order, OrderId, Outcome, Receipt, RecordedEvent};
 use serde::{Deserialize, Serialize};
 
 pub(super) type TableItem = HashMap<String, AttributeValue>;
@@ -121,7 +123,7 @@ pub(super) struct StoredOutcome {
 pub(super) fn parse_item(mut item: TableItem) -> anyhow::Result<StoredItem> {
     let sk = string(&item, "sk")?;
     if let Some(version) = sk.strip_prefix("EVENT#") {
-        let (version, event_id) = (version.parse()?, string(&item, "event_id")?.parse()?);
+        let (version, event_id) = (version.parse()?, event_id(&item)?);
         return Ok(StoredItem::Event { version, event_id, item });
     }
     if sk == METADATA {
@@ -152,23 +154,55 @@ pub(super) fn take_parked(item: &mut TableItem) -> Vec<String> {
     parked.into_iter().filter_map(id).collect()
 }
 
+/// An attribute of an item, as the form of log entries has it.
+fn entry_value(item: &TableItem, name: &str) -> Option<EntryValue> {
+    match item.get(name)? {
+        AttributeValue::S(text) => Some(EntryValue::Text(text.clone())),
+        AttributeValue::N(number) => Some(EntryValue::Number(number.clone())),
+        AttributeValue::B(bytes) => Some(EntryValue::Bytes(bytes.as_ref().to_vec())),
+        _ => None,
+    }
+}
+
+/// An attribute of a log entry to write.
+pub(super) fn attribute_value(value: EntryValue) -> AttributeValue {
+    match value {
+        EntryValue::Text(text) => AttributeValue::S(text),
+        EntryValue::Number(number) => AttributeValue::N(number),
+        EntryValue::Bytes(bytes) => AttributeValue::B(Blob::new(bytes)),
+    }
+}
+
 /// The id of the message that carried the event, if the item has it.
 pub(super) fn message(item: &TableItem) -> Option<String> {
-    string(item, "message").ok().map(str::to_owned)
+    table_entry::message(&|name| entry_value(item, name))
+}
+
+/// The id of the event in the item of a log entry.
+pub(super) fn event_id(item: &TableItem) -> anyhow::Result<EventId> {
+    table_entry::event_id(&|name| entry_value(item, name)).context("a log entry")
 }
 
 /// Decodes the event in the item of a log entry.
 pub(super) fn event(item: &TableItem, default_currency: Currency) -> anyhow::Result<RecordedEvent> {
-    RecordedEvent::decode(string(item, "entry")?.as_bytes(), default_currency).context("a log entry")
+    let decode = || {
+        let version = string(item, "sk")?.strip_prefix("EVENT#").context("it is no log entry")?.parse()?;
+        let customer_id = string(item, "customer_id").ok().map(CustomerId::parse).transpose()?;
+        let get = |name: &str| entry_value(item, name);
+        let json = table_entry::event_json(&order_of(item)?, version, customer_id.as_ref(), &get)?;
+        Ok::<_, anyhow::Error>(RecordedEvent::decode(json.as_bytes(), default_currency)?)
+    };
+    decode().context("a log entry")
 }
 
 /// The receipt that follows from an item, if the item is a log entry or a stored outcome.
 pub(super) fn receipt(order_id: &OrderId, item: &StoredItem) -> anyhow::Result<Option<Receipt>> {
     let (event_id, event_type, outcome, request_hash, message) = match item {
         StoredItem::Event { version, event_id, item } => {
-            let kind = string(item, "type")?;
-            let kind = EventType::from_name(kind).with_context(|| format!("unknown event type {kind:?}"))?;
-            let request_hash = string(item, "request_hash").ok().map(str::to_owned);
+            let get = |name: &str| entry_value(item, name);
+            let kind = table_entry::event_type(&get)?;
+            let kind = EventType::from_name(&kind).with_context(|| format!("unknown event type {kind:?}"))?;
+            let request_hash = table_entry::request_hash(&get);
             (*event_id, kind, Outcome::Recorded { version: *version }, request_hash, message(item))
         }
         StoredItem::Outcome(stored) => {

@@ -1,4 +1,4 @@
-//! Lists a customer's orders. The index returns their keys. The current projections are then read by key.
+//! Lists a customer's orders. The index returns their keys. The orders are then read by key.
 
 use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
@@ -7,15 +7,12 @@ use anyhow::{Context, bail};
 use api::ports::{MAX_ORDERS_SCANNED, OrderFilter, OrderList, OrderPosition, OrderSnapshot};
 use aws_sdk_dynamodb::types::KeysAndAttributes;
 use consumer::backoff::full_jitter;
-use domain::{CustomerId, Order, OrderId};
+use domain::{CustomerId, OrderId};
 
 use crate::sdk::explain;
 
 use super::Table;
-use super::items::{
-    METADATA, Projection, StoredItem, TableItem, event, event_sk, key, listed_at, listed_position,
-    listed_time, order_of, parse_item, string, text,
-};
+use super::items::{TableItem, listed_at, listed_position, listed_time, string, text};
 
 /// The index of a customer's orders, by `customer_id` and `listed_at` of their first log entries. It contains only the
 /// keys. The keys never change, so an order costs only one write to the index.
@@ -121,34 +118,18 @@ impl Table {
         Ok(Some(OrderList { orders, next }))
     }
 
-    /// Reads the current orders that these sort keys name. Several keys may name the same order.
+    /// Reads the current orders that these sort keys name. Several keys may name the same order. A query for each order
+    /// costs no more than a batch of gets: events after the projection, which the query reads too, are in the same unit.
     pub(super) async fn snapshots(&self, places: &[String]) -> anyhow::Result<Vec<Option<OrderSnapshot>>> {
         let ids: Vec<_> =
             places.iter().map(|place| Ok(listed_position(place)?.order_id)).collect::<anyhow::Result<_>>()?;
-        // DynamoDB rejects a key that is given twice.
         let distinct: BTreeSet<&OrderId> = ids.iter().collect();
-        let keys = distinct.iter().map(|id| key(id, text(METADATA))).collect();
-        let mut found: HashMap<OrderId, Projection> = HashMap::new();
-        for item in self.get_all(keys).await? {
-            let order_id = order_of(&item)?;
-            if let StoredItem::Projection(projection) = parse_item(item)? {
-                found.insert(order_id, *projection);
-            }
+        let distinct: Vec<_> = distinct.into_iter().collect();
+        let snapshots = self.each(&distinct, |id| Box::pin(self.snapshot(id))).await;
+        let mut found = HashMap::new();
+        for (id, snapshot) in distinct.into_iter().zip(snapshots) {
+            found.extend(snapshot?.map(|snapshot| (id.clone(), snapshot)));
         }
-        let outdated: Vec<_> =
-            distinct.iter().filter(|id| found.get(**id).is_some_and(|found| found.is_outdated)).collect();
-        for (id, order) in outdated.iter().zip(self.each(&outdated, |id| self.folded(id)).await) {
-            found.entry((**id).clone()).or_default().order = order?;
-        }
-        // An order with one recorded event has no projection, so its log entry is read instead.
-        let others = distinct.iter().filter(|id| found.get(**id).is_none_or(|found| found.order.is_none()));
-        let first_events = others.map(|id| key(id, event_sk(1))).collect();
-        for item in self.get_all(first_events).await? {
-            let order = Order::apply(None, &event(&item, self.default_currency)?)?;
-            found.entry(order_of(&item)?).or_default().order = Some(order);
-        }
-        let found: HashMap<OrderId, OrderSnapshot> =
-            found.into_iter().filter_map(|(id, found)| Some((id, found.into_snapshot()?))).collect();
         Ok(ids.iter().map(|id| found.get(id).cloned()).collect())
     }
 

@@ -3,8 +3,8 @@
 //!
 //! | `pk` | `sk` | holds |
 //! |---|---|---|
-//! | `ORDER#{id}` | `EVENT#{version:010}` | a log entry: `event_id`, `type`, and the event as JSON in `entry`. An order's first entry also has the keys of the index of customers' orders, `customer_id` and `listed_at`. If the order has a deadline, its first entry has `due_shard` and `due_at` too ([`due`]) |
-//! | | `METADATA` | the projection, from the second event on: `order` (JSON; in schema version 1 a map), `version`, `status`; the ids of the parked sequence in `parked` |
+//! | `ORDER#{id}` | `EVENT#{version:010}` | a log entry ([`consumer::table_entry`]). An order's first entry also has the keys of the index of customers' orders, `customer_id` and `listed_at`. If the order has a deadline, its first entry has `due_shard` and `due_at` too ([`due`]) |
+//! | | `METADATA` | the projection, if the order has one ([`projections`]): `order` (JSON; in schema version 1 a map), `version`, `status`; the ids of the parked sequence in `parked` |
 //! | | `RECEIPT#{event_id}` | the outcome of a rejected or parked event |
 //! | `REF#{reference}` | `METADATA` | the order that has the reference, or is about to get it ([`references`]) |
 //! | `DEADLETTER#{id}` | `METADATA` | a dead letter without its body ([`dead_letter_index`]); in the index of customers' orders it has a `customer_id` that no customer can have |
@@ -18,9 +18,8 @@
 //! | `RESTORE` | `METADATA` | how far a restore or a move into the table is ([`fill_marker`]) |
 //!
 //! The append is the commit point ([`append`]). An event is put on condition that its version is free. Then the
-//! projection is written. After a crash between the two writes, the projection is completed when the event is delivered
-//! again. Until then, readers fold the missing events into the projection ([`read`]). Appends use no transactions,
-//! which would double their price. Concurrent writes of different orders share a call ([`write_batcher`]).
+//! projection is written, if it is due. Readers fold the events after the projection into it ([`read`]), so a crash
+//! between the two writes only makes a read longer. Appends use no transactions, which would double their price. Concurrent writes of different orders share a call ([`write_batcher`]).
 //!
 //! Each outcome (a log entry, the receipt of a rejection, the item of a duplicate) has in `ledger` the number under which
 //! it is counted, before its message is acknowledged ([`ledger_count`]).
@@ -49,6 +48,7 @@ mod ledger_writer;
 mod list;
 mod outcomes;
 mod parked_sequence;
+mod projections;
 mod read;
 mod reference_lookup;
 mod references;

@@ -1,4 +1,5 @@
-//! Reads orders, logs and receipts for the API and the consumer. All reads of single orders are strongly consistent.
+//! Reads orders, logs and receipts for the API and the consumer. All reads of single orders are strongly consistent, except the
+//! look-up of an idempotency key.
 
 use anyhow::Context;
 use api::ports::{
@@ -7,6 +8,7 @@ use api::ports::{
 use async_trait::async_trait;
 use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use consumer::ports::{EventOutcome, LoadRequest, LoadedOrder};
+use consumer::table_entry::{EARLIER_EVENT_ID, EVENT_ID, event_id_value};
 use domain::{EventId, Order, OrderId, Outcome, Receipt, RecordedEvent, Reference};
 
 use crate::sdk::{explain, items};
@@ -14,9 +16,10 @@ use crate::sdk::{explain, items};
 use super::Table;
 use super::fill_marker::{self, FillMarker};
 use super::items::{
-    MAX_VERSION, METADATA, Projection, StoredItem, StoredOutcome, TableItem, event, event_sk, message,
-    parse_item, pk, receipt, text,
+    MAX_VERSION, METADATA, Projection, StoredItem, StoredOutcome, TableItem, attribute_value, event,
+    event_sk, message, parse_item, pk, receipt, text,
 };
+use super::projections::MAX_UNPROJECTED;
 
 impl Table {
     /// A strongly consistent query of the items of one order.
@@ -76,8 +79,8 @@ impl Table {
         })
     }
 
-    /// Reads the order with one small query for its last two items: the projection and the newest event, or the newest
-    /// two events if there is no projection. Reads the whole log only if these items do not suffice, or if the
+    /// Reads the order with one query for its last items: the projection and the events after it, or all events if there is
+    /// no projection ([`projections`](super::projections) limits their number). Reads more only after a crash, or if the
     /// projection is outdated.
     pub(super) async fn snapshot(&self, order_id: &OrderId) -> anyhow::Result<Option<OrderSnapshot>> {
         let newest = self
@@ -85,22 +88,56 @@ impl Table {
             .key_condition_expression("pk = :pk AND sk <= :metadata")
             .expression_attribute_values(":metadata", text(METADATA))
             .scan_index_forward(false)
-            .limit(2);
+            .limit(i32::try_from(MAX_UNPROJECTED + 1)?);
         let (mut projection, mut events) = (Projection::default(), Vec::new());
-        for item in self.items(newest, 2).await? {
+        for item in self.items(newest, MAX_UNPROJECTED + 1).await? {
             match parse_item(item)? {
                 StoredItem::Event { version, item, .. } => events.insert(0, (version, item)),
                 StoredItem::Projection(found) => projection = *found,
                 StoredItem::Outcome(_) => {}
             }
         }
+        if projection.is_outdated {
+            projection.order = self.folded(order_id).await?;
+            return Ok(projection.into_snapshot());
+        }
         let version = projection.order.as_ref().map_or(0, |order| order.version);
-        projection.order = if events.first().is_none_or(|(oldest, _)| *oldest <= version + 1) {
-            self.healed(projection.order, events)?
-        } else {
-            self.folded(order_id).await?
-        };
+        let oldest = events.first().map_or(version, |(oldest, _)| *oldest);
+        if oldest > version + 1 {
+            let between = self
+                .query(order_id)
+                .key_condition_expression("pk = :pk AND sk BETWEEN :first AND :last")
+                .expression_attribute_values(":first", event_sk(version + 1))
+                .expression_attribute_values(":last", event_sk(oldest - 1));
+            let items = self.items(between, usize::MAX).await?.into_iter().map(parse_item);
+            let mut earlier = Vec::new();
+            for item in items {
+                if let StoredItem::Event { version, item, .. } = item? {
+                    earlier.push((version, item));
+                }
+            }
+            events.splice(0..0, earlier);
+        }
+        projection.order = self.healed(projection.order, events)?;
         Ok(projection.into_snapshot())
+    }
+
+    async fn receipt_in(
+        &self,
+        query: QueryFluentBuilder,
+        order_id: &OrderId,
+        event_id: EventId,
+    ) -> anyhow::Result<Option<Receipt>> {
+        let query = query
+            .key_condition_expression("pk = :pk")
+            .filter_expression("#event_id = :bytes OR #earlier = :text")
+            .expression_attribute_names("#event_id", EVENT_ID)
+            .expression_attribute_names("#earlier", EARLIER_EVENT_ID)
+            .expression_attribute_values(":bytes", attribute_value(event_id_value(event_id)))
+            .expression_attribute_values(":text", text(event_id.to_string()));
+        // Log entries sort before stored outcomes. So an event that was parked and later recorded shows as recorded.
+        let found = self.items(query, 1).await?.into_iter().next();
+        found.map_or(Ok(None), |item| receipt(order_id, &parse_item(item)?))
     }
 
     /// Reads the order from its projection and its whole log.
@@ -139,14 +176,15 @@ impl OrderReader for Table {
     }
 
     async fn receipt(&self, order_id: &OrderId, event_id: EventId) -> anyhow::Result<Option<Receipt>> {
-        let query = self
-            .query(order_id)
-            .key_condition_expression("pk = :pk")
-            .filter_expression("event_id = :event_id")
-            .expression_attribute_values(":event_id", text(event_id.to_string()));
-        // Log entries sort before stored outcomes. So an event that was parked and later recorded shows as recorded.
-        let found = self.items(query, 1).await?.into_iter().next();
-        found.map_or(Ok(None), |item| receipt(order_id, &parse_item(item)?))
+        self.receipt_in(self.query(order_id), order_id, event_id).await
+    }
+
+    async fn earlier_receipt(
+        &self,
+        order_id: &OrderId,
+        event_id: EventId,
+    ) -> anyhow::Result<Option<Receipt>> {
+        self.receipt_in(self.query(order_id).consistent_read(false), order_id, event_id).await
     }
 
     async fn find_orders(

@@ -2,10 +2,11 @@
 //! these functions.
 
 use aws_sdk_dynamodb::types::AttributeValue;
+use consumer::table_entry;
 use domain::{Order, RecordedEvent};
 
 use super::due::due_attributes;
-use super::items::{Attributes, event_sk, listed_at, pk, text};
+use super::items::{Attributes, attribute_value, event_sk, listed_at, pk, text};
 use super::ledger_marks::MARK;
 use super::ledger_writer::LedgerMark;
 use super::search::{SearchList, search_keys};
@@ -21,16 +22,10 @@ pub(super) fn event_item(
     is_searchable: bool,
 ) -> anyhow::Result<Attributes> {
     let envelope = &event.envelope;
-    let mut item = vec![
-        ("pk", pk(&envelope.order_id)),
-        ("sk", event_sk(event.version)),
-        ("event_id", text(envelope.event_id.to_string())),
-        ("type", text(envelope.event.event_type().as_str())),
-        ("entry", text(String::from_utf8(event.encode())?)),
-        (MARK, text(mark.to_string())),
-    ];
-    item.extend(envelope.request_hash.as_ref().map(|hash| ("request_hash", text(hash))));
-    item.extend(message.map(|message| ("message", text(message))));
+    let mut item =
+        vec![("pk", pk(&envelope.order_id)), ("sk", event_sk(event.version)), (MARK, text(mark.to_string()))];
+    let attributes = table_entry::attributes(event, message);
+    item.extend(attributes.into_iter().map(|(name, value)| (name, attribute_value(value))));
     if event.version == 1 {
         let order = Order::apply(None, event)?;
         item.push(("customer_id", text(order.customer_id.as_str())));

@@ -1,29 +1,56 @@
-//! Estimates what a run would cost on AWS, from the number of its calls and the prices of API Gateway, Lambda, SQS and
-//! DynamoDB. The report shows the estimate.
+//! Estimates what orders cost on AWS: those of a run, which the report shows, and a million of them, which `docs/aws.md`
+//! shows. Both are priced by [`bill`], from list prices, from what an order causes (measured), and from assumptions.
 
+#[cfg(test)]
+mod page;
 mod prices;
+mod profiles;
+mod relayed;
 
 use serde::Serialize;
 
 use super::audit::OutcomeCounts;
 use super::counts::CallCounts;
-use prices::{ASSUMPTIONS, AwsPrices, CostAssumptions, PRICES};
+use prices::{MEASURED, Measured, PRICES, Price, PriceList};
+use profiles::{
+    ASSUMPTIONS, BALANCER_ADDRESSES, CostAssumptions, Front, HOURS_OF_MONTH, PROFILES, Profile, RATES, TASKS,
+};
+use relayed::{add_webhooks, feed};
+
+/// The share of events after the fifth that cause a projection.
+const PROJECTED: f64 = 0.2;
 
 /// What the run would cost on AWS, with the prices and the assumptions of the estimate.
 #[derive(Debug, Clone, Serialize)]
 pub(super) struct CostEstimate {
-    pub(super) prices: AwsPrices,
+    pub(super) prices: PriceList,
+    measured: Measured,
     assumptions: CostAssumptions,
     /// The assumptions as sentences.
     pub(super) assumed: Vec<String>,
-    /// The cost of the load.
+    /// The rate for which the calls are shared, in orders a second.
+    rate: f64,
+    /// The cost of the load on Lambda, with a request for each order.
     pub(super) bill: AwsBill,
     /// The cost of the audit's reads, which is not in the bill.
     pub(super) audit: f64,
     /// The bill scaled to a million orders; `None` if the run created none.
     pub(super) per_million_orders: Option<f64>,
+    /// What a deployment costs a month, whatever it does.
+    pub(super) fixed: AwsBill,
+    /// The same load on every kind of deployment.
+    pub(super) profiles: Vec<ProfileEstimate>,
     /// The cost of a feed of the recorded events, which is not in the bill.
     pub(super) feed: f64,
+}
+
+/// What the load would cost on one kind of deployment, in US dollars.
+#[derive(Debug, Clone, Serialize)]
+pub(super) struct ProfileEstimate {
+    pub(super) name: &'static str,
+    total: f64,
+    pub(super) per_million_orders: Option<f64>,
+    pub(super) fixed_a_month: f64,
 }
 
 /// A bill in US dollars.
@@ -42,195 +69,232 @@ pub(super) struct BillLine {
 }
 
 impl AwsBill {
-    /// Adds a line with a price per million.
-    fn millions(&mut self, what: &'static str, quantity: f64, unit: &'static str, price: f64) {
-        self.line(what, quantity, unit, price / 1e6);
+    fn add(&mut self, what: &'static str, quantity: f64, unit: &'static str, price: &Price) {
+        self.add_at(what, quantity, unit, price.each());
     }
 
-    fn line(&mut self, what: &'static str, quantity: f64, unit: &'static str, price: f64) {
+    fn add_at(&mut self, what: &'static str, quantity: f64, unit: &'static str, price: f64) {
         let dollars = quantity * price;
         self.total += dollars;
         self.lines.push(BillLine { what, quantity, unit, dollars });
     }
 }
 
-/// Estimates the cost of the load, with a FIFO queue or a standard queue. `deliveries` is the number of webhook deliveries, if the
-/// run had a subscription.
+/// What was done, in numbers that cause cost.
+#[derive(Debug, Clone, Copy, Default)]
+struct Usage {
+    requests: f64,
+    /// Orders beyond the first one of a request.
+    further_orders: f64,
+    creations: f64,
+    /// Accepted events after the creations.
+    events: f64,
+    rejected: f64,
+    parked: f64,
+    /// Look-ups of idempotency keys.
+    keys: f64,
+    /// Reads of an order, a receipt or a history.
+    order_reads: f64,
+    list_pages: f64,
+    answer_bytes: f64,
+}
+
+impl Usage {
+    fn of_run(calls: &CallCounts, outcomes: &OutcomeCounts) -> Self {
+        let accepted = calls.creations + calls.events;
+        Self {
+            requests: calls.all() as f64,
+            further_orders: 0.0,
+            creations: calls.creations as f64,
+            events: calls.events as f64,
+            rejected: outcomes.rejected as f64,
+            parked: outcomes.parked as f64,
+            keys: (accepted + calls.retries) as f64,
+            order_reads: (calls.orders + calls.receipts + calls.histories) as f64,
+            list_pages: calls.lists as f64,
+            answer_bytes: calls.bytes_out as f64,
+        }
+    }
+
+    /// A million ordinary orders.
+    #[cfg(test)]
+    fn of_a_million(profile: &Profile) -> Self {
+        let creations = 1e6;
+        let requests = creations / profile.orders_of_request;
+        Self {
+            requests,
+            further_orders: creations - requests,
+            creations,
+            keys: creations,
+            answer_bytes: creations * MEASURED.answer_bytes,
+            ..Self::default()
+        }
+    }
+
+    fn accepted(&self) -> f64 {
+        self.creations + self.events
+    }
+
+    /// The recorded events after the creations.
+    fn recorded_events(&self) -> f64 {
+        (self.events - self.rejected - self.parked).max(0.0)
+    }
+}
+
+/// Estimates the cost of the load, with a FIFO queue or a standard queue, at a rate of orders a second. `deliveries` is the
+/// number of webhook deliveries, if the run had a subscription.
 pub(super) fn estimate(
     load: &CallCounts,
     audit: &CallCounts,
     outcomes: &OutcomeCounts,
+    orders_per_second: f64,
     fifo: bool,
     deliveries: Option<u64>,
 ) -> CostEstimate {
-    let mut bill = bill(load, outcomes, fifo);
-    let recorded = recorded(load, outcomes);
-    if let Some(deliveries) = deliveries {
-        add_webhooks(&mut bill, recorded, deliveries as f64);
-    }
-    let per_million_orders = (load.creations > 0).then(|| bill.total / load.creations as f64 * 1e6);
+    let usage = Usage::of_run(load, outcomes);
+    // The bounds lie in the middle of the rates, by their magnitude.
+    let place = RATES.windows(2).filter(|pair| orders_per_second > (pair[0] * pair[1]).sqrt()).count();
+    let priced = |profile: &Profile, usage: &Usage| {
+        let mut bill = bill(usage, profile, place, fifo);
+        if let Some(deliveries) = deliveries {
+            add_webhooks(&mut bill, usage, deliveries as f64);
+        }
+        bill
+    };
+    let per_million = |total: f64| (load.creations > 0).then(|| total / load.creations as f64 * 1e6);
+    let profiles = PROFILES.iter().map(|profile| {
+        let total = priced(profile, &usage).total;
+        let fixed_a_month = fixed(profile, place).total;
+        ProfileEstimate { name: profile.name, total, per_million_orders: per_million(total), fixed_a_month }
+    });
+    let single = &PROFILES[0];
+    let bill_of_load = priced(single, &usage);
     CostEstimate {
-        prices: PRICES,
+        prices: PRICES.clone(),
+        measured: *MEASURED,
         assumptions: ASSUMPTIONS,
-        assumed: ASSUMPTIONS.sentences(),
-        audit: self::bill(audit, &OutcomeCounts::default(), fifo).total,
-        per_million_orders,
-        feed: feed(recorded, load.events as f64),
-        bill,
+        assumed: sentences(place),
+        rate: RATES[place],
+        audit: bill(&Usage::of_run(audit, &OutcomeCounts::default()), single, place, fifo).total,
+        per_million_orders: per_million(bill_of_load.total),
+        bill: bill_of_load,
+        fixed: fixed(single, place),
+        profiles: profiles.collect(),
+        feed: feed(&usage),
     }
 }
 
-/// The number of recorded events.
-fn recorded(calls: &CallCounts, outcomes: &OutcomeCounts) -> f64 {
-    calls.creations as f64 + recorded_events(calls, outcomes)
-}
-
-/// The number of recorded events after the creations.
-fn recorded_events(calls: &CallCounts, outcomes: &OutcomeCounts) -> f64 {
-    (calls.events as f64 - outcomes.rejected as f64 - outcomes.parked as f64).max(0.0)
-}
-
-/// Adds what the relay and the webhook sender cost (`docs/decisions/webhooks-on-aws.md`).
-fn add_webhooks(bill: &mut AwsBill, recorded: f64, deliveries: f64) {
-    let (p, a) = (&PRICES, &ASSUMPTIONS);
-    let (relayed, batches) = ((recorded / a.batch).ceil(), (deliveries / a.batch).ceil());
-    bill.millions("Lambda, relay", relayed, "invocations", p.invocations);
-    bill.line("Lambda, relay", relayed * a.relay_seconds * a.memory, "GB-s", p.gb_second);
-    // A batch takes a send, a receive and a delete.
-    bill.millions("SQS FIFO, webhooks", 3.0 * batches, "requests", p.fifo);
-    bill.millions("Lambda, webhook sender", batches, "invocations", p.invocations);
-    bill.line("Lambda, webhook sender", deliveries * a.delivery_seconds * a.memory, "GB-s", p.gb_second);
-    let reads = relayed + deliveries * a.reads_of_delivery;
-    bill.millions("DynamoDB, webhooks", reads, "read units", p.reads);
-}
-
-/// What a feed of these events would cost without its readers (`docs/decisions/feed-on-aws.md`). The relay looks up the customer of
-/// an event that does not create its order.
-fn feed(recorded: f64, events: f64) -> f64 {
-    let (p, a) = (&PRICES, &ASSUMPTIONS);
-    let relayed = (recorded / a.batch).ceil();
-    let partitions = relayed * a.partitions_of_batch;
-    let (writes, reads) = (2.0 * partitions, 0.5 * partitions + events);
-    let relay = relayed * p.invocations / 1e6 + relayed * a.relay_seconds * a.memory * p.gb_second;
-    relay + writes * p.writes / 1e6 + reads * p.reads / 1e6
-}
-
-fn bill(calls: &CallCounts, outcomes: &OutcomeCounts, fifo: bool) -> AwsBill {
-    let (p, a) = (&PRICES, &ASSUMPTIONS);
-    let requests = calls.all() as f64;
-    let accepted = (calls.creations + calls.events) as f64;
-    let batches = (accepted / a.batch).ceil();
-    let (rejected, parked) = (outcomes.rejected as f64, outcomes.parked as f64);
-    let (creations, events) = (calls.creations as f64, calls.events as f64);
-    let recorded_events = recorded_events(calls, outcomes);
-    let (queue, queue_price) = if fifo { ("SQS FIFO", p.fifo) } else { ("SQS standard", p.standard) };
-
+/// Prices what was done in a deployment, at the rate at this place of [`RATES`]. Leaves out what it costs a month whatever it
+/// does ([`fixed`]).
+fn bill(usage: &Usage, profile: &Profile, place: usize, fifo: bool) -> AwsBill {
+    let (p, a, m, shared) = (&*PRICES, &ASSUMPTIONS, &*MEASURED, &profile.sharing[place]);
+    let batches = (usage.accepted() / shared.received).ceil();
     let mut bill = AwsBill::default();
-    bill.millions("API Gateway, HTTP API", requests, "requests", p.gateway);
-    bill.millions("Lambda, API", requests, "invocations", p.invocations);
-    bill.line("Lambda, API", requests * a.api_seconds * a.memory, "GB-s", p.gb_second);
-    bill.millions("Lambda, consumer", batches, "invocations", p.invocations);
-    bill.line("Lambda, consumer", batches * a.consumer_seconds * a.memory, "GB-s", p.gb_second);
-    bill.millions(queue, accepted + 2.0 * batches + parked, "requests", queue_price);
-    let writes = creations * a.writes_of_creation
-        + recorded_events * a.writes_of_event
-        + rejected * a.writes_of_rejection
-        + parked * a.writes_of_parking
-        + batches * a.writes_of_batch;
-    bill.millions("DynamoDB", writes, "write units", p.writes);
-    let reads = (accepted + calls.retries as f64) * a.reads_of_key
-        + events * a.reads_of_event
-        + (calls.orders + calls.receipts + calls.histories) as f64 * a.reads_of_order
-        + calls.lists as f64 * a.reads_of_list;
-    bill.millions("DynamoDB", reads, "read units", p.reads);
-    bill.line("Data out", calls.bytes_out as f64 / 1e9, "GB", p.data_out);
+    match profile.front {
+        Front::HttpApi => bill.add("API Gateway, HTTP API", usage.requests, "requests", &p.http_api),
+        Front::LoadBalancer => {
+            let bytes = usage.requests * m.request_bytes + usage.answer_bytes;
+            let connections = usage.requests * a.connections_of_request;
+            // A unit is 1 GB an hour or 25 new connections a second, whichever is more.
+            let units = (bytes / 1e9).max(connections / (25.0 * 3600.0));
+            bill.add("Application Load Balancer", units, "LCU-hours", &p.alb_lcu_hour);
+        }
+    }
+    if profile.is_lambda {
+        let seconds = a.api_seconds * (usage.requests + 0.2 * usage.further_orders);
+        bill.add("Lambda, API", usage.requests, "invocations", &p.lambda_request);
+        bill.add("Lambda, API", seconds * a.memory, "GB-s", &p.lambda_gb_second);
+        bill.add("Lambda, consumer", batches, "invocations", &p.lambda_request);
+        bill.add("Lambda, consumer", batches * a.consumer_seconds * a.memory, "GB-s", &p.lambda_gb_second);
+    }
+    let (queue, price) = if fifo { ("SQS FIFO", &p.sqs_fifo) } else { ("SQS standard", &p.sqs_standard) };
+    bill.add(queue, usage.accepted() / shared.sent + 2.0 * batches + usage.parked, "requests", price);
+    let writes = usage.creations * m.creation_write_units
+        + usage.recorded_events() * (m.event_write_units + PROJECTED * m.projection_write_units)
+        + usage.rejected * a.writes_of_rejection
+        + usage.parked * a.writes_of_parking
+        + usage.accepted() / shared.counted * m.batch_write_units;
+    let reads = usage.keys * m.key_read_units
+        + usage.events * m.event_read_units
+        + usage.order_reads * m.order_read_units
+        + usage.list_pages * a.reads_of_list;
+    if profile.is_provisioned {
+        let unit = |hour: &Price| hour.each() / 3600.0 / a.utilization;
+        bill.add_at("DynamoDB, provisioned", writes, "write units", unit(&p.dynamodb_wcu_hour));
+        bill.add_at("DynamoDB, provisioned", reads, "read units", unit(&p.dynamodb_rcu_hour));
+    } else {
+        bill.add("DynamoDB", writes, "write units", &p.dynamodb_write);
+        bill.add("DynamoDB", reads, "read units", &p.dynamodb_read);
+    }
+    if profile.is_lambda {
+        let line = |bytes: f64| if bytes > 0.0 { bytes + a.log_line_overhead } else { 0.0 };
+        let of_requests = line(m.access_log_bytes) + line(m.api_log_bytes);
+        let bytes = usage.requests * of_requests + batches * line(m.consumer_log_bytes);
+        bill.add("CloudWatch logs", bytes / 1e9, "GB", &p.log_gb);
+    }
+    bill.add("Data out", usage.answer_bytes / 1e9, "GB", &p.data_out_gb);
     bill
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const MILLION: u64 = 1_000_000;
-
-    fn dollars(bill: &AwsBill, what: &str, unit: &str) -> f64 {
-        let line = bill.lines.iter().find(|line| line.what == what && line.unit == unit);
-        (line.unwrap().dollars * 1e6).round() / 1e6
+/// What a deployment costs a month, whatever it does.
+fn fixed(profile: &Profile, place: usize) -> AwsBill {
+    let (p, a, m) = (&*PRICES, &ASSUMPTIONS, &*MEASURED);
+    let mut bill = AwsBill::default();
+    if profile.is_lambda {
+        bill.add("CloudWatch metrics", m.watched_metrics, "metrics", &p.metric_month);
+    } else {
+        let (tasks, cpus, memory) = TASKS[place];
+        bill.add("Fargate", tasks * cpus * HOURS_OF_MONTH, "vCPU-hours", &p.fargate_vcpu_hour);
+        bill.add("Fargate", tasks * memory * HOURS_OF_MONTH, "GB-hours", &p.fargate_gb_hour);
+        bill.add("Application Load Balancer", HOURS_OF_MONTH, "hours", &p.alb_hour);
+        let addresses = tasks + BALANCER_ADDRESSES;
+        bill.add("Public IPv4 addresses", addresses * HOURS_OF_MONTH, "hours", &p.ipv4_hour);
     }
-
-    #[test]
-    fn a_million_creations_cost_what_the_price_list_says() {
-        let calls = CallCounts { creations: MILLION, bytes_out: 1_000_000_000, ..CallCounts::default() };
-        let outcomes = OutcomeCounts { accepted: MILLION, recorded: MILLION, ..OutcomeCounts::default() };
-        let estimate = estimate(&calls, &CallCounts::default(), &outcomes, true, None);
-        let bill = &estimate.bill;
-        assert_eq!(dollars(bill, "API Gateway, HTTP API", "requests"), 1.0);
-        assert_eq!(dollars(bill, "Lambda, API", "invocations"), 0.2);
-        // The API function handles a million requests, each for 10 ms and with 0.25 GB of memory.
-        assert_eq!(dollars(bill, "Lambda, API", "GB-s"), 0.041_667);
-        assert_eq!(dollars(bill, "Lambda, consumer", "invocations"), 0.04);
-        // Each event needs one send. Every five events share one receive and one delete.
-        assert_eq!(dollars(bill, "SQS FIFO", "requests"), 0.7);
-        assert_eq!(dollars(bill, "DynamoDB", "write units"), 1.375);
-        assert_eq!(dollars(bill, "DynamoDB", "read units"), 0.125);
-        assert_eq!(dollars(bill, "Data out", "GB"), 0.09);
-        assert!((bill.total - 3.596_667).abs() < 1e-3, "{}", bill.total);
-        assert_eq!((estimate.per_million_orders, estimate.audit), (Some(bill.total), 0.0));
-    }
-
-    #[test]
-    fn every_kind_of_call_has_its_price() {
-        let calls = CallCounts {
-            creations: 100,
-            events: 50,
-            retries: 10,
-            refused: 5,
-            orders: 7,
-            receipts: 8,
-            histories: 9,
-            lists: 2,
-            bytes_out: 0,
-        };
-        let outcomes = OutcomeCounts { rejected: 6, parked: 4, ..OutcomeCounts::default() };
-        let bill = bill(&calls, &outcomes, false);
-        let quantity = |what: &str, unit: &str| {
-            bill.lines.iter().find(|line| line.what == what && line.unit == unit).unwrap().quantity
-        };
-        assert_eq!(quantity("API Gateway, HTTP API", "requests"), 191.0);
-        assert_eq!(quantity("Lambda, consumer", "invocations"), 30.0);
-        assert_eq!(quantity("SQS standard", "requests"), 150.0 + 60.0 + 4.0);
-        assert_eq!(quantity("DynamoDB", "write units"), 200.0 + 80.0 + 6.0 + 8.0 + 30.0);
-        assert_eq!(quantity("DynamoDB", "read units"), 160.0 + 50.0 + 24.0 + 41.0);
-    }
-
-    #[test]
-    fn webhooks_and_the_feed_cost_what_the_decisions_say() {
-        let calls = CallCounts { creations: MILLION, ..CallCounts::default() };
-        let outcomes = OutcomeCounts { accepted: MILLION, recorded: MILLION, ..OutcomeCounts::default() };
-        let none = CallCounts::default();
-        let without = estimate(&calls, &none, &outcomes, true, None);
-        let with = estimate(&calls, &none, &outcomes, true, Some(2 * MILLION));
-        let bill = &with.bill;
-        assert_eq!(dollars(bill, "Lambda, relay", "invocations"), 0.04);
-        // 200,000 batches, each for 20 ms and with 0.25 GB of memory.
-        assert_eq!(dollars(bill, "Lambda, relay", "GB-s"), 0.016_667);
-        // Two million deliveries in 400,000 batches.
-        assert_eq!(dollars(bill, "SQS FIFO, webhooks", "requests"), 0.6);
-        assert_eq!(dollars(bill, "Lambda, webhook sender", "invocations"), 0.08);
-        assert_eq!(dollars(bill, "Lambda, webhook sender", "GB-s"), 0.666_668);
-        assert_eq!(dollars(bill, "DynamoDB, webhooks", "read units"), 0.525);
-        let added = 0.04 + 0.016_667 + 0.6 + 0.08 + 0.666_668 + 0.525;
-        assert!((bill.total - without.bill.total - added).abs() < 1e-5, "{}", bill.total);
-        assert_eq!(without.bill.lines.len() + 6, bill.lines.len());
-        // 200,000 batches write chunk and head of three partitions, and read the ends of these.
-        let feed = 0.04 + 0.016_667 + 1.2 * 0.625 + 0.3 * 0.125;
-        assert!((without.feed - feed).abs() < 1e-5 && with.feed == without.feed, "{}", without.feed);
-    }
-
-    #[test]
-    fn a_run_without_orders_has_no_price_for_orders() {
-        let nothing = CallCounts::default();
-        let estimate = estimate(&nothing, &nothing, &OutcomeCounts::default(), true, None);
-        assert_eq!((estimate.bill.total, estimate.per_million_orders), (0.0, None));
-    }
+    bill.add("CloudWatch alarms", m.alarm_metrics, "metrics", &p.alarm_month);
+    bill.add("CloudWatch dashboard", 1.0, "dashboards", &p.dashboard_month);
+    // The queue and its dead-letter queue.
+    let polls = 2.0 * a.pollers * HOURS_OF_MONTH * 3600.0 / a.poll_seconds;
+    bill.add("SQS, polls of empty queues", polls, "requests", &p.sqs_fifo);
+    bill
 }
+
+/// The assumptions as sentences, for the report.
+fn sentences(place: usize) -> Vec<String> {
+    let (p, a, m, shared) = (&*PRICES, &ASSUMPTIONS, &*MEASURED, &PROFILES[0].sharing[place]);
+    let milliseconds = |seconds: f64| format!("{:.0} ms", seconds * 1000.0);
+    vec![
+        format!("list prices of {}, {}, first tier, no free tier", p.region, p.date),
+        format!(
+            "Lambda functions of {:.0} MB on arm64: {} for a request, {} for a batch of {} events, as at {} orders a second",
+            a.memory * 1024.0,
+            milliseconds(a.api_seconds),
+            milliseconds(a.consumer_seconds),
+            shared.received,
+            RATES[place]
+        ),
+        format!("every write has an idempotency key, which costs {} read units", m.key_read_units),
+        format!(
+            "DynamoDB on demand, in write units, measured for an order of three lines with a contact: a creation {}, \
+             another event {:.1}, a batch {}; assumed: a rejection {}",
+            m.creation_write_units,
+            m.event_write_units + PROJECTED * m.projection_write_units,
+            m.batch_write_units,
+            a.writes_of_rejection
+        ),
+        format!(
+            "logs at the default level: {} bytes for a request, {} for a batch; no X-Ray traces",
+            m.access_log_bytes + m.api_log_bytes,
+            m.consumer_log_bytes
+        ),
+        format!(
+            "with webhooks or a feed: {} for a batch of the relay, which writes to {} partitions of the feed; {} for a delivery",
+            milliseconds(a.relay_seconds),
+            a.partitions_of_batch,
+            milliseconds(a.delivery_seconds)
+        ),
+        "not included: stored data, waiting for receipts".to_owned(),
+    ]
+}
+
+#[cfg(test)]
+mod tests;

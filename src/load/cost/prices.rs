@@ -1,135 +1,121 @@
-//! The prices of AWS, and the assumptions about a deployment: every input of the estimate that is not counted.
+//! The inputs of an estimate that are kept in files: list prices (`prices.json`), and what an order causes, measured
+//! (`measured.json`). `tests/it/aws/costs.rs` measures it again and compares.
 
-use serde::Serialize;
+use std::sync::LazyLock;
 
-/// List prices, in US dollars.
-#[derive(Debug, Clone, Copy, Serialize)]
-pub(in crate::load) struct AwsPrices {
-    pub(in crate::load) date: &'static str,
-    pub(in crate::load) region: &'static str,
-    /// API Gateway, HTTP API, per million requests of up to 512 KB: <https://aws.amazon.com/api-gateway/pricing/>
-    pub(super) gateway: f64,
-    /// Lambda, per million invocations: <https://aws.amazon.com/lambda/pricing/>
-    pub(super) invocations: f64,
-    /// Lambda, per GB-second on x86 (arm64 costs a fifth less): <https://aws.amazon.com/lambda/pricing/>
-    pub(super) gb_second: f64,
-    /// FIFO queues, per million requests of up to 64 KiB: <https://aws.amazon.com/sqs/pricing/>
-    pub(super) fifo: f64,
-    /// Standard queues, per million requests of up to 64 KiB: <https://aws.amazon.com/sqs/pricing/>
-    pub(super) standard: f64,
-    /// DynamoDB on demand, per million write request units. A unit is a write of up to 1 KB:
-    /// <https://aws.amazon.com/dynamodb/pricing/on-demand/>
-    pub(super) writes: f64,
-    /// DynamoDB on demand, per million read request units. A unit is a strongly consistent read of up to 4 KB:
-    /// <https://aws.amazon.com/dynamodb/pricing/on-demand/>
-    pub(super) reads: f64,
-    /// Data out to the internet, per GB: <https://aws.amazon.com/ec2/pricing/on-demand/#Data_Transfer>
-    pub(super) data_out: f64,
+use serde::{Deserialize, Serialize};
+
+/// A list price.
+#[derive(Debug, Clone, Deserialize, Serialize)]
+pub(super) struct Price {
+    dollars: f64,
+    /// For how many units `dollars` is the price.
+    per: f64,
+    pub(super) unit: String,
+    /// The page of AWS that states the price.
+    pub(super) source: String,
 }
 
-/// The prices of the first tier. Free tiers are not included.
-pub(in crate::load) const PRICES: AwsPrices = AwsPrices {
-    date: "November 2026",
-    region: "us-east-1",
-    gateway: 1.00,
-    invocations: 0.20,
-    gb_second: 0.000_016_666_7,
-    fifo: 0.50,
-    standard: 0.40,
-    writes: 0.625,
-    reads: 0.125,
-    data_out: 0.09,
-};
+impl Price {
+    /// The price of one unit, in US dollars.
+    pub(super) fn each(&self) -> f64 {
+        self.dollars / self.per
+    }
 
-/// Assumptions about a deployment on Lambda. The DynamoDB units follow from the reads and writes in `infra`, for orders of a
-/// few KB and an index that contains only keys.
-#[derive(Debug, Clone, Copy, Serialize)]
-pub(in crate::load) struct CostAssumptions {
-    /// The memory of each of the two Lambda functions, in GB.
-    pub(super) memory: f64,
-    /// The duration of a request in the API function.
-    pub(super) api_seconds: f64,
-    /// The duration of a batch in the consumer function.
-    pub(super) consumer_seconds: f64,
-    /// The number of events in a batch. Each batch is one invocation, one receive and one delete.
-    pub(super) batch: f64,
-    /// The write units of a creation: one for the log entry, which also contains the order, and one for the order's
-    /// index entry.
-    pub(super) writes_of_creation: f64,
-    /// The write units of a further event: one for the log entry, and one for the order.
-    pub(super) writes_of_event: f64,
-    /// The write units of a rejected event: one for the receipt.
-    pub(super) writes_of_rejection: f64,
-    /// The write units of a parked event: one for the receipt, and one for the mark on the order. The dead letter
-    /// itself costs no write, but a request to its queue.
-    pub(super) writes_of_parking: f64,
-    /// The write units of a batch: one for the ledger's counters.
-    pub(super) writes_of_batch: f64,
-    /// The read units of a write with an idempotency key: the API reads whether the key was used before.
-    pub(super) reads_of_key: f64,
-    /// The read units of an event: the consumer reads the event's order. A creation needs no read.
-    pub(super) reads_of_event: f64,
-    /// The read units of reading an order, a receipt or a history.
-    pub(super) reads_of_order: f64,
-    /// The read units of a page of a list: half a unit for the index, and two units for each order on the page. Most of
-    /// the newest orders have only one event, and such an order requires two reads.
-    pub(super) reads_of_list: f64,
-    /// The duration of a batch in the relay function.
-    pub(super) relay_seconds: f64,
-    /// The duration of a delivery in the function of the webhook sender.
-    pub(super) delivery_seconds: f64,
-    /// The read units of a delivery: the event, and the row that a held order has.
-    pub(super) reads_of_delivery: f64,
-    /// How many of the feed's four partitions a batch of the relay writes to. Each takes a write for the chunk and one for the
-    /// head.
-    pub(super) partitions_of_batch: f64,
-}
-
-pub(in crate::load) const ASSUMPTIONS: CostAssumptions = CostAssumptions {
-    memory: 0.25,
-    api_seconds: 0.010,
-    consumer_seconds: 0.030,
-    batch: 5.0,
-    writes_of_creation: 2.0,
-    writes_of_event: 2.0,
-    writes_of_rejection: 1.0,
-    writes_of_parking: 2.0,
-    writes_of_batch: 1.0,
-    reads_of_key: 1.0,
-    reads_of_event: 1.0,
-    reads_of_order: 1.0,
-    reads_of_list: 0.5 + 2.0 * crate::load::worker::LIST_LIMIT as f64,
-    relay_seconds: 0.020,
-    delivery_seconds: 0.080,
-    reads_of_delivery: 2.0,
-    partitions_of_batch: 3.0,
-};
-
-impl CostAssumptions {
-    /// The assumptions as sentences, for the report.
-    pub(super) fn sentences(&self) -> Vec<String> {
-        let milliseconds = |seconds: f64| format!("{:.0} ms", seconds * 1000.0);
-        vec![
-            format!("list prices of {}, {}, first tier, no free tier", PRICES.region, PRICES.date),
-            format!(
-                "Lambda functions of {:.0} MB on x86: {} for a request, {} for a batch of {} events",
-                self.memory * 1024.0,
-                milliseconds(self.api_seconds),
-                milliseconds(self.consumer_seconds),
-                self.batch
-            ),
-            "every write has an idempotency key, which costs a read".to_owned(),
-            format!(
-                "DynamoDB on demand, in write units: a creation {}, another event {}, a rejection {}, a batch {}",
-                self.writes_of_creation, self.writes_of_event, self.writes_of_rejection, self.writes_of_batch
-            ),
-            format!(
-                "with webhooks or a feed: {} for a batch of the relay, which writes to {} partitions of the feed; {} for a delivery",
-                milliseconds(self.relay_seconds),
-                self.partitions_of_batch,
-                milliseconds(self.delivery_seconds)
-            ),
-            "not included: stored data, logs, polls of an empty queue, waiting for receipts".to_owned(),
-        ]
+    /// The price with the number of units that it is for.
+    #[cfg(test)]
+    pub(super) fn text(&self) -> String {
+        let dollars =
+            if self.dollars < 0.01 { self.dollars.to_string() } else { format!("{:.2}", self.dollars) };
+        // Prices by the hour have more than two digits that count.
+        let dollars = if self.dollars >= 0.01 && (self.dollars * 100.0).fract().abs() > 1e-9 {
+            self.dollars.to_string()
+        } else {
+            dollars
+        };
+        let per = if self.per > 1.0 { " for a million" } else { "" };
+        format!("{dollars}{per}")
     }
 }
+
+/// The list prices of one region, first tier, without free tiers. Services that the estimate does not use by default are
+/// in the list for those who add them.
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(in crate::load) struct PriceList {
+    pub(in crate::load) region: String,
+    /// When the prices were read from the pages in `source`.
+    pub(in crate::load) date: String,
+    pub(super) http_api: Price,
+    pub(super) rest_api: Price,
+    pub(super) alb_hour: Price,
+    pub(super) alb_lcu_hour: Price,
+    pub(super) lambda_request: Price,
+    pub(super) lambda_gb_second: Price,
+    pub(super) fargate_vcpu_hour: Price,
+    pub(super) fargate_gb_hour: Price,
+    pub(super) ipv4_hour: Price,
+    pub(super) sqs_fifo: Price,
+    pub(super) sqs_standard: Price,
+    pub(super) dynamodb_write: Price,
+    pub(super) dynamodb_read: Price,
+    pub(super) dynamodb_wcu_hour: Price,
+    pub(super) dynamodb_rcu_hour: Price,
+    pub(super) dynamodb_gb_month: Price,
+    pub(super) dynamodb_backup_gb_month: Price,
+    pub(super) dynamodb_stream_read: Price,
+    pub(super) log_gb: Price,
+    pub(super) log_gb_month: Price,
+    pub(super) metric_month: Price,
+    pub(super) alarm_month: Price,
+    pub(super) dashboard_month: Price,
+    pub(super) xray_trace: Price,
+    pub(super) s3_gb_month: Price,
+    pub(super) data_out_gb: Price,
+}
+
+pub(super) static PRICES: LazyLock<PriceList> = LazyLock::new(|| {
+    serde_json::from_str(include_str!("prices.json")).expect("a test reads the file that is compiled in")
+});
+
+/// What an ordinary order causes: one with an idempotency key, a token, UUIDs as ids, three lines and a contact.
+#[derive(Debug, Clone, Copy, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(in crate::load) struct Measured {
+    /// The size of the log entry, by the rules of DynamoDB.
+    pub(super) entry_bytes: f64,
+    /// The size of its entry in the index of customers' orders.
+    pub(super) index_entry_bytes: f64,
+    /// The write units of a creation: the log entry and its index entry.
+    pub(super) creation_write_units: f64,
+    /// The write units of the log entry of a further event.
+    pub(super) event_write_units: f64,
+    /// The write units of a projection, which every fifth event from the sixth on causes.
+    pub(super) projection_write_units: f64,
+    /// The write units of a batch, which the ledger counts.
+    pub(super) batch_write_units: f64,
+    /// The read units of the look-up of an idempotency key.
+    pub(super) key_read_units: f64,
+    /// The read units of a further event: the consumer reads its order.
+    pub(super) event_read_units: f64,
+    /// The read units of reading an order, a receipt or a history.
+    pub(super) order_read_units: f64,
+    /// The bytes of a request that creates an order, with its headers.
+    pub(super) request_bytes: f64,
+    /// The bytes of its answer, with the headers.
+    pub(super) answer_bytes: f64,
+    /// The bytes of a line of the access log.
+    pub(super) access_log_bytes: f64,
+    /// The bytes that the API's function logs for a request.
+    pub(super) api_log_bytes: f64,
+    /// The bytes that the consumer's function logs for an invocation.
+    pub(super) consumer_log_bytes: f64,
+    /// The metrics that functions write by default, by name and dimension.
+    pub(super) watched_metrics: f64,
+    /// The metrics that the alarms of the Terraform module read.
+    pub(super) alarm_metrics: f64,
+}
+
+pub(super) static MEASURED: LazyLock<Measured> = LazyLock::new(|| {
+    serde_json::from_str(include_str!("measured.json")).expect("a test reads the file that is compiled in")
+});

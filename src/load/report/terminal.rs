@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use super::{LatencyQuantiles, LoadReport};
+use crate::load::cost::ProfileEstimate;
 use crate::load::latency_text::latency_text;
 use crate::load::options::LoopMode;
 
@@ -143,5 +144,12 @@ fn cost(report: &LoadReport, out: &mut String) -> std::fmt::Result {
         "\non AWS: ${:.4}{orders} ({}, {}); ",
         cost.bill.total, cost.prices.region, cost.prices.date
     )?;
-    write!(out, "the audit costs another ${:.4}, and a feed of the events ${:.4}", cost.audit, cost.feed)
+    writeln!(out, "the audit costs another ${:.4}, and a feed of the events ${:.4}", cost.audit, cost.feed)?;
+    let profile = |profile: &ProfileEstimate| {
+        let orders =
+            profile.per_million_orders.map_or_else(String::new, |dollars| format!("${dollars:.2} and "));
+        format!("{} {orders}${:.0} a month", profile.name, profile.fixed_a_month)
+    };
+    let profiles: Vec<_> = cost.profiles.iter().map(profile).collect();
+    write!(out, "  per million orders, and fixed: {}", profiles.join("; "))
 }

@@ -6,6 +6,7 @@ use consumer::{BatchHandler, Consumer, Disposition};
 use domain::{Envelope, ParkReason, RecordedEvent};
 use infra::aws::{self, SqsDeadLetters};
 
+use super::bill::measured;
 use crate::conformance::aws::AwsBackend;
 use crate::conformance::{Backend, QueueOptions};
 use crate::support::consumers::consumer_of;
@@ -15,7 +16,7 @@ use crate::support::events::{amended, append_of, confirmed, created, eur, new_or
 use crate::support::eventually::{PATIENCE, check, eventually};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_order_is_created_by_one_write_and_changed_by_two() {
+async fn an_order_is_created_by_one_write_and_changed_by_one() {
     let backend = AwsBackend::open(true, QueueOptions::default()).await;
     let proxy = CountingProxy::start(&Emulator::shared().endpoint).await;
     let sdk = aws::config_at(&proxy.endpoint).await;
@@ -31,7 +32,7 @@ async fn an_order_is_created_by_one_write_and_changed_by_two() {
         }),
     );
     let order = new_order_id();
-    for (event, projections) in [(created(&order), 0), (confirmed(&order), 1)] {
+    for (event, earlier) in [(created(&order), 0), (confirmed(&order), 1)] {
         queue.publish(&[event]).await.remove(0).unwrap();
         let messages = queue.receive(10, std::time::Duration::from_secs(5)).await.unwrap();
         let handled = consumer.handle(messages).await;
@@ -42,15 +43,16 @@ async fn an_order_is_created_by_one_write_and_changed_by_two() {
         let expected = [
             ("SendMessageBatch", 1),
             ("PutItem", 1),
-            ("UpdateItem", projections),
+            // The first projection comes with the sixth event.
+            ("UpdateItem", 0),
             // The consumer reads an order before it judges an event of the order.
-            ("Query", projections),
+            ("Query", earlier),
             ("DeleteMessageBatch", 1),
         ];
         for (operation, calls) in expected {
             assert_eq!(counts.calls_of(operation), calls, "{operation}: {counts:?}");
         }
-        assert_eq!(table.order(&order).await.unwrap().unwrap().order.version, projections as u64 + 1);
+        assert_eq!(table.order(&order).await.unwrap().unwrap().order.version, earlier as u64 + 1);
         let counts = proxy.take();
         assert_eq!((counts.calls.len(), counts.calls_of("Query")), (1, 1), "a read is one query: {counts:?}");
     }
@@ -90,8 +92,19 @@ async fn the_ledger_costs_one_write_for_a_batch() {
         handle(vec![message(event, &event.event_id.to_string())]).await;
     }
     let counts = proxy.take();
-    // Five events, four projections, five counts; the index entry of the creation is one more unit.
-    assert_eq!((writes(&counts), counts.write_units, counts.calls_of("Query")), (14, 15.0, 4), "{counts:?}");
+    // Five events and five counts; the index entry of the creation is one more unit.
+    assert_eq!((writes(&counts), counts.write_units, counts.calls_of("Query")), (10, 11.0, 4), "{counts:?}");
+    let units = measured("creation_write_units")
+        + 4.0 * measured("event_write_units")
+        + 5.0 * measured("batch_write_units");
+    assert_eq!((counts.write_units, counts.read_units), (units, 4.0 * measured("event_read_units")));
+
+    handle(vec![message(&amended(&order, 1), "sixth")]).await;
+    let counts = proxy.take();
+    let units = ["event_write_units", "projection_write_units", "batch_write_units"].map(measured);
+    assert_eq!((writes(&counts), counts.write_units), (3, units.iter().sum::<f64>()), "{counts:?}");
+    table.order(&order).await.unwrap().unwrap();
+    assert_eq!(proxy.take().read_units, measured("order_read_units"));
 
     let creations: Vec<_> = (0..10).map(|_| created(&new_order_id())).collect();
     handle(creations.iter().map(|event| message(event, &event.event_id.to_string())).collect()).await;
@@ -109,10 +122,10 @@ async fn concurrent_writes_share_a_call_and_keep_their_own_conditions() {
     let proxy = CountingProxy::start(&Emulator::shared().endpoint).await;
     let table = aws::table(&aws::config_at(&proxy.endpoint).await, &backend.table_name, eur());
     let orders: Vec<_> = (0..10).map(|_| new_order_id()).collect();
-    let logs: Vec<_> = orders.iter().map(|id| recorded(1, &[created(id), confirmed(id)])).collect();
+    let logs: Vec<_> = orders.iter().map(|id| recorded(1, &[created(id), amended(id, 40)])).collect();
     let append = |log: &[RecordedEvent], version: usize| append_of(&log[..version], 1);
-    // Order 5 already has a different first event, and order 3 has a dead letter.
-    let taken = recorded(1, &[created(&orders[5]), confirmed(&orders[5])]);
+    // The second events are large, so each is projected at once. Order 5 already has a different first event, and order 3 has a dead letter.
+    let taken = recorded(1, &[created(&orders[5]), amended(&orders[5], 40)]);
     backend.table.append(&[append(&taken, 1)]).await.remove(0).unwrap();
     let parked = &logs[3][1].envelope;
     backend.send(orders[3].as_str(), "parked", &String::from_utf8(parked.encode()).unwrap()).await;

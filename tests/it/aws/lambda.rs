@@ -22,10 +22,15 @@ use crate::support::service::Api;
 const RETRIES: Duration = Duration::from_secs(450);
 
 pub async fn deploy(backend: &AwsBackend, role: &str) -> Function<'static> {
+    deploy_with(backend, role, &[]).await
+}
+
+/// Like `deploy`, with these variables.
+pub async fn deploy_with(backend: &AwsBackend, role: &str, variables: &[(&str, &str)]) -> Function<'static> {
     let program = Path::new(env!("CARGO_BIN_EXE_orders"));
     // The function accepts unauthenticated requests, because only these tests can reach it.
     let insecure = ("ORDERS_INSECURE_NO_AUTH", "true");
-    let environment = [&backend.variables()[..], &[insecure]].concat();
+    let environment = [&backend.variables()[..], &[insecure], variables].concat();
     Function::deploy(Emulator::shared(), program, role, &environment).await
 }
 

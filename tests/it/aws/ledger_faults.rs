@@ -163,7 +163,10 @@ impl Run {
             for item in page["Items"].as_array().unwrap() {
                 let sk = item["sk"]["S"].as_str().unwrap();
                 if sk.starts_with("EVENT#") {
-                    assert!(events.insert(item["event_id"]["S"].to_string()), "{item} is in the log twice");
+                    assert!(
+                        events.insert(item["i"]["B"].as_str().unwrap().to_owned()),
+                        "{item} is in the log twice"
+                    );
                 } else if sk.starts_with("RECEIPT#") {
                     rejected += u64::from(item["state"]["S"] == "rejected");
                 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use boon::{Compiler, Draft, Schemas};
 use serde_json::{Value, json};
 
-use super::lambda::deploy;
+use super::lambda::deploy_with;
 use crate::conformance::QueueOptions;
 use crate::conformance::aws::AwsBackend;
 use crate::metrics::documented;
@@ -16,6 +16,8 @@ use crate::support::events::{created, new_order_id};
 use crate::support::eventually::{PATIENCE, eventually};
 use crate::support::service::Api;
 
+/// The level at which functions write all metrics. The default stays for other crates, whose lines are not needed.
+pub const DETAILED: (&str, &str) = ("LOG_LEVEL", "info,consumer=debug");
 const SCHEMA: &str = include_str!("../../fixtures/emf.schema.json");
 
 /// Validates each metric line in the function's log, and returns the lines.
@@ -88,7 +90,9 @@ async fn with_processed(function: &Function<'_>, count: f64) -> Vec<Value> {
 #[tokio::test(flavor = "multi_thread")]
 async fn functions_write_the_documented_metrics() {
     let backend = AwsBackend::open(true, QueueOptions::default()).await;
-    let (api, consumer) = (deploy(&backend, "api").await, deploy(&backend, "consumer").await);
+    // At `debug`, functions write all metrics.
+    let api = deploy_with(&backend, "api", &[DETAILED]).await;
+    let consumer = deploy_with(&backend, "consumer", &[DETAILED]).await;
     consumer.consume(&backend.queues.arn, 10).await;
     let http = api.http_api().await;
     from_created_to_delivered(&Api::at(&http.default_stage), "metrics").await;
@@ -136,15 +140,15 @@ async fn functions_write_the_documented_metrics() {
 }
 
 fn names(lines: &[Value]) -> BTreeSet<String> {
-    let metrics =
-        lines.iter().flat_map(|line| line["_aws"]["CloudWatchMetrics"][0]["Metrics"].as_array().unwrap());
+    let directives = lines.iter().flat_map(|line| line["_aws"]["CloudWatchMetrics"].as_array().unwrap());
+    let metrics = directives.flat_map(|directive| directive["Metrics"].as_array().unwrap());
     metrics.map(|metric| metric["Name"].as_str().unwrap().to_owned()).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_batch_of_more_than_a_hundred_messages_loses_no_value() {
     let backend = AwsBackend::open(false, QueueOptions::default()).await;
-    let consumer = deploy(&backend, "consumer").await;
+    let consumer = deploy_with(&backend, "consumer", &[DETAILED]).await;
     let events: Vec<_> = (0..250).map(|_| created(&new_order_id())).collect();
     let records: Vec<_> = events.iter().map(|event| record(&event.encode(), &backend.queues.arn)).collect();
     let answer = consumer.invoke(&json!({ "Records": records })).await;

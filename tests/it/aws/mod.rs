@@ -2,11 +2,13 @@
 //! the same way as in a deployment: in containers and as Lambda functions.
 
 mod batches;
+pub mod bill;
 mod containers;
 mod costs;
 mod dead_letters;
 mod deadlines;
 mod endpoints;
+mod entries;
 mod failures;
 mod fair;
 pub mod feed;
@@ -61,7 +63,10 @@ impl AwsBackend {
     }
 
     pub fn start_consumer(&self, endpoint: &str) -> Service {
-        Service::spawn_until(self.role("consumer", endpoint), "\"consuming\"").0
+        let mut command = self.role("consumer", endpoint);
+        // At this level it logs a line for each event.
+        command.env("LOG_LEVEL", "info,consumer=debug");
+        Service::spawn_until(command, "\"consuming\"").0
     }
 
     /// Waits until the queue is empty.

@@ -119,12 +119,11 @@ async fn a_program_of_version_1_cannot_read_what_a_newer_one_has_changed() {
     let backend = table_of_version_1().await;
     record(&backend, &paid(&id("confirmed")), 3).await;
     let get = json!({ "TableName": backend.table_name, "ConsistentRead": true,
-                      "Key": { "pk": { "S": "ORDER#confirmed" }, "sk": { "S": "METADATA" } } });
+                      "Key": { "pk": { "S": "ORDER#confirmed" }, "sk": { "S": "EVENT#0000000003" } } });
     let item = Emulator::shared().dynamodb("GetItem", &get).await["Item"].take();
-    // A program of version 1 can read an order only if it is stored as a map (`M`). It cannot read this order, so it
-    // retries the event.
-    assert!(item["order"]["M"].is_null() && item["order"]["S"].is_string(), "{item}");
-    assert_eq!(item["version"]["N"], "3");
+    // A program of version 1 reads all log entries of an order before it handles an event, and each must have its id in
+    // `event_id`. It cannot read this order, so it retries the event.
+    assert!(item["event_id"].is_null() && item["i"]["B"].is_string(), "{item}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

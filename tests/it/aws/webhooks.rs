@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::feed::logs;
-use super::metrics::{emitted, sums};
+use super::metrics::{DETAILED, emitted, sums};
 use crate::support::emulator::Emulator;
 use crate::support::emulator::lambda::Function;
 use crate::support::events::recorded;
@@ -164,8 +164,9 @@ async fn a_killed_sender_loses_nothing_and_keeps_the_order() {
 async fn the_function_delivers_what_its_mapping_receives() {
     let webhooks = Webhooks::open().await;
     let program = Path::new(env!("CARGO_BIN_EXE_orders"));
-    let function =
-        Function::deploy(Emulator::shared(), program, "webhook-sender", &webhooks.variables()).await;
+    // At this level the function writes all metrics.
+    let variables = [&webhooks.variables()[..], &[DETAILED]].concat();
+    let function = Function::deploy(Emulator::shared(), program, "webhook-sender", &variables).await;
     function.consume(&webhooks.queues.arn, 10).await;
     let logs = logs(4);
     webhooks.receiver.fail(&logs[0][0].order_id, &[500]);

@@ -78,7 +78,7 @@ fn the_api_is_throttled_logged_and_no_slower_than_its_gateway() {
     let stage = plan.get("aws_apigatewayv2_stage.default");
     assert_eq!((&stage["name"], &stage["auto_deploy"]), (&json!("$default"), &json!(true)));
     let throttled = json!([{ "throttling_rate_limit": 1000, "throttling_burst_limit": 2000,
-                             "detailed_metrics_enabled": true }]);
+                             "detailed_metrics_enabled": false }]);
     assert_eq!(stage["default_route_settings"], throttled);
     let logs = &stage["access_log_settings"][0];
     assert_eq!(logs["destination_arn"], "aws_cloudwatch_log_group.access.arn");

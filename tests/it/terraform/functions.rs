@@ -16,7 +16,7 @@ fn the_consumer_has_its_timeout_memory_and_concurrency() {
     let consumer = plan.get(&function("consumer"));
     assert_eq!((&consumer["timeout"], &consumer["memory_size"]), (&json!(50), &json!(512)));
     assert_eq!(consumer["reserved_concurrent_executions"], -1, "a new account cannot reserve any");
-    assert_eq!(consumer["tracing_config"], json!([{ "mode": "Active" }]));
+    assert_eq!(consumer["tracing_config"], json!([{ "mode": "PassThrough" }]));
     let variables = &consumer["environment"][0]["variables"];
     assert_eq!(variables["TABLE_NAME"], "orders");
     assert_eq!(variables["QUEUE_URL"], "aws_sqs_queue.main.url");
@@ -193,7 +193,7 @@ fn logs_are_json_lines_without_a_level_filter_and_expire() {
     for role in ROLES {
         let (function, group) = (plan.get(&function(role)), format!("/aws/lambda/orders-{role}"));
         let logging = json!([{ "log_format": "JSON", "application_log_level": "TRACE",
-                               "system_log_level": "INFO", "log_group": group }]);
+                               "system_log_level": "WARN", "log_group": group }]);
         assert_eq!(function["logging_config"], logging);
         assert_eq!(function["kms_key_arn"], KEY);
         assert_eq!(plan.get(&format!("aws_cloudwatch_log_group.function[{role}]"))["name"], group);

@@ -1,11 +1,12 @@
 //! Tests the AWS deployment: its settings ([`queues`], [`functions`], [`edges`], [`signals`], [`feed`],
 //! [`webhooks`]), the [`examples`], the tasks of [`containers`], the permissions of each role ([`permissions`], derived from the
-//! [`calls`] of its code), its documentation ([`descriptions`], [`readmes`]), and that the AWS provider has every argument
-//! ([`schema`]).
+//! [`calls`] of its code), its documentation ([`descriptions`], [`readmes`]), what of it is billed ([`bill`]), and that the AWS
+//! provider has every argument ([`schema`]).
 //!
 //! The tests compare evaluated resources and not the text of the configuration. [`module`] lets the doctor evaluate
 //! the configuration for any values of the variables.
 
+mod bill;
 mod calls;
 mod containers;
 mod descriptions;

@@ -238,7 +238,6 @@ fn the_dashboard_shows_the_pipeline() {
         ("AWS/SQS", "ApproximateAgeOfOldestMessage"),
         ("AWS/SQS", "NumberOfMessagesSent"),
         ("OrderProcessing", "MessagesProcessed"),
-        ("OrderProcessing", "ProcessingDuration"),
     ] {
         assert!(metrics.contains(&metric), "{metric:?}");
     }

@@ -59,7 +59,7 @@ locals {
     {
       title   = "Duration of batches (ms)"
       stat    = "p99"
-      metrics = [concat(["AWS/Lambda", "Duration"], local.function["consumer"]), [local.metrics, "ProcessingDuration"]]
+      metrics = [concat(["AWS/Lambda", "Duration"], local.function["consumer"])]
     },
     {
       title   = "Errors of functions"

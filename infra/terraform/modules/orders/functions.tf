@@ -82,15 +82,17 @@ resource "aws_lambda_function" "function" {
     variables = merge(module.data.roles[each.key].environment, each.value.environment)
   }
 
+  # Active traces cost $5 a million recorded ones: docs/aws.md has the bill.
   tracing_config {
-    mode = "Active"
+    mode = var.logs.xray_tracing ? "Active" : "PassThrough"
   }
 
-  # The program filters by LOG_LEVEL. Lambda must not drop more lines, because some are metrics.
+  # The program filters by LOG_LEVEL. Lambda must not drop more lines, because some are metrics. Lambda's own lines about the start
+  # and the end of each invocation would be most of the log; CloudWatch has their numbers as metrics.
   logging_config {
     log_format            = "JSON"
     application_log_level = "TRACE"
-    system_log_level      = "INFO"
+    system_log_level      = "WARN"
     log_group             = aws_cloudwatch_log_group.function[each.key].name
   }
 

@@ -5,10 +5,12 @@ variable "logs" {
     The logs of functions and API.
     `level`: the log level of the functions: trace, debug, info, warn, error or off.
     `retention_days`: how many days logs are kept.
+    `xray_tracing`: whether the functions record X-Ray traces, of one request a second and 5 % of the others. They cost $5 a million.
   EOT
   type = object({
     level          = optional(string, "INFO")
     retention_days = optional(number, 365)
+    xray_tracing   = optional(bool, false)
   })
   default  = {}
   nullable = false
