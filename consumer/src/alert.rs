@@ -1,7 +1,10 @@
-//! The alerts, of two kinds. An alert about new dead letters covers a batch. It contains counts, reasons and the
-//! commands to inspect the dead letters. The [`crate::DeadLetterRole`] and the embedded engine raise it. An alert about
-//! a webhook subscription reports that the subscription was stopped or that deliveries were given up. The workers of
-//! [`crate::webhooks`] raise it.
+//! Alerts for operators, about dead letters and about webhook subscriptions.
+//!
+//! [`crate::DeadLetterRole`] and the embedded engine raise one alert for each batch of new dead letters. The
+//! alert contains counts, reasons and the commands to inspect the dead letters.
+//!
+//! The workers of [`crate::webhooks`] raise an alert when a subscription was stopped or when deliveries were
+//! given up.
 
 use std::collections::{BTreeMap, HashSet};
 use std::fmt::Write;
@@ -73,7 +76,8 @@ pub struct WebhookAlert {
 }
 
 impl WebhookAlert {
-    /// The alert about what happened to a subscription. It does not contain the URL, which may be a credential.
+    /// The alert about what happened to a subscription. The alert leaves out the URL, which may be a
+    /// credential.
     pub fn new(subscription: &Subscription, pending: &PendingAlert) -> Self {
         Self {
             kind: "webhook",
@@ -160,7 +164,7 @@ impl Default for DeadLetterAlert {
 }
 
 impl DeadLetterAlert {
-    /// The alert about these dead letters, or `None` if there are none.
+    /// The alert about `letters`, or `None` if there are none.
     pub fn of<'a>(letters: impl IntoIterator<Item = &'a DeadLetter>) -> Option<Self> {
         let mut alert = Self::default();
         letters.into_iter().for_each(|letter| alert.add(letter));

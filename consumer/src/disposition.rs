@@ -18,7 +18,7 @@ pub enum Disposition {
     Completed,
     /// Do nothing: the message is now a dead letter and has already left the queue.
     Parked(ParkReason, String),
-    /// Receive the message again, for this reason.
+    /// Receive the message again, for the given reason.
     Retry(String),
 }
 

@@ -22,7 +22,8 @@ pub(crate) struct GroupPlan {
     pub(crate) plans: Vec<Plan>,
 }
 
-/// Plans the messages of one group in the order of the queue. Updates `orders` to their state after the plan.
+/// Plans the messages of one group in the order of the queue. Updates `orders` to the state after the planned
+/// events.
 ///
 /// On an ordered queue, all messages after the first message to retry are retried too. On a queue without order, early
 /// events are planned again after all other events, because their predecessors may come later in the same batch. A new

@@ -66,9 +66,9 @@ pub trait Alerts: Send + Sync {
 /// Counts dispositions, for inboxes that do not count the messages that they acknowledge.
 #[async_trait]
 pub trait LedgerStore: Send + Sync {
-    /// Counts messages that are about to be acknowledged, each once: counting a later delivery of a message that was counted
-    /// changes nothing. So a message whose count fails must not be acknowledged, and is counted when it comes back. Parked
-    /// messages are counted as dead letters, and not here.
+    /// Counts messages that are about to be acknowledged. A message that was already counted is not counted
+    /// again. A message that cannot be counted must not be acknowledged, so that it is delivered and counted
+    /// again. Parked messages are counted as dead letters, and not here.
     async fn count(&self, messages: &[(&Message, &Disposition)]) -> Vec<anyhow::Result<()>>;
 }
 

@@ -30,7 +30,8 @@ impl ExecutedGroup {
         })
     }
 
-    /// Splits the group into its messages. A message gets its disposition here if the results of the appends determine it.
+    /// Splits the group into its messages, and sets the dispositions that do not depend on storing or
+    /// parking.
     fn into_pending(self, number: usize) -> impl Iterator<Item = PendingMessage> {
         let Self { group, plans, appended } = self;
         let failure = appended.iter().find_map(|(_, result)| result.as_ref().err()).map(explain);
@@ -173,9 +174,9 @@ impl Settler<'_> {
         }
     }
 
-    /// Parks messages. In each ordered group, parks only the first one that must be parked, so that the parked
-    /// sequence keeps its order even if parking fails. In other groups, parks all messages. Returns whether more
-    /// messages may have to be parked.
+    /// Parks messages. In each ordered group, parks only the first message that must be parked, so that the
+    /// parked sequence keeps its order even if parking fails. In other groups, parks all messages. Returns
+    /// whether more messages may have to be parked.
     async fn park_next(&self, pending: &mut [PendingMessage]) -> bool {
         let mut latest_group = None;
         let mut is_first_of_group = |message: &&mut PendingMessage| {
@@ -202,7 +203,8 @@ impl Settler<'_> {
     }
 }
 
-/// The disposition of a message after the appends. `None` if the message must still be rejected or parked.
+/// The disposition of a message after the planned events were appended. `None` if the message must first be
+/// stored as rejected or moved to the dead letters.
 fn after_append(
     plan: &Plan,
     order_id: Option<&OrderId>,

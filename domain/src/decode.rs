@@ -49,7 +49,7 @@ impl DecodeError {
     }
 }
 
-/// Whether the JSON is an array. Callers refuse arrays, which serde would accept for a struct if they list its fields in order.
+/// Whether the JSON is an array. Callers refuse arrays, because serde would accept an array for a struct.
 pub(crate) fn is_array(json: &[u8]) -> bool {
     json.trim_ascii_start().first() == Some(&b'[')
 }

@@ -275,8 +275,8 @@ impl Order {
     pub fn deadline(&self, unpaid_age_micros: Option<i64>) -> Option<Timestamp> {
         let age = unpaid_age_micros.filter(|_| !self.ship_unpaid);
         let aged = age.and_then(|age| Timestamp::from_micros(self.created_at.micros().checked_add(age)?));
-        // Every append calls this function, and most orders have no deadline of either kind. So this cheap check
-        // comes first.
+        // Every append calls this function, and most orders have no deadline. So the cheap check for a
+        // deadline comes first.
         let deadline = self.expires_at.into_iter().chain(aged).min()?;
         let units = self.units();
         let is_open =

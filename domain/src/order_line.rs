@@ -102,7 +102,7 @@ impl<'a> LineFinder<'a> {
         Self { lines, next: 0 }
     }
 
-    /// The index of the line with this id.
+    /// The index of the line with the given id.
     pub(crate) fn find(&mut self, id: &str) -> Option<usize> {
         let indexes = (self.next..self.lines.len()).chain(0..self.next);
         let found = LineId::find(indexes.map(|index| (index, self.lines[index].line_id.as_ref())), id)?;

@@ -75,7 +75,7 @@ pub struct Receipt {
 }
 
 impl Receipt {
-    /// The receipt of an event with this outcome, or with `None` while the event is in flight.
+    /// The receipt of an event. `outcome` is `None` while the event is in flight.
     pub fn of(envelope: &Envelope, outcome: Option<Outcome>) -> Self {
         Self {
             order_id: envelope.order_id.clone(),

@@ -27,9 +27,9 @@ pub enum Prediction {
     FollowsParked,
 }
 
-/// Predicts the result of redriving each of `letters`. They are the dead letters of a parked sequence, in order, or
-/// one dead letter that belongs to no order. `outcomes` contains the outcomes of those events that already have a
-/// final one.
+/// Predicts the result of redriving each of `letters`. `letters` are the dead letters of a parked sequence,
+/// in order, or one dead letter that belongs to no order. `outcomes` contains the final outcomes of the
+/// events that already have one.
 pub fn predict(
     order: Option<&Order>,
     outcomes: &[(EventId, Outcome)],

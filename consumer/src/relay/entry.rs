@@ -22,8 +22,7 @@ pub struct StreamEntry {
     pub json: String,
 }
 
-/// A recorded event that is relayed. It identifies its log entry, and contains the data that filters need and the log entry
-/// itself.
+/// A recorded event to relay: its log entry, and the data by which filters select events.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FeedEntry {
     /// The order.

@@ -1,4 +1,4 @@
-//! The ports of the relay: where it reads and where it writes. `infra` implements them on DynamoDB.
+//! The ports through which the relay reads and writes. `infra` implements them on DynamoDB.
 
 use std::time::Duration;
 
@@ -96,8 +96,8 @@ pub trait ShardLeases: Send + Sync {
     /// The checkpoint of a shard.
     async fn checkpoint(&self, shard: &str) -> anyhow::Result<Checkpoint>;
 
-    /// Takes or renews the lease of a shard for this time. Returns the checkpoint, or `None` if another owner holds the
-    /// lease.
+    /// Takes or renews the lease of a shard for the duration `time`. Returns the checkpoint, or `None` if
+    /// another owner holds the lease.
     async fn take(&self, shard: &str, owner: &str, time: Duration) -> anyhow::Result<Option<Checkpoint>>;
 
     /// Stores a checkpoint and renews the lease. Returns `false` if another owner has taken the lease.

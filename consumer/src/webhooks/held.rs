@@ -88,7 +88,7 @@ pub struct HeldOrder {
     /// The latest attempt to deliver the next event.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_attempt: Option<Attempt>,
-    /// The replay of the feed that has put the row at the first event, if one has. Only used on AWS.
+    /// The latest replay of the feed that moved the row back to the first event. Only used on AWS.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replay: Option<Uuid>,
 }

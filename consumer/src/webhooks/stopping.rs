@@ -17,7 +17,8 @@ use crate::ports::Alerts;
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const MAX_PAUSE: Duration = Duration::from_secs(300);
 
-/// Pauses a subscription whose receiver answered 410. Returns the reason, or `None` if the subscription is not active any more.
+/// Pauses a subscription whose receiver answered 410. Returns the reason, or `None` if the subscription is no
+/// longer active.
 pub(crate) async fn pause(
     store: &dyn DeliveryStore,
     subscription: &Subscription,
@@ -27,8 +28,8 @@ pub(crate) async fn pause(
     stop(store, subscription, SubscriptionState::Paused, reason, now).await
 }
 
-/// Disables a subscription whose deliveries have all failed for this long. Returns the reason, or `None` if the subscription is not
-/// active any more.
+/// Disables a subscription whose deliveries have failed for too long. Returns the reason, or `None` if the
+/// subscription is no longer active.
 pub(crate) async fn disable(
     store: &dyn DeliveryStore,
     subscription: &Subscription,

@@ -2,10 +2,10 @@
 //! guards of each kind of event, and [`mod@crate::judge`] checks them. The API shows them in answers and in its
 //! documentation.
 //!
-//! A guard that fails also reports whether the event is *early*, which means that a later event can make the condition true.
-//! Otherwise, the condition can never become true. The reason is that some values never decrease: the cancelled, shipped,
-//! delivered and returned units, the captured and refunded amounts, and the set of ids in use. Once nothing is left to ship, the
-//! order cannot be amended, so nothing can ever be left to ship again.
+//! A guard that fails also reports whether the event is *early*: whether a later event can make the condition
+//! true. Some conditions can never become true, because some values never decrease: the cancelled, shipped,
+//! delivered and returned units, the captured and refunded amounts, and the set of ids in use. Once nothing
+//! is left to ship, the order cannot be amended, so nothing can ever be left to ship again.
 
 mod goods;
 mod money;

@@ -17,8 +17,8 @@ const MAX_HOLDS: usize = 20;
 /// ([limits](https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html)). This guard does not
 /// check events that only count units. Such events add at most 20 bytes for each counter of each line.
 const MAX_BYTES: usize = 350_000;
-/// The maximum size of an order's JSON after a creation or an amendment. The rest of the limit is reserved for
-/// payments, shipments and returns.
+/// The maximum size of an order's JSON after an `order_created` or `order_amended` event. The rest of the
+/// limit is reserved for payments, shipments and returns.
 const MAX_ORDERED_BYTES: usize = 200_000;
 
 /// The maximum bytes of JSON for each kind of entry, if every text has its maximum length and consists of 4-byte
@@ -40,7 +40,8 @@ pub(crate) mod longest {
     pub(crate) const RETURN: usize = 2_400;
     /// A hold.
     pub(crate) const HOLD: usize = 2_400;
-    /// The members of an order that the data of its creation does not contain: ids, status, version and times.
+    /// The members of an order that the data of its `order_created` event does not contain: ids, status,
+    /// version and times.
     pub(crate) const HEAD: usize = 600;
     /// All members of an order outside its lists, such as metadata, notes, contact and ids.
     pub(crate) const REST: usize = 90_000;

@@ -60,7 +60,7 @@ pub struct Deliveries {
     in_flight: usize,
     held_in_flight: usize,
     circuit: Circuit,
-    /// Grows with each replay. The results of attempts that began before the replay are then ignored.
+    /// Grows with each replay, so that the results of attempts that began before the replay are ignored.
     epoch: u64,
     /// The alert that is being sent to operators. It stays stored until it is sent.
     reporting: PendingAlert,

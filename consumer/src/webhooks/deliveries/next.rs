@@ -16,8 +16,8 @@ pub struct Ticket {
     pub version: u64,
     /// The position of the event, if it was read from the feed.
     pub(super) position: Option<u64>,
-    /// Whether a failure counts for the schedule. It does not count if the attempt is made before it is due, only to
-    /// test the receiver.
+    /// Whether a failure counts for the schedule. An attempt that is made before it is due, only to test the
+    /// receiver, does not count.
     pub(super) counts: bool,
     pub(super) epoch: u64,
 }

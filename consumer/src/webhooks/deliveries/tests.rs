@@ -1,4 +1,4 @@
-//! Given / when / then: the state of the deliveries without I/O.
+//! Tests which events are delivered next and what is stored, without I/O.
 
 use std::time::Duration;
 

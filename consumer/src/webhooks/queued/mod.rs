@@ -33,12 +33,13 @@ use super::Schedule;
 use super::ports::WebhookSender;
 use crate::ports::{Alerts, Clock};
 
-/// The longest time until the message of a held order is received again. At that time the order's row is read, which an operator
-/// may have changed.
+/// The longest time until the message of a held order is received again. The order's row is then read again,
+/// because an operator may have changed it.
 pub const MAX_WAIT: Duration = Duration::from_secs(10 * 60);
 
-/// A message that was received this often and must come back is replaced by a new one. The queue moves a message to its dead-letter
-/// queue after 1,000 receives (`infra/terraform/modules/orders/webhooks.tf`); what is left is for receives that fail.
+/// A message that was received this often and must come back is replaced by a new one. The queue moves a
+/// message to its dead-letter queue after 1,000 receives (`infra/terraform/modules/orders/webhooks.tf`). The
+/// remaining receives are for failures.
 pub const MAX_RECEIVES: u32 = 500;
 
 /// What queued deliveries need.

@@ -1,5 +1,5 @@
-//! Delivers the events of one order to one subscription: the first attempt of an event, and the catch-up of a held order.
-//! `handle` calls this.
+//! Delivers the events of one order to one subscription: the first attempt of an event, and the catch-up of a
+//! held order. `handle` calls this module.
 
 use std::sync::Arc;
 
@@ -139,7 +139,7 @@ impl QueuedDeliveries {
     }
 }
 
-/// A row that holds the order, starting with the event of this version.
+/// A row that holds the order from the event with the given version on.
 pub fn held_from(order_id: &OrderId, version: u64, now: Timestamp) -> HeldOrder {
     HeldOrder::from_place(order_id.clone(), Place { version, position: 0 }, now)
 }
