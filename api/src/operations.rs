@@ -174,7 +174,7 @@ pub struct StoredBackup {
     pub number: u64,
     /// When the increment was begun.
     pub time: Timestamp,
-    /// The position up to which it contains the events.
+    /// The increment contains the events up to this position.
     pub position: u64,
 }
 
@@ -193,10 +193,11 @@ pub struct PipelineCounters {
     pub oldest: Option<Duration>,
     /// The number of dead letters that are parked or replaying.
     pub dead_letters: u64,
-    /// Whether each outcome is counted exactly once, whatever fails: the ledger's `recorded`, `rejected`, `discarded` and
-    /// `duplicate`.
+    /// Whether the ledger's `recorded`, `rejected`, `discarded` and `duplicate` count each outcome exactly once, even
+    /// after failures.
     pub exact: bool,
-    /// Whether `accepted` is counted where messages are accepted. If not, it is derived from the other numbers.
+    /// Whether messages are counted as `accepted` when they are accepted. If not, `accepted` is derived from the other
+    /// numbers.
     pub counts_accepted: bool,
 }
 

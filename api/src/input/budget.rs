@@ -46,7 +46,7 @@ const NEVER_CLOSED: &str = "the semaphores of the budget are never closed";
 pub struct BodyBudget {
     memory: Arc<Semaphore>,
     workers: Arc<Semaphore>,
-    /// The time until which the next large body must wait. A time in the past means that it need not wait.
+    /// The time until which the next large body must wait. If the time is in the past, the body need not wait.
     passed_at: Arc<Mutex<Option<Instant>>>,
 }
 

@@ -67,7 +67,7 @@ pub(crate) async fn create_order(
         let envelope = envelope(&state, &context, identity, event, None);
         accepted.replayed = publish(&state, &context, envelope, &accepted.receipt).await?;
     }
-    // The body is no longer needed. Its memory is returned to the budget before the wait for the outcome.
+    // The body is no longer needed, so its memory is returned to the budget before the wait for the outcome.
     drop(grant);
     answer::to_creation(&state, &context, accepted).await
 }
@@ -142,8 +142,8 @@ pub(crate) async fn propose_event(
     answer::to_event(&state, &context, accepted).await
 }
 
-/// The current order. It is read only if the request has a condition, or if the principal is limited to one customer.
-/// Otherwise returns `None`.
+/// The current order. Returns `None` without reading the order unless the request has a condition or the principal is
+/// limited to one customer.
 async fn current_order(
     state: &AppState,
     principal: &Principal,

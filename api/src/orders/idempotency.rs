@@ -6,10 +6,10 @@
 //! the same key. A key belongs to its client and to one path: the same text for another order is a different key. In a
 //! batch, each position is a separate request under the key.
 //!
-//! Earlier builds gave the order at position `n` of a batch the ids of a single request with the key `{key} {n}`, so
-//! that a batch and a single request could collide. Since this was corrected, a batch that an earlier build accepted is
-//! not recognized as a replay. So do not repeat a batch across that upgrade. The ids of single requests have not
-//! changed.
+//! Earlier builds gave the order at position `n` of a batch the ids of a single request with the key `{key} {n}`, so a
+//! batch and a single request could collide. This build uses other ids for batches, so it does not recognize a replay
+//! of a batch that an earlier build accepted. Do not repeat a batch across that upgrade. The ids of single requests
+//! have not changed.
 
 use domain::{Event, EventId, OrderId};
 use sha2::{Digest, Sha256};

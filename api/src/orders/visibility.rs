@@ -41,7 +41,7 @@ async fn customer_of_parked(
     event_id: EventId,
 ) -> anyhow::Result<Option<CustomerId>> {
     let Some(operations) = &state.operations else { return Ok(None) };
-    // If the creation of an order is parked, it is among the first dead letters of the order's sequence.
+    // A parked `order_created` event is among the first dead letters of its order's sequence.
     let parked = operations.letters.sequence(order_id, MAX_LETTERS).await?.letters;
     if let Some(letter) = parked.iter().find(|letter| letter.event_id == Some(event_id)) {
         return Ok(created_for(&letter.body.0));

@@ -73,7 +73,7 @@ pub struct DeliveryProgress {
     pub held_since: Option<Timestamp>,
     /// When a delivery last succeeded.
     pub succeeded_at: Option<Timestamp>,
-    /// When the event of that delivery was recorded, if the backend notes it.
+    /// When the event of the last successful delivery was recorded, if the backend notes it.
     pub succeeded_recorded_at: Option<Timestamp>,
     /// The time since which every delivery has failed. `None` while deliveries succeed.
     pub failing_since: Option<Timestamp>,
