@@ -180,14 +180,14 @@ fn operated_table(sdk: &SdkConfig, settings: &settings::TransferSettings, curren
     table.with_search_index(settings.search_index).expiring_unpaid(settings.unpaid_age)
 }
 
-/// Sets up logging, with progress if stderr is a terminal.
+/// Logs the progress if standard error is a terminal.
 fn log_progress(text: &str) {
     if std::io::stderr().is_terminal() {
         tracing::info!("{text}");
     }
 }
 
-/// The collected configuration errors. At first, they contain only the error from setting up the log, if there is one.
+/// Begins to collect configuration errors. The first one is the error from setting up the log, if there is one.
 pub(crate) fn errors_of(logging: Result<(), String>) -> ConfigErrors {
     let mut errors = ConfigErrors::default();
     errors.check(logging);

@@ -31,7 +31,7 @@ use crate::http::HttpSettings;
 use crate::signals::Hangups;
 
 /// The consumer handles two batches at a time: while it writes one, it receives and checks the next one. A larger batch
-/// costs less for each event, but requests wait while the writing thread appends it.
+/// costs less for each event, but delays requests more while the writing thread appends the batch.
 const POLL: PollOptions = PollOptions { concurrency: 2, batch_size: 256, wait: Duration::from_secs(20) };
 
 /// How often the service looks for orders that are due.
@@ -114,7 +114,7 @@ fn back_up(
     let drill = args.drill.drill(&backup.target, &args.data.data, args.data.default_currency)?;
     let backing_up = continuous::run(engine, backup, stopped.clone());
     let backing_up = own_thread::run("backup", async move {
-        // Requests come first.
+        // Backups give way to requests.
         priority::lower(priority::BACKUPS);
         backing_up.await;
     })?;

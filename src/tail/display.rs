@@ -1,4 +1,4 @@
-//! Writes an event of the feed as a line for people. [`super::run`] prints it.
+//! Formats an event of the feed as a line for people. [`super::run`] prints the line.
 
 use anyhow::Context;
 use serde::Deserialize;

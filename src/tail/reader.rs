@@ -1,4 +1,4 @@
-//! Reads the feed page by page, and repeats requests that fail while it follows. [`super::run`] uses it.
+//! Reads the feed page by page. While it follows the feed, repeats requests that fail. [`super::run`] uses this module.
 
 use std::time::Duration;
 

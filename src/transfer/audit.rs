@@ -51,12 +51,12 @@ impl Run {
     }
 }
 
-/// What the audit has read.
+/// The result of the audit.
 pub(super) struct Audited {
     /// The number of parts of logs: consecutive versions of an order, on lines that follow each other.
     pub(super) parts: u64,
     pub(super) events: u64,
-    /// The parts that differ, at most [`MAX_DIFFERENCES`].
+    /// Descriptions of the parts that differ, at most [`MAX_DIFFERENCES`].
     pub(super) differences: Vec<String>,
     pub(super) differing: u64,
 }
@@ -69,7 +69,7 @@ impl AuditFile {
         Ok(Self { file: BufWriter::new(file), current: None, events: 0 })
     }
 
-    /// Adds the event of a line that the target has now.
+    /// Adds the event of a line that was imported or was in the target already.
     pub(super) fn add(&mut self, event: &RecordedEvent) -> anyhow::Result<()> {
         let order_id = &event.envelope.order_id;
         let follows = |run: &Run| run.order_id == *order_id && run.last + 1 == event.version;

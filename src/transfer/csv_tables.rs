@@ -91,7 +91,7 @@ impl CsvTable {
 pub(super) struct CsvTables {
     tables: Vec<OpenTable>,
     from: Option<Timestamp>,
-    /// The order whose events are being added.
+    /// The order whose events are being folded.
     order: Option<Order>,
     /// Whether an event of the order was recorded at `from` or later.
     is_selected: bool,
@@ -250,7 +250,7 @@ fn payment_rows(order: &Order) -> Vec<Vec<Cow<'_, str>>> {
     order.payments.iter().map(row).collect()
 }
 
-/// A text that a client has chosen, so that no spreadsheet takes it for a formula.
+/// Escapes a text from a client, so that no spreadsheet takes it for a formula.
 fn text(text: &str) -> Cow<'_, str> {
     if text.starts_with(['=', '+', '-', '@', '\t', '\r']) { format!("'{text}").into() } else { text.into() }
 }
