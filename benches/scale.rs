@@ -60,7 +60,7 @@ fn open(folder: &Path) -> anyhow::Result<Embedded> {
     Ok(Embedded::open(folder, Options { min_free_bytes: 0, ..Options::new(currency) })?)
 }
 
-/// An id for this number. The ids sort by number, as real ids sort by time.
+/// An id for the given number. The ids sort by number, as real ids sort by time.
 fn id(number: u64) -> Uuid {
     Uuid::from_u128(u128::from(number))
 }

@@ -40,7 +40,7 @@ impl Deployment {
         command
     }
 
-    /// Starts our function with this role.
+    /// Starts our function with the given role.
     pub(crate) async fn function(&self, role: &str) -> anyhow::Result<FunctionProcess> {
         let mut command = self.command(&self.program);
         command.env("_HANDLER", role).env("ORDERS_INSECURE_NO_AUTH", "true");

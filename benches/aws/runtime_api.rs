@@ -70,7 +70,7 @@ impl FunctionProcess {
             ("AWS_LAMBDA_LOG_GROUP_NAME", "/aws/lambda/measured"),
             ("AWS_LAMBDA_LOG_STREAM_NAME", "measured"),
         ]);
-        // The output is dropped, because this benchmark does not read the logs of the consumers.
+        // The output is dropped, because the benchmark does not read the logs of the consumers.
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         let started = Instant::now();
         let process = command.spawn().with_context(|| format!("{command:?}"))?;

@@ -178,7 +178,7 @@ impl Wait {
     }
 }
 
-/// Sends requests at this rate. Returns the sorted times of those requests that are measured.
+/// Sends requests at the given rate. Returns the sorted times of those requests that are measured.
 pub(crate) async fn paced(
     port: u16,
     wait: Wait,

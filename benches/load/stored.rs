@@ -21,13 +21,13 @@ const LIVES: [&[&str]; 4] = [
     &["order_created", "order_confirmed", "order_paid", "order_shipped", "order_delivered"],
 ];
 
-/// An id for this number. The ids sort by number, as real ids sort by time.
+/// An id for the given number. The ids sort by number, as real ids sort by time.
 fn id(number: u64) -> Uuid {
     Uuid::from_u128(u128::from(number))
 }
 
-/// Calls `measure` with a folder that contains stored orders, and with their number. The arguments can state another number
-/// than `orders`, and with `--data` a folder that is kept for further runs.
+/// Calls `measure` with a folder of stored orders, and with their number. The arguments can state another
+/// number than `orders`. With `--data`, the folder is kept for further runs.
 pub(crate) async fn with_stored(
     orders: u64,
     measure: impl AsyncFnOnce(&Path, u64) -> anyhow::Result<()>,

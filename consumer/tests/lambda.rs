@@ -40,7 +40,7 @@ async fn answer(fake: &Arc<Fake>, inbox: &Arc<FakeInbox>, json: &str) -> anyhow:
     Ok(serde_json::to_value(answer).unwrap())
 }
 
-/// The answer that reports the messages at these places of a fixture as failed.
+/// The answer that reports the messages at the given places of a fixture as failed.
 fn failures(json: &str, places: &[usize]) -> Value {
     let event: Value = serde_json::from_str(json).unwrap();
     let named: Vec<_> = places

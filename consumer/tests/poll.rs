@@ -1,4 +1,4 @@
-//! Tests how the poll loop counts a batch if the queue fails to delete it.
+//! Tests how the poll loop counts a batch that the queue fails to delete.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic, because a panic makes the test fail")]
 

@@ -18,7 +18,7 @@ use tower::ServiceExt;
 use crate::fakes::{Answer, FakePorts, created};
 use crate::issuer::{AUDIENCE, ISSUER, IssuerKey, NOW, base64url, claims, key_set};
 
-/// A router that accepts tokens signed with these keys.
+/// A router that accepts tokens signed with the given keys.
 pub(crate) fn router(keys: Arc<IssuerKeys>) -> Router {
     router_over(Arc::new(FakePorts::default()), keys)
 }
@@ -35,7 +35,8 @@ fn router_over(fake: Arc<FakePorts>, keys: Arc<IssuerKeys>) -> Router {
     api::router(AppState { auth, clock, ..AppState::new(fake.clone(), fake.clone(), fake) })
 }
 
-/// Sends a request for `path` with these headers. No order exists, so a request that passes authentication gets a 404.
+/// Sends a request for `path` with the given headers. No order exists, so a request that passes
+/// authentication gets a 404.
 pub(crate) async fn ask(router: &Router, path: &str, headers: &[(&str, &str)]) -> Answer {
     let request =
         headers.iter().fold(Request::get(path), |request, (name, value)| request.header(*name, *value));
@@ -54,7 +55,7 @@ pub(crate) fn is_let_in(answer: &Answer) {
     answer.is_problem(404, "/problems/order-not-found");
 }
 
-/// Asserts that the token is refused, and that both the body and the header state this reason.
+/// Asserts that the token is refused, and that both the body and the header state the given reason.
 #[track_caller]
 pub(crate) fn is_refused(answer: &Answer, reason: &str) {
     answer.is_problem(401, "/problems/unauthorized");

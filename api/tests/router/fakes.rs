@@ -47,7 +47,8 @@ pub(crate) fn created(order_id: &str, customer_id: &str) -> RecordedEvent {
     RecordedEvent::decode(entry.to_string().as_bytes(), Currency::parse("EUR").unwrap()).unwrap()
 }
 
-/// A fake of all ports of the API. `publish` appends to a vector, and reads return what the fields contain.
+/// A fake of all ports of the API. `publish` stores the event in a vector, and reads return what the fields
+/// contain.
 pub(crate) struct FakePorts {
     pub(crate) published: Mutex<Vec<Envelope>>,
     /// The trace context of the last call to `publish`.

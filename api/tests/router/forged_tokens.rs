@@ -17,7 +17,7 @@ use crate::auth::{is_let_in, is_refused, router_with};
 use crate::fakes::{Answer, FakePorts, send_to, state};
 use crate::issuer::{AUDIENCE, ISSUER, IssuerKey, claims, key_set};
 
-/// Sends a request with this token from this address.
+/// Sends a request with the given token from the given address.
 async fn from_address(router: &Router, token: &str, address: &str) -> Answer {
     let peer = ConnectInfo(address.parse::<SocketAddr>().unwrap());
     let request = Request::get("/v1/orders/o-1").header("host", "localhost").extension(peer);

@@ -106,8 +106,8 @@ async fn a_changed_file_is_read_even_if_every_token_has_a_known_key() {
     is_let_in(&with_token(&router, &new.token(&claims)).await);
 }
 
-/// Repeats the request until the router has read the changed key file and refuses the token for this reason. With `NEVER_FRESH`,
-/// each request reads the file, unless a load is in progress.
+/// Repeats the request until the router has read the changed key file and refuses the token for the given
+/// reason. With `NEVER_FRESH`, each request reads the file, unless a load is in progress.
 async fn is_refused_soon(router: &Router, token: &str, reason: &str) {
     let deadline = std::time::Instant::now() + Duration::from_secs(20);
     loop {

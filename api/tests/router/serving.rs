@@ -62,7 +62,7 @@ impl TestServer {
         TcpStream::connect(self.address).await.unwrap()
     }
 
-    /// Opens a connection and sends this text.
+    /// Opens a connection and sends the given text.
     pub(crate) async fn sent(&self, request: &str) -> TcpStream {
         let mut connection = self.connect().await;
         connection.write_all(request.as_bytes()).await.unwrap();

@@ -15,7 +15,7 @@ use crate::webhook_store::{
 
 const URL: &str = "https://shop.example/hooks";
 
-/// The answer to a change with this `If-Match` header.
+/// The answer to a change with the given `If-Match` header.
 async fn change_if(webhooks: &Arc<FakeWebhooks>, path: &str, if_match: &str, body: Value) -> Answer {
     let headers = [("if-match", if_match)];
     ask(webhooks, Ask { method: Method::PATCH, path, headers: &headers, body, who: None }).await

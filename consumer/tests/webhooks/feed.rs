@@ -1,4 +1,4 @@
-//! A feed in memory. Events can be appended while it is read.
+//! A feed in memory. A test can append events while the feed is read.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -40,7 +40,7 @@ impl Default for Feed {
     }
 }
 
-/// The id of the event with this version of an order.
+/// The id of the event with the given version of an order.
 pub(crate) fn event_id(order_id: &str, version: u64) -> EventId {
     Uuid::new_v5(&Uuid::NAMESPACE_OID, format!("{order_id}/{version}").as_bytes()).into()
 }

@@ -122,7 +122,7 @@ impl World {
         result
     }
 
-    /// Runs a dispatcher for this long and drops it, as a crash does.
+    /// Runs a dispatcher for `duration` and drops it, as a crash does.
     pub(crate) async fn crash_after(&self, duration: Duration) {
         let (_stop, stopped) = watch::channel(false);
         let _ = timeout(duration, self.dispatcher().run(stopped)).await;

@@ -32,8 +32,8 @@ impl Default for FakeFeed {
     }
 }
 
-/// An event with this type and version that was recorded at this minute. The customer's id is `c-` followed by the last
-/// character of the order's id.
+/// An event with the given type and version that was recorded at the given minute. The customer's id is `c-`
+/// followed by the last character of the order's id.
 pub(super) fn event(order_id: &str, version: u64, event_type: &str, minute: u32) -> RecordedEvent {
     let customer = customer(order_id);
     let data = match event_type {

@@ -28,7 +28,8 @@ async fn until(connection: &mut TcpStream, part: &str) -> String {
     text
 }
 
-/// Opens a stream, and tries again until the server has a slot for it. The server needs a moment to notice that a reader is gone.
+/// Opens a stream, and tries again until the server has a free slot. The server needs a moment to notice that
+/// a reader is gone.
 async fn slot(server: &TestServer, headers: &str) -> (TcpStream, String) {
     loop {
         let mut stream = server.sent(&format!("{STREAM}{headers}\r\n")).await;

@@ -36,7 +36,7 @@ impl World {
     }
 }
 
-/// The data of an order with these lines. Each line is given as id, quantity and price.
+/// The data of an order with the given lines. Each line is given as id, quantity and price.
 fn created(lines: &[(&str, u32, i64)], ship_unpaid: bool) -> Value {
     let total: i64 = lines.iter().map(|(_, quantity, price)| i64::from(*quantity) * price).sum();
     let line = |(id, quantity, price): &(&str, u32, i64)| json!({"line_id": id, "sku": "s", "quantity": quantity, "unit_price": price});

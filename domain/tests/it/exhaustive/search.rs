@@ -8,7 +8,7 @@ use domain::{Event, Guard, Order, RecordedEvent, Verdict, allowed_events, judge}
 use super::{invariants, witness};
 use crate::given::{envelope, eur, log, recorded};
 
-/// The events that a history may contain: the creation of the order, and the events that may follow.
+/// The events that a history may contain: the `order_created` event, and the events that may follow.
 pub(super) struct Alphabet {
     pub(super) created: Event,
     pub(super) events: Vec<Event>,
@@ -169,7 +169,8 @@ fn check_fold(alphabet: &Alphabet, states: &[State], at: usize) -> Result<(), St
     Ok(())
 }
 
-/// The events that lead to a state, as indexes into the alphabet. `None` stands for the creation.
+/// The events that lead to a state, as indexes into the alphabet. `None` stands for the `order_created`
+/// event.
 fn path(states: &[State], mut at: usize) -> Vec<Option<usize>> {
     let mut path = Vec::new();
     while let Some((before, event)) = states[at].from {

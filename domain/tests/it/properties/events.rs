@@ -51,8 +51,8 @@ fn created() -> impl Strategy<Value = Created> {
     (customer_id, currency, items(false), adjustments(), metadata, of_client).prop_map(
         |(customer_id, currency, items, adjustments, metadata, of_client)| {
             let (reference, contact, notes, expires_at, ship_unpaid) = of_client;
-            // If the discounts exceed the price of the lines, the creation would be refused, so the adjustments are
-            // dropped.
+            // The adjustments are dropped if the discounts exceed the price of the lines, because such an
+            // order is refused.
             let total = adjustments.total_with(&items);
             let adjustments = if total.is_ok() { adjustments } else { Adjustments::default() };
             Created {
