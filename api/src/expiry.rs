@@ -107,7 +107,7 @@ pub struct ExpiryRole {
     pub reader: Arc<dyn OrderReader>,
     /// Publishes the proposals.
     pub publisher: Arc<dyn EventPublisher>,
-    /// Returns the current time. Every page reads it again, so that a change of the system's clock takes effect
+    /// Returns the current time. Every page reads the clock again, so that a change of the system's clock takes effect
     /// immediately.
     pub clock: fn() -> Timestamp,
     /// The age at which unpaid orders are due. If `None`, orders are due only at their own `expires_at`.
@@ -183,7 +183,7 @@ impl ExpiryRole {
         Ok(pass)
     }
 
-    /// Proposes to cancel each of these orders that is due. Returns how many proposals were accepted.
+    /// Proposes to cancel each of `orders` that is due. Returns how many proposals were accepted.
     async fn propose(&self, orders: &[OrderId], query: DueQuery, pass: &mut Pass) -> anyhow::Result<u64> {
         let looks = stream::iter(orders.to_vec()).map(|order_id| self.look_at_one(order_id, query));
         let found: Vec<_> = looks.buffered(CONCURRENT_READS).collect().await;

@@ -14,8 +14,8 @@ pub struct Operations {
     pub letters: Arc<dyn DeadLetterStore>,
     /// The counters.
     pub pipeline: Arc<dyn Pipeline>,
-    /// The currency of orders of schema version 0 that do not state a currency. It must equal the consumer's setting,
-    /// so that the API and the consumer decode a message to the same event.
+    /// The currency of orders of schema version 0 that do not state a currency. The consumer must use the same
+    /// currency, so that the API and the consumer decode a message to the same event.
     pub default_currency: Currency,
 }
 
@@ -31,7 +31,7 @@ pub trait DeadLetterStore: Send + Sync {
         limit: usize,
     ) -> anyhow::Result<DeadLetterList>;
 
-    /// The dead letter with this id.
+    /// The dead letter with the id `id`.
     async fn letter(&self, id: &str) -> anyhow::Result<Option<DeadLetter>>;
 
     /// The first dead letters in the parked sequence of an order, up to `limit`. They are parked or replaying.

@@ -96,7 +96,7 @@ pub trait OrderReader: Send + Sync {
         Ok(past.order())
     }
 
-    /// The receipt of an event, or `None` if no event with this id was accepted for this order. If
+    /// The receipt of an event, or `None` if no event `event_id` was accepted for the order. If
     /// [`sees_queued`](Self::sees_queued) is false, `None` may also mean that the event is still on the queue.
     async fn receipt(&self, order_id: &OrderId, event_id: EventId) -> anyhow::Result<Option<Receipt>>;
 
@@ -148,7 +148,7 @@ pub trait OrderReader: Send + Sync {
         limit: usize,
     ) -> Result<OrderList, FindError>;
 
-    /// The order that has this reference.
+    /// The order whose reference is `reference`.
     async fn order_by_reference(&self, reference: &Reference) -> Result<Option<OrderSnapshot>, FindError>;
 }
 

@@ -46,7 +46,7 @@ pub struct AppState {
     pub stopping: Option<watch::Receiver<bool>>,
     /// The export of recorded events. If this is `None`, its endpoint answers 404.
     pub exports: Option<Exports>,
-    /// Closes the service for writes while it is moved. If this is `None`, the endpoints of the fence answer 404.
+    /// Refuses writes while the service is moved. If this is `None`, the endpoints of the fence answer 404.
     pub write_gate: Option<Arc<WriteGate>>,
     /// The webhook subscriptions. If this is `None`, their endpoints answer 404.
     pub webhooks: Option<Arc<dyn WebhookStore>>,

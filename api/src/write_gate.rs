@@ -96,7 +96,7 @@ impl WriteGate {
     }
 }
 
-/// Adds the gate to these routes. Without a gate, returns the routes unchanged.
+/// Adds the gate to `routes`. Without a gate, returns `routes` unchanged.
 pub(crate) fn gated<S: Clone + Send + Sync + 'static>(
     routes: Router<S>,
     gate: Option<Arc<WriteGate>>,

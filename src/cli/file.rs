@@ -36,7 +36,7 @@ struct ConfigEntry {
 }
 
 impl ConfigFile {
-    /// Reads a file for this command line. An error lists all problems, each with file, line and key. It never contains
+    /// Reads a file for `program`. An error lists all problems, each with file, line and key. The error never contains
     /// the value of a secret.
     pub(super) fn read(path: &Path, program: &Command) -> Result<Self, String> {
         let shown = path.display();
@@ -82,7 +82,7 @@ impl ConfigFile {
         }
     }
 
-    /// The file name and the line that set this flag of a command, or `None` if the file does not set the flag.
+    /// The file name and the line that set the flag of a command, or `None` if the file does not set the flag.
     pub(super) fn place(&self, flag: &Arg, top: &str) -> Option<String> {
         self.entry(flag, top).map(|entry| format!("{}, line {}", self.path.display(), entry.line))
     }

@@ -1,4 +1,4 @@
-//! The text of `orders --version`: version, commit and features. The declaration of the command line uses it.
+//! The text of `orders --version`: version, commit and features. The declaration of the command line uses this text.
 
 /// The commit that this program was built from. It is empty in a build from a source archive.
 const COMMIT: &str = env!("ORDERS_COMMIT");

@@ -1,5 +1,5 @@
-//! Prints orders as tables: one row for each order, for each of its lines, or for each of its payments. `export` calls this
-//! module with the events of each order, which it folds.
+//! Prints orders as tables: one row for each order, for each of its lines, or for each of its payments. `export` passes
+//! the events of each order to this module, which folds them.
 //!
 //! The format is RFC 4180: UTF-8, CRLF, a header row. Amounts are decimals in the currency's major unit. A text that begins
 //! with `=`, `+`, `-`, `@`, a tab or a carriage return gets a `'` before it, because a spreadsheet would take it for a

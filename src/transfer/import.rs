@@ -233,7 +233,7 @@ impl ImportReader {
 }
 
 impl ImportBatch {
-    /// Whether the batch ends before this line. A batch ends between two orders, unless an order is very long.
+    /// Whether the batch ends before `line`. A batch ends between two orders, unless an order is very long.
     fn is_full_before(&self, line: &ImportLine) -> bool {
         let Some(last) = self.lines.last() else { return false };
         let is_full = self.count > BATCH_LINES || self.bytes > BATCH_BYTES;

@@ -16,7 +16,7 @@ const STYLE: &str = "body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;mar
     tr:has(th+th),td:empty{display:none}th,td{border:0;padding:.1rem 0}}@media(prefers-color-scheme:dark){body{color:#e6edf3;background:#0d1117}\
     a{color:#79c0ff}pre{background:#161b22}th,td,tr{border-color:#30363d}}";
 
-/// An HTML page with this title. `body` is HTML and is not escaped.
+/// An HTML page with the title `title`. `body` is HTML and is not escaped.
 pub(crate) fn page(title: &str, body: &str) -> Response {
     let title = escape(title);
     let html = format!(

@@ -25,7 +25,7 @@ struct ExportEnd {
     sha256: String,
 }
 
-/// Whether this line is the last line of an export.
+/// Whether `line` is the last line of an export.
 pub fn is_export_end(line: &[u8]) -> bool {
     line.starts_with(END_PREFIX)
 }

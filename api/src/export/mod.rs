@@ -28,7 +28,7 @@ pub struct Exports {
 }
 
 impl Exports {
-    /// Exports this log.
+    /// Exports `log`.
     pub fn new(log: Arc<dyn LogExport>) -> Self {
         Self { log, slots: Arc::new(Semaphore::new(1)) }
     }

@@ -41,7 +41,7 @@ pub(crate) struct FeedPageBody {
 }
 
 impl FeedPageBody {
-    /// A page with these events, as an example for the descriptions.
+    /// A page with the events of `log`, as an example for the descriptions.
     pub(crate) fn example(log: Vec<RecordedEvent>) -> serde_json::Value {
         let next = FeedCursor(vec![log.len() as u64]);
         let mut draft = FeedPageDraft { items: Vec::new(), count: 0, next, has_more: false };

@@ -44,7 +44,7 @@ impl EventStreams {
         Self(Arc::new(StreamSlots { share: FairShare::new(max, per_address), table: Mutex::default() }))
     }
 
-    /// Takes a slot for a client of this network.
+    /// Takes a slot for a client of `network`.
     pub(crate) fn take(&self, network: Option<IpAddr>) -> Result<StreamSlot, Problem> {
         let slots = &self.0;
         let mut table = slots.table();

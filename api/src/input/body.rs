@@ -79,7 +79,7 @@ pub(crate) fn check_length(length: usize, allowed: RangeInclusive<usize>, what: 
     Err(invalid(ValidationCode::Length, format!("must have {min}–{max} {what}")))
 }
 
-/// Converts the result of the domain's `parse`. A failure becomes a validation error with this code.
+/// Converts the result of the domain's `parse`. A failure becomes a validation error with the code `code`.
 pub(crate) fn checked<T>(code: ValidationCode, parsed: Result<T, InvalidValue>) -> Parsed<T> {
     parsed.map_err(|error| invalid(code, error.rule))
 }

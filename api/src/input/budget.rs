@@ -158,7 +158,7 @@ impl BodyBudget {
 }
 
 impl BodyBudget {
-    /// Waits until a large body of this length may be parsed, as the limit of bytes per second requires.
+    /// Waits until a large body of `bytes` bytes may be parsed, as the limit of bytes per second requires.
     async fn pace(&self, bytes: u64) {
         let turn = {
             let mut passed_at = self.passed_at.lock().unwrap_or_else(PoisonError::into_inner);
@@ -173,7 +173,7 @@ impl BodyBudget {
     }
 }
 
-/// How long this number of bytes takes at [`BYTES_PER_SECOND`].
+/// How long `bytes` bytes take at [`BYTES_PER_SECOND`].
 fn duration_of(bytes: u64) -> Duration {
     Duration::from_micros(bytes * 1_000_000 / BYTES_PER_SECOND)
 }

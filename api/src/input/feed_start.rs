@@ -1,4 +1,4 @@
-//! Parses the place in the feed where to start. The query of the feed and the bodies of webhooks call this module.
+//! Parses where in the feed to start. The query of the feed and the bodies of webhooks call this module.
 
 use domain::{InvalidValue, Timestamp};
 

@@ -72,7 +72,7 @@ pub(crate) async fn create_order(
     answer::to_creation(&state, &context, accepted).await
 }
 
-/// The event that creates the order. Fails unless the principal may create orders of this customer.
+/// The event that creates the order. Fails unless the principal may create orders of the customer.
 pub(crate) fn creation(principal: &Principal, created: Created) -> Result<Event, Problem> {
     if principal.sees(&created.customer_id) {
         return Ok(Event::Created(created));
@@ -142,8 +142,8 @@ pub(crate) async fn propose_event(
     answer::to_event(&state, &context, accepted).await
 }
 
-/// The current order. Returns `None` without reading the order unless the request has a condition or the principal is
-/// limited to one customer.
+/// The current order. The order is read only if the request has a condition or the principal is limited to one
+/// customer. Otherwise, returns `None`.
 async fn current_order(
     state: &AppState,
     principal: &Principal,
@@ -228,7 +228,7 @@ async fn publish(
     }
 }
 
-/// Whether `receipt` is for the same request as the event that was accepted concurrently under the same event id.
+/// Whether the event that was accepted concurrently under the id of `receipt` comes from the same request.
 pub(crate) async fn is_concurrent_replay(state: &AppState, receipt: &Receipt) -> anyhow::Result<bool> {
     let known = state.reader.receipt(&receipt.order_id, receipt.event_id).await?;
     Ok(known.is_none_or(|known| known.request_hash == receipt.request_hash))

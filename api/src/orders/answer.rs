@@ -112,7 +112,7 @@ async fn current_order(state: &AppState, context: &WriteContext, receipt: &Recei
     readable(context, state.reader.order(&receipt.order_id).await)
 }
 
-/// The order at this version, if it can be read.
+/// The order at `version`, if it can be read.
 async fn order_at_version(
     state: &AppState,
     context: &WriteContext,

@@ -8,7 +8,7 @@ pub struct BackupStart {
     /// The position of the first event, at least 1.
     pub from: u64,
     /// The number of rejected events whose receipts the client already has. If no event was rejected since, the stream
-    /// omits the receipts of rejected events.
+    /// may omit the receipts of rejected events.
     pub rejected_before: Option<u64>,
 }
 

@@ -40,8 +40,8 @@ pub trait WebhookStore: Send + Sync {
     /// Posts a test event immediately and only once, and returns the attempt.
     async fn test(&self, id: SubscriptionId) -> Result<DeliveryAttempt, WebhookError>;
 
-    /// Delivers the events that `from` selects again, in order. Later events of the same orders are delivered after
-    /// them.
+    /// Delivers the events that `from` selects again, in order. Later events of the same orders are delivered after the
+    /// replayed events.
     async fn replay(&self, id: SubscriptionId, from: &ReplayFrom) -> Result<(), WebhookError>;
 
     /// Gives up a delivery that failed, so that the later events of its order are delivered.

@@ -70,7 +70,7 @@ impl Problem {
         Self(Arc::new(ProblemParts { challenge, ..Self::of(ProblemKind::Unauthorized, detail) }))
     }
 
-    /// The token does not grant this scope.
+    /// The token does not grant the scope `scope`.
     pub(crate) fn insufficient_scope(scope: &str) -> Self {
         let challenge = Some(format!("Bearer error=\"insufficient_scope\", scope=\"{scope}\""));
         let detail = format!("The token does not grant the scope {scope}.");

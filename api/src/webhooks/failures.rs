@@ -12,7 +12,7 @@ pub(super) fn missing(id: SubscriptionId) -> Problem {
     Problem::new(ProblemKind::WebhookNotFound, format!("There is no webhook subscription {id}."))
 }
 
-/// The subscription has no delivery of this event that an operator can skip.
+/// The subscription has no delivery of `event_id` that an operator can skip.
 pub(super) fn no_delivery(event_id: EventId) -> Problem {
     let detail = format!(
         "Event {event_id} has no delivery of this subscription that can be skipped. Only a delivery that is retried, or that \

@@ -43,8 +43,8 @@ impl OrdersQuery {
     }
 }
 
-/// The conditions of the filter, as names and values of query parameters. Cursors depend on the order of the
-/// conditions, so it must never change.
+/// The conditions of the filter, as names and values of query parameters. Cursors depend on the sequence of the
+/// conditions, so the sequence must never change.
 fn conditions(filter: &OrderFilter, reference: Option<&Reference>) -> Vec<(String, String)> {
     let time = |time: Option<Timestamp>| time.map(|time| time.to_string());
     let conditions = [

@@ -83,7 +83,7 @@ impl QueryPairs {
         self.errors.push(ValidationError::parameter(name, code, detail));
     }
 
-    /// Whether the query has a parameter of this name that was not taken yet.
+    /// Whether the query has a parameter `name` that was not taken yet.
     pub(super) fn has(&self, name: &str) -> bool {
         self.left.iter().any(|(given, _)| given == name)
     }
