@@ -34,7 +34,7 @@ pub fn publish(file: &Path, kid: &str, pair: &Ed25519KeyPair) {
     std::fs::write(file, json!({ "keys": [jwk] }).to_string()).unwrap();
 }
 
-/// A token that expires in this number of seconds.
+/// A token that expires in the given number of seconds.
 pub fn token(kid: &str, pair: &Ed25519KeyPair, expires_in: i64) -> String {
     token_with_scope("orders.read orders.write", kid, pair, expires_in)
 }

@@ -41,17 +41,17 @@ pub(crate) async fn send(data: &Path, messages: impl IntoIterator<Item = (&Order
     engine.send(messages.into_iter().map(message).collect()).await.unwrap();
 }
 
-/// The creation and the confirmation of an order, as messages.
+/// The `order_created` and `order_confirmed` events of an order, as messages.
 fn beginning(id: &OrderId) -> [String; 2] {
     [created(id), confirmed(id)].map(|event| String::from_utf8(event.encode()).unwrap())
 }
 
-/// The messages of an order. The message of the payment is cut off, and a shipment follows.
+/// The messages of an order: the JSON of the payment is cut off, and a shipment follows.
 fn with_cut_payment(id: &OrderId) -> impl Iterator<Item = (&OrderId, String)> {
     beginning(id).into_iter().chain([cut_payment(id).0, shipment(id)]).map(move |body| (id, body))
 }
 
-/// Starts a service with these messages of an order. The payment and the shipment are parked.
+/// Starts a service with the given messages of an order. The payment and the shipment are parked.
 pub async fn with_parked_sequence(data: &Path, id: &OrderId) -> Service {
     send(data, with_cut_payment(id)).await;
     let service = Service::start(data, &[]);

@@ -42,7 +42,7 @@ impl Measured {
     }
 }
 
-/// The value of the only sample with this name and these labels.
+/// The value of the only sample with the given name and the given labels.
 fn value(families: &[Value], name: &str, labels: &Value) -> f64 {
     let samples = families.iter().flat_map(|family| family["samples"].as_array().unwrap());
     let is_it = |sample: &&Value| sample["name"] == name && sample["labels"] == *labels;

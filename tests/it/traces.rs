@@ -49,7 +49,7 @@ impl Collector {
         (collector, http::serve(router).await)
     }
 
-    /// Waits until the trace has a span with this name and a server span. Returns its spans.
+    /// Waits until the trace has a span with the given name and a server span. Returns its spans.
     async fn trace_with(&self, trace: &str, name: &str) -> Vec<Span> {
         eventually(&format!("{name} of trace {trace} is exported"), async || {
             let all = self.0.lock().unwrap().clone();

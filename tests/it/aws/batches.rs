@@ -18,7 +18,8 @@ use crate::support::events::{confirmed, created, new_order_id, paid};
 use crate::support::eventually::PATIENCE;
 use crate::support::http::serve;
 
-/// Decides how a fake SQS answers an entry. `None` accepts the entry, and `Some` refuses it with this `SenderFault`.
+/// Decides how a fake SQS answers an entry. `None` accepts the entry, and `Some` refuses the entry with the
+/// given `SenderFault`.
 type Refuse = fn(calls: usize, deduplication_id: &str) -> Option<bool>;
 
 #[derive(Clone)]

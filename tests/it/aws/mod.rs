@@ -86,7 +86,7 @@ impl AwsBackend {
     }
 }
 
-/// The binary with these arguments, with AWS at `endpoint`.
+/// The binary with the given arguments, with AWS at `endpoint`.
 pub fn at(endpoint: &str, arguments: &[&str]) -> Command {
     let mut command = orders(arguments);
     command.env("AWS_ENDPOINT_URL", endpoint).env("AWS_REGION", REGION);

@@ -1,4 +1,4 @@
-//! Empty resources on AWS that a restore or a move fills, and what they contain then.
+//! Empty resources on AWS that a restore or a move fills.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -32,7 +32,7 @@ impl Resources {
         Self { backend, outbound }
     }
 
-    /// A command with these resources in its environment.
+    /// A command with the given resources in its environment.
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = at(&Emulator::shared().endpoint, arguments);
         command
@@ -63,7 +63,7 @@ impl Resources {
         Service::spawn(command)
     }
 
-    /// Runs a role that must refuse to start. Returns what it has printed.
+    /// Runs a role that must refuse to start. Returns the output.
     pub fn refused_role(&self, role: &str) -> String {
         let mut command = self.command(&[role]);
         command.env("ORDERS_LISTEN", "127.0.0.1:0").stdout(Stdio::piped()).stderr(Stdio::piped());

@@ -18,7 +18,7 @@ pub fn options(_case: &str) -> QueueOptions {
     QueueOptions { searchable_metadata: &["channel"], ..QueueOptions::default() }
 }
 
-/// The creation of an order. Its timestamp is `at(second)`, and `change` may change its data.
+/// The `order_created` event of an order. Its timestamp is `at(second)`, and `change` may change its data.
 fn created_at(id: &OrderId, second: u32, change: impl FnOnce(&mut Created)) -> Envelope {
     let mut envelope = Envelope { timestamp: at(second), ..created_for(id, &format!("c-{}", second % 2)) };
     if let Event::Created(created) = &mut envelope.event {
@@ -57,7 +57,7 @@ async fn holder(backend: &dyn Backend, reference: &str) -> Option<OrderId> {
     found.map(|snapshot| snapshot.order.order_id.clone())
 }
 
-/// All orders that pass the filter, read in pages of this length.
+/// All orders that pass the filter, read in pages of the given length.
 async fn in_pages(backend: &dyn Backend, filter: &OrderFilter, limit: usize) -> Vec<OrderId> {
     let (mut found, mut after) = (Vec::new(), None);
     loop {

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use serde_json::Value;
 
-/// A fact that an answer states, such as the state of an event. A client may rely on the fact after it has received the
+/// A fact that an answer states, such as the state of an event. A client may rely on the fact once it has the
 /// answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Fact {

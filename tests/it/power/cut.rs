@@ -64,7 +64,7 @@ pub(super) fn disk_after(recording: &Recording, cut: PowerCut) -> Disk {
         };
         match &operation.change {
             _ if is_synced => disk.apply(&operation.change),
-            // A new length is lost if it has not reached the file system journal.
+            // A new length is lost if it is not in the file system journal yet.
             Change::Resize { .. } if journaled => {}
             Change::Write { file: node, .. } | Change::Resize { file: node, .. } => {
                 files.entry(*node).or_default().push(operation);
@@ -99,7 +99,7 @@ struct SyncedLines {
     /// A line of the recording. All changes of folders and lengths before this line are on the disk, because the file
     /// system journal was flushed.
     journal: usize,
-    /// For each failed sync, the file and the lines of the writes that it may have dropped.
+    /// For each failed sync, the file and the lines of the writes that the operating system may have dropped.
     dropped: Vec<(Node, Range<usize>)>,
 }
 

@@ -39,7 +39,7 @@ impl FileImage {
         image
     }
 
-    /// Writes these bytes. The file grows if the bytes extend beyond its end.
+    /// Writes the given bytes. The file grows if the bytes extend beyond its end.
     pub(super) fn write(&mut self, offset: u64, bytes: &[u8]) {
         self.patch(offset, bytes);
         self.length = self.length.max(offset + bytes.len() as u64);

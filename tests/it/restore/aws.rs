@@ -16,7 +16,7 @@ fn body(event: &domain::Envelope) -> String {
     String::from_utf8(event.encode()).unwrap()
 }
 
-/// Imports what is there already, which the ledger must not count again.
+/// Imports events that the target already has. The ledger must not count them again.
 fn import_again(target: &Resources, data: &Path, folder: &Path) {
     let lines = folder.join("lines");
     let events: Vec<_> = export(data).values().map(|event| format!("{event}\n")).collect();
@@ -92,7 +92,7 @@ async fn a_restored_table_answers_as_the_folder() {
     })
     .await;
     until_queue_is_empty(&target).await;
-    // The consumer counts before it acknowledges.
+    // The consumer counts messages before it acknowledges them.
     let recorded = |ledger: &Value| ledger["recorded"].as_u64().unwrap();
     assert_eq!(recorded(&target.ledger().await), recorded(&report["restored"]["ledger"]) + 3);
     drop(consumer);

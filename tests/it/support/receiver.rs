@@ -120,7 +120,8 @@ pub struct Receiver {
 }
 
 impl Receiver {
-    /// Starts the receiver on this port, or on a free port if `port` is 0. The receiver stores its events in `file`.
+    /// Starts the receiver on the given port, or on a free port if `port` is 0. The receiver stores its
+    /// events in `file`.
     pub fn start(language: Language, secret: &str, file: &Path, port: u16) -> Self {
         let mut command = language.program();
         command.arg(port.to_string()).arg(file).env("WEBHOOK_SECRET", secret);

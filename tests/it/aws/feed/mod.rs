@@ -82,7 +82,7 @@ impl FeedBackend {
         });
     }
 
-    /// Appends the event with this version from each log, as the consumer does.
+    /// Appends the event with the given version from each log, as the consumer does.
     pub async fn record(&self, logs: &[Vec<Envelope>], version: usize) {
         let appends: Vec<_> = logs.iter().map(|log| append_of(&recorded(1, &log[..version]), 1)).collect();
         for result in self.backend.table.append(&appends).await {

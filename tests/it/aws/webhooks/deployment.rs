@@ -65,8 +65,8 @@ impl Receiver {
         of_order.map(|(_, version)| *version).collect()
     }
 
-    /// Waits until every event of the logs was delivered. Asserts that no event came before an earlier version
-    /// of its order.
+    /// Waits until every event of the logs was delivered. Asserts that no event was delivered before an
+    /// earlier version of its order.
     pub async fn has(&self, logs: &[Vec<Envelope>]) {
         eventually("every event is delivered", async || {
             let missing: Vec<_> = logs
@@ -178,7 +178,8 @@ impl Webhooks {
         messages.iter().map(|message| message["Body"].as_str().unwrap().to_owned()).collect()
     }
 
-    /// Loses everything on the queue, as a crash between a write and its message does.
+    /// Deletes all messages on the queue, to simulate a crash between the write of a row and sending its
+    /// message.
     pub async fn lose_jobs(&self) {
         Emulator::shared().sqs("PurgeQueue", &json!({ "QueueUrl": self.queues.url })).await;
     }

@@ -84,7 +84,7 @@ impl Aws {
         xml.split("<Key>").skip(1).map(|rest| rest.split("</Key>").next().unwrap().to_owned()).collect()
     }
 
-    /// The object under this key in a bucket, as JSON.
+    /// The object under the given key in a bucket, as JSON.
     pub async fn object(&self, bucket: &str, key: &str) -> Value {
         self.rest("s3", Method::GET, &format!("/{bucket}/{key}"), &Value::Null).await
     }
@@ -108,7 +108,7 @@ impl Aws {
         topic.split("<TopicArn>").nth(1).unwrap().split('<').next().unwrap().to_owned()
     }
 
-    /// Subscribes a queue to a topic, with these attributes of the subscription.
+    /// Subscribes a queue to a topic, with the given attributes of the subscription.
     pub async fn subscribe(&self, topic: &str, queue: &str, attributes: &[(&str, &str)]) {
         let arn = self.queue_arn(queue).await;
         let entry = |(place, (name, value)): (usize, &(&str, &str))| {
