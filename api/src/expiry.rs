@@ -266,8 +266,8 @@ impl ExpiryRole {
     }
 }
 
-/// Records how long after the order's deadline its proposal was accepted. While many orders are due, the gauge shows
-/// how late the proposals are.
+/// Records the time from the order's deadline until the proposal was accepted. While many orders are due, this gauge
+/// shows how late the proposals are.
 fn report_lateness(expiry: &Expiry, now: Timestamp) {
     let micros = now.micros().saturating_sub(expiry.deadline.micros());
     let late = Duration::from_micros(u64::try_from(micros).unwrap_or(0)).as_secs_f64();

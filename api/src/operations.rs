@@ -34,7 +34,7 @@ pub trait DeadLetterStore: Send + Sync {
     /// The dead letter with the id `id`.
     async fn letter(&self, id: &str) -> anyhow::Result<Option<DeadLetter>>;
 
-    /// The first dead letters in the parked sequence of an order, up to `limit`. They are parked or replaying.
+    /// The first dead letters in the parked sequence of an order, up to `limit`. Each of them is parked or replaying.
     async fn sequence(&self, order_id: &OrderId, limit: usize) -> anyhow::Result<ParkedSequence>;
 
     /// Sends dead letters back to the queue, in the given order, and marks them as replaying. Returns one result for
@@ -86,7 +86,7 @@ pub struct DeadLetterFilter {
     pub state: Option<DeadLetterState>,
     /// The required reason for which the dead letter was parked.
     pub reason: Option<ParkReason>,
-    /// The required order of the dead letter's event.
+    /// The order that the dead letter's event must belong to.
     pub order_id: Option<OrderId>,
     /// Selects dead letters that were parked at this time or later.
     pub parked_from: Option<Timestamp>,
@@ -196,7 +196,7 @@ pub struct PipelineCounters {
     /// Whether the ledger's `recorded`, `rejected`, `discarded` and `duplicate` count each outcome exactly once, even
     /// after failures.
     pub exact: bool,
-    /// Whether messages are counted as `accepted` when they are accepted. If not, `accepted` is derived from the other
+    /// Whether `accepted` is counted directly, when a message is accepted. If not, `accepted` is derived from the other
     /// numbers.
     pub counts_accepted: bool,
 }

@@ -59,7 +59,7 @@ pub(crate) enum RequestFailure {
     Final(anyhow::Error),
 }
 
-/// The service refuses to send a resource piece by piece.
+/// The error for a request for a stream that the service refused.
 #[cfg(feature = "embedded")]
 #[derive(Debug)]
 pub(crate) struct StreamRefused {

@@ -24,7 +24,6 @@ const BUSY_PAUSE: Duration = Duration::from_millis(300);
 #[derive(Clone)]
 pub(super) struct MovedService(ApiClient);
 
-/// The fence of a service.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub(super) struct Fence {
     #[serde(default)]

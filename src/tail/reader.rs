@@ -25,7 +25,6 @@ pub(super) struct FeedPage {
     pub(super) has_more: bool,
 }
 
-/// Reads page after page.
 pub(super) struct TailReader {
     client: ApiClient,
     filter: Vec<(&'static str, String)>,

@@ -1,6 +1,8 @@
-//! The audit at the end of an import: reads every imported order from the target, and compares it with the lines.
+//! The audit at the end of an import: reads every imported order from the target, and compares it with the imported
+//! lines.
 //!
-//! While lines are imported, each order's hash goes to a temporary file, so that an import of any size takes little memory.
+//! While lines are imported, the hash of each order's lines goes to a temporary file, so that an import of any size
+//! takes little memory.
 
 use std::fmt::Write as _;
 use std::fs::File;
@@ -117,7 +119,7 @@ impl AuditFile {
     }
 }
 
-/// Hashes these versions of an order as the target has them.
+/// Hashes the versions `first` to `last` of an order in the target.
 async fn read(target: &dyn ImportTarget, order_id: &OrderId, first: u64, last: u64) -> anyhow::Result<Run> {
     let mut run = Run::begin(order_id.clone(), first);
     while run.last < last {

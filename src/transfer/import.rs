@@ -98,7 +98,6 @@ struct Import<'a> {
     refused: u64,
 }
 
-/// The lines of a batch.
 #[derive(Default)]
 struct ImportBatch {
     lines: Vec<ImportLine>,
@@ -166,7 +165,6 @@ impl Import<'_> {
     }
 }
 
-/// Reads batches of lines.
 struct ImportReader {
     lines: LineReader<Box<dyn BufRead + Send>>,
     default_currency: Currency,

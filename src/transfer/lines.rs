@@ -9,7 +9,6 @@ use serde_json::Value;
 /// The maximum length of a line, in bytes. The largest log entry that a backend accepts is shorter.
 pub(super) const MAX_LINE_BYTES: usize = 4 << 20;
 
-/// Reads line by line.
 pub(super) struct LineReader<R> {
     input: R,
     /// The number of the latest line, from 1.

@@ -6,7 +6,7 @@ use axum::response::{Html, IntoResponse, Response};
 /// The content security policy of the pages, which load nothing and cannot be framed.
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; frame-ancestors 'none'";
 
-/// On a narrow screen, table cells are stacked and the table head is hidden.
+/// The style sheet of the pages. On a narrow screen, table cells are stacked and the table head is hidden.
 const STYLE: &str = "body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;\
     color:#1b1f24;background:#fff}a{color:#0550ae}h1,h2,h3{line-height:1.25}table{border-collapse:collapse;\
     width:100%;margin:1rem 0}th,td{text-align:left;vertical-align:top;padding:.35rem .6rem;\

@@ -1,7 +1,7 @@
 //! Limits the streams of events that are open at the same time. The command that serves the API makes an [`EventStreams`],
 //! and the feed's handler takes a [`StreamSlot`] for each stream.
 //!
-//! The rules for streams are the same as for connections ([`FairShare`]).
+//! The slots for streams are divided by the same rules as the slots for connections ([`FairShare`]).
 
 use std::collections::HashMap;
 use std::net::IpAddr;

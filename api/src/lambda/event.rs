@@ -14,7 +14,7 @@ pub(super) enum Invocation {
     Ping,
 }
 
-/// This Lambda function does not support the event.
+/// The error for an event that this Lambda function does not support.
 #[derive(Debug, thiserror::Error)]
 #[error(
     "this Lambda function answers HTTP requests from Amazon API Gateway (an HTTP or a REST API), a function URL or an \

@@ -8,7 +8,7 @@ use crate::aws::args::OutputArgs;
 /// The maximum length of a `source` on an EventBridge bus.
 const MAX_SOURCE: usize = 256;
 
-/// Where the relay publishes.
+/// Where the relay publishes events.
 #[derive(Debug, Clone)]
 pub(crate) struct OutputSettings {
     /// The name or ARN of the bus.
