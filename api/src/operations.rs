@@ -124,7 +124,7 @@ pub struct DeadLetterList {
 pub struct ParkedSequence {
     /// The dead letters, in order.
     pub letters: Vec<DeadLetter>,
-    /// Whether the sequence has further dead letters after these.
+    /// Whether the sequence has more dead letters than `letters` contains.
     pub is_longer: bool,
 }
 

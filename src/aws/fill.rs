@@ -17,7 +17,7 @@ use super::settings::{self, ConfigErrors};
 /// The time between two log lines.
 const LOG_EVERY: Duration = Duration::from_secs(5);
 
-/// The target that these flags describe.
+/// The target that the flags in `table` and `args` describe.
 pub(crate) async fn target(
     table: &OperatedTableArgs,
     args: &FillArgs,

@@ -36,7 +36,7 @@ pub(crate) use lambda::{command_line, role, run as run_lambda};
 use settings::ConfigErrors;
 pub(crate) use webhooks::container as webhook_sender;
 
-/// The API's operator endpoints, if the bucket of dead letters is set.
+/// The ports of the API's operator endpoints, if the bucket of dead letters is set.
 fn operations(
     sdk: &SdkConfig,
     settings: &settings::ApiSettings,
@@ -112,7 +112,7 @@ async fn relay(sdk: &SdkConfig, settings: &settings::RelaySettings) -> anyhow::R
     Ok(relay)
 }
 
-/// How the API would authenticate with these arguments, or all errors in them.
+/// How the API would authenticate with `args`, or all errors in `args`.
 #[cfg(feature = "doctor")]
 pub(crate) async fn check_api(args: &ApiArgs) -> Result<crate::auth::AuthSettings, Vec<String>> {
     let sdk = infra::aws::config().await;

@@ -29,7 +29,7 @@ impl ServiceSource {
         Self { client, response: None, decoder: FrameDecoder::default() }
     }
 
-    /// The next frame, or an error if the stream ends before its last one.
+    /// The next frame, or an error if the stream ends before its last frame.
     async fn frame(&mut self) -> anyhow::Result<Frame> {
         let response = self.response.as_mut().context("the stream has not begun")?;
         loop {

@@ -20,12 +20,12 @@ use crate::base_url::BaseUrl;
 use crate::table::fields;
 use service::MovedService;
 
-/// The name of a move in the marker.
+/// The name of a move in the marker in the table.
 const WORK: &str = "a move";
 /// The service is fenced after a pass that copied at most this many events, so that writes are refused only for a short
 /// time.
 const CLOSE_EVENTS: u64 = 500;
-/// The pause between two passes of `--follow`.
+/// How long `--follow` pauses before it copies new events again.
 const FOLLOW_PAUSE: Duration = Duration::from_secs(1);
 /// How often `--follow` prints how far the copy is behind the service.
 const PRINT_EVERY: Duration = Duration::from_secs(10);

@@ -18,7 +18,7 @@ use super::progress::Progress;
 /// The number of log entries that are read from the target in one call.
 const ENTRIES_PER_READ: usize = 200;
 
-/// The hashes of the lines so far.
+/// A temporary file with the hashes of the imported lines.
 pub(super) struct AuditFile {
     file: BufWriter<File>,
     current: Option<Run>,

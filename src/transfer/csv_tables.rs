@@ -100,7 +100,7 @@ pub(super) struct CsvTables {
 struct OpenTable {
     table: CsvTable,
     out: Writer<Box<dyn Write + Send>>,
-    /// The file that is being written and its name when it is complete.
+    /// The file that is being written, and the path that it gets when it is complete.
     file: Option<(NamedTempFile, PathBuf)>,
 }
 

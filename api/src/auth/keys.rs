@@ -75,7 +75,7 @@ struct LoadedKeys {
     set: Arc<KeySet>,
     /// The time from which a request starts a load in the background.
     due: Instant,
-    /// The time from which requests wait for a load instead of using these keys.
+    /// The time from which requests wait for a load instead of using the keys.
     stale: Instant,
     /// The time from which the keys must not be used.
     expires: Instant,

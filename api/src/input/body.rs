@@ -219,7 +219,7 @@ pub(crate) struct MemberName<'a>(#[serde(borrow)] pub(crate) Cow<'a, str>);
 
 /// A DTO that reads its members one by one. [`members!`](members) implements it.
 pub(crate) trait JsonMembers<'de>: Default + Validate {
-    /// Reads the value of the member `name` from `object` into the field of this member.
+    /// Reads the value of the member `name` from `object` into its field.
     fn take<A: MapAccess<'de>>(&mut self, name: &str, object: &mut A) -> Result<MemberResult, A::Error>;
 }
 

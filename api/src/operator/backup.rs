@@ -16,7 +16,7 @@ use crate::ports::backup::{BackupStream, BackupStreamError};
 use crate::problem::{Problem, ProblemKind};
 use crate::state::SharedState;
 
-/// The type of the stream.
+/// The content type of the stream.
 const OCTET_STREAM: &str = "application/octet-stream";
 
 /// Frames that only `orders backup` reads.

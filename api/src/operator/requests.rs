@@ -115,7 +115,7 @@ pub(crate) struct RedriveSelection {
 }
 
 impl RedriveSelection {
-    /// The scope of the cursors of this selection: a text that identifies it.
+    /// The scope of the cursors of the selection: a text that identifies the selection.
     pub(crate) fn scope(&self) -> String {
         match &self.filter {
             Some(filter) => format!("redrive\nSome({})", cursor::filter_text(filter)),

@@ -33,8 +33,8 @@ pub(crate) async fn is_visible(
     Ok(customer.map(|customer| principal.sees(&customer)))
 }
 
-/// The customer whose order the event would create. `None` if the event is not in the dead letters or
-/// creates no order.
+/// The customer whose order a parked event would create. `None` if the event is not in the dead letters or creates no
+/// order.
 async fn customer_of_parked(
     state: &AppState,
     order_id: &OrderId,

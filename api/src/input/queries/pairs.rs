@@ -188,7 +188,7 @@ impl QueryPairs {
         version
     }
 
-    /// A whole number that fits into 63 bits, as in the description.
+    /// Takes the parameter `name`, a whole number that fits into 63 bits, as the description states.
     pub(super) fn number(&mut self, name: &'static str) -> Option<u64> {
         let text = self.take(name)?;
         let number = text.parse::<u64>().ok().filter(|number| i64::try_from(*number).is_ok());
