@@ -29,7 +29,7 @@ pub struct WriteGate {
     change: Mutex<()>,
 }
 
-/// The permission for one write. [`WriteGate::close`] waits until every `WritePass` is dropped.
+/// The permission for one write. `WriteGate::close` waits until every `WritePass` is dropped.
 #[derive(Debug)]
 pub struct WritePass(#[expect(dead_code, reason = "held until it is dropped")] OwnedRwLockReadGuard<()>);
 

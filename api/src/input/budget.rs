@@ -23,7 +23,7 @@ use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep_until, timeout};
 
 /// The maximum size of a small body, in bytes. A small body is not counted, and it is parsed on the thread of its
-/// connection. An order of a hundred order lines is small. The time for parsing does not depend on the size alone. For
+/// connection. An order of a hundred order lines is small. The time for parsing also depends on the content. For
 /// example, an empty order line (`{},`) has only three bytes but causes three errors.
 const SMALL: usize = 16 << 10;
 /// The maximum total of the counted bytes, which are the bytes beyond the first [`SMALL`] of each body.

@@ -1,10 +1,10 @@
 //! Idempotency keys: a request that is sent again under the same key takes effect only once. `accept` and `batch` derive
 //! the ids of their events here.
 //!
-//! The ids are derived from the subject, the key and, for an event, the order. So a replay gets the same ids, whichever
-//! server handles it. Only a hash of the request is stored. The hash distinguishes a replay from another request under
-//! the same key. A key belongs to its client and to one path: the same text for another order is a different key. In a
-//! batch, each position is a separate request under the key.
+//! The ids are derived from the subject and the key. The id of a proposed event is derived from the order, too. So a
+//! replay gets the same ids, whichever server handles it. Only a hash of the request is stored. The hash distinguishes
+//! a replay from another request under the same key. A key belongs to its client and to one path: the same text for
+//! another order is a different key. In a batch, each position is a separate request under the key.
 //!
 //! Earlier builds gave the order at position `n` of a batch the ids of a single request with the key `{key} {n}`, so a
 //! batch and a single request could collide. This build uses other ids for batches, so it does not recognize a replay
