@@ -61,7 +61,7 @@ async fn store(folder: &Path, orders: u64) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// An append with all events of the order that has this number.
+/// An append with all events of the order with the given number.
 fn append(number: u64, customer: u64) -> anyhow::Result<Append> {
     let first = Timestamp::parse("2026-11-23T10:00:00Z")?.micros() + number as i64 * 10_000;
     let recorded = |(kind, version): (&str, u64)| {

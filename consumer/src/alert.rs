@@ -63,7 +63,7 @@ pub struct WebhookAlert {
     /// The kind of alert, which is always `webhook`.
     #[serde(rename = "type")]
     pub kind: &'static str,
-    /// The subscription.
+    /// The id of the subscription.
     pub subscription_id: String,
     /// Why the subscription was stopped. `None` if it was not stopped.
     #[serde(skip_serializing_if = "Option::is_none")]

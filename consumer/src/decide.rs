@@ -17,7 +17,7 @@ pub enum Plan {
         /// The version that the event gets in the log.
         version: u64,
     },
-    /// Store this outcome, because the rules refuse the event.
+    /// Store the outcome, because the rules refuse the event.
     Reject(Outcome),
     /// Write nothing, because an earlier delivery of the same message led to this outcome.
     AlreadyHandled(Outcome),
@@ -65,9 +65,9 @@ impl<'a> OrderContext<'a> {
 
 /// Decides what to do with the event in `envelope`, which arrived in `message`.
 ///
-/// On an ordered queue, an event that follows a parked event of its order is parked too. This applies even to an event
-/// that is legal now, because redriving the parked event may make it illegal. Only an `order_created` is never parked
-/// for that reason.
+/// On an ordered queue, an event that follows a parked event of its order is parked too. This applies even to
+/// an event that is legal now, because redriving the parked event may make it illegal. Only an
+/// `order_created` event is never parked for that reason.
 ///
 /// On a queue without order, a legal event is recorded, and an early event is retried until its predecessors are
 /// recorded. If its predecessors are parked, the early event is parked too, unless the message is a replay.

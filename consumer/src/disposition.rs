@@ -14,7 +14,8 @@ pub enum Disposition {
     Duplicate,
     /// Acknowledge the message: it came from the dead-letter queue and is archived.
     Archived,
-    /// Acknowledge the message: the work that it asked for is done. It carried no event, so no outcome is counted.
+    /// Acknowledge the message: the work that it asked for is done. No outcome is counted, because the
+    /// message carried no event.
     Completed,
     /// Do nothing: the message is now a dead letter and has already left the queue.
     Parked(ParkReason, String),

@@ -117,8 +117,8 @@ impl Message {
         self.replayed().unwrap_or(&self.id)
     }
 
-    /// The repairs of the dead letter that this message replays, and its original body. These are read only from the
-    /// attribute of a replay. An attribute of the same name in a producer's message is ignored.
+    /// The repairs of the dead letter that this message replays, and its original body. They are read only
+    /// from the attribute of a replay. An attribute of the same name in a producer's message is ignored.
     pub fn repaired(&self) -> Option<Box<Repaired>> {
         self.replayed()?;
         let text = self.attributes.get(REPAIRED)?;
@@ -177,11 +177,11 @@ pub trait OrderLog: Send + Sync {
 /// An order to load, with the events whose outcomes are needed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LoadRequest {
-    /// The order.
+    /// The id of the order.
     pub order_id: OrderId,
     /// The ids of the events whose outcomes are needed. Each event may already have been handled.
     pub event_ids: Vec<EventId>,
-    /// The references that these events would give to the order. Most events give no reference.
+    /// The references that the events would give to the order. Most events give no reference.
     pub references: Vec<Reference>,
 }
 
@@ -202,7 +202,7 @@ pub struct LoadedOrder {
 /// An event with its outcome.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EventOutcome {
-    /// The event.
+    /// The id of the event.
     pub event_id: EventId,
     /// The outcome of the event.
     pub outcome: Outcome,
@@ -240,7 +240,7 @@ pub enum AppendError {
     /// The caller must load the order and decide again.
     #[error("version {version} of order {order_id} is taken by another event")]
     Conflict {
-        /// The order.
+        /// The id of the order.
         order_id: OrderId,
         /// The first version that the append needs but that another event already has.
         version: u64,

@@ -50,8 +50,8 @@ impl LineId {
         (index + 1).to_string()
     }
 
-    /// The index of the line with the given id. `lines` yields the index of each line with the id that the
-    /// client gave the line.
+    /// The index of the line with the given id. `lines` yields, for each line, its index and the id that the
+    /// client gave it.
     pub(crate) fn find<'a>(
         mut lines: impl Iterator<Item = (usize, Option<&'a Self>)>,
         id: &str,
@@ -141,7 +141,7 @@ impl LineItems {
         &self.lines
     }
 
-    /// The line with this id.
+    /// The line with the given id.
     pub(crate) fn line(&self, id: &str) -> Option<&LineItem> {
         let ids = self.lines.iter().map(|line| line.line_id.as_ref());
         LineId::find(ids.enumerate(), id).map(|index| &self.lines[index])

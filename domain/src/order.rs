@@ -18,7 +18,7 @@ use crate::value::{Timestamp, is_false};
 /// An order in the state after its latest recorded event.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Order {
-    /// The order.
+    /// The id of the order.
     pub order_id: OrderId,
     /// The customer who placed the order.
     pub customer_id: CustomerId,

@@ -42,7 +42,7 @@ pub enum Outcome {
     },
 }
 
-/// The `state` of a receipt. This is the [`Outcome`] without details, or `accepted` while the event has no outcome.
+/// The `state` of a receipt: the [`Outcome`] without details, or `accepted` while the event has no outcome.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ReceiptState {
@@ -61,7 +61,7 @@ pub enum ReceiptState {
 pub struct Receipt {
     /// The order of the event.
     pub order_id: OrderId,
-    /// The event.
+    /// The id of the event.
     pub event_id: EventId,
     /// The type of the event.
     pub event_type: EventType,

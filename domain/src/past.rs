@@ -25,7 +25,7 @@ pub struct Past {
     as_of: AsOf,
     /// The order after all events that were folded so far.
     folded: Option<Order>,
-    /// A copy of the order from before it was changed by events after the requested moment.
+    /// A copy of the order as it was before the events after the requested moment.
     reached: Option<Order>,
     /// Whether the event that was folded last happened at the requested moment or before.
     is_part: bool,

@@ -55,7 +55,7 @@ pub struct Subscription {
     /// The types of event to deliver. Empty: all types.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub types: BTreeSet<EventType>,
-    /// Only events of this customer's orders are delivered.
+    /// The customer whose orders' events are delivered. `None`: the events of all customers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub customer_id: Option<CustomerId>,
     /// What the subscription is for, in free text.
@@ -151,7 +151,7 @@ pub struct TooManySecrets {
 pub enum Selection<'a> {
     /// All events of the type.
     All,
-    /// The events of this customer's orders.
+    /// The events of the given customer's orders.
     OfCustomer(&'a CustomerId),
     /// No event.
     None,

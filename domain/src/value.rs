@@ -166,8 +166,8 @@ impl Timestamp {
         Self::zoned(text).or_else(|| Self::zoned(&format!("{text}Z"))).ok_or_else(Self::refusal)
     }
 
-    /// Parses an RFC 3339 time that must have an offset. The API uses this parser, because a time without an offset
-    /// is ambiguous and a client can correct it.
+    /// Parses an RFC 3339 time that must have an offset. The API uses this parser, because a time without an
+    /// offset is ambiguous and a client can add the offset.
     pub fn parse_with_offset(text: &str) -> Result<Self, InvalidValue> {
         Self::zoned(text).ok_or_else(|| match Self::zoned(&format!("{text}Z")) {
             Some(_) => InvalidValue::new("timestamp", "must have an offset, such as Z or +00:00"),
@@ -214,7 +214,7 @@ impl Timestamp {
         let (date, second) = (self.0.date_naive(), self.0.num_seconds_from_midnight());
         let (year, micros) = (date.year(), self.0.timestamp_subsec_micros());
         if !(0..10_000).contains(&year) {
-            // RFC 3339 cannot express this year, so the time does not come from a parser of this module.
+            // RFC 3339 cannot express this year. So the time does not come from a parser of this module.
             return out.extend_from_slice(self.0.to_rfc3339_opts(SecondsFormat::AutoSi, true).as_bytes());
         }
         let mut text = *b"0000-00-00T00:00:00.000000Z";

@@ -27,7 +27,7 @@ pub fn pair() -> Ed25519KeyPair {
     Ed25519KeyPair::from_pkcs8(der.as_ref()).unwrap()
 }
 
-/// Writes the public key of `pair` to a key set file, under this id.
+/// Writes the public key of `pair` to a key set file, under the id `kid`.
 pub fn publish(file: &Path, kid: &str, pair: &Ed25519KeyPair) {
     let x = URL_SAFE_NO_PAD.encode(pair.public_key());
     let jwk = json!({ "kty": "OKP", "crv": "Ed25519", "kid": kid, "x": x });

@@ -59,7 +59,7 @@ pub async fn with_parked_sequence(data: &Path, id: &OrderId) -> Service {
     service
 }
 
-/// Waits until the order has this many parked events.
+/// Waits until the order has `count` parked events.
 pub(crate) async fn wait_for_parked(api: &Api, id: &OrderId, count: u64) {
     let start = Instant::now();
     loop {
@@ -171,7 +171,8 @@ async fn a_discarded_event_is_rejected_and_the_next_of_its_sequence_is_redriven(
     assert!(again.contains("is discarded. Only a parked dead letter can be changed"), "{again}");
     let shown = dlq(&service, &["show", &ids[0]], true);
     assert!(shown.contains("paid twice"), "{shown}");
-    // Without its payment the order cannot be shipped. The receipt of the shipment states this reason.
+    // Without its payment, the order cannot be shipped. The receipt of the shipment contains that
+    // reason.
     let text = dlq(&service, &["redrive", "--order", id.as_str()], true);
     assert!(text.contains("rejected: order_shipped is not legal while the order is confirmed"), "{text}");
     wait_for_parked(&service, &id, 0).await;

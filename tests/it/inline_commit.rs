@@ -28,7 +28,8 @@ enum Step {
     Publish(Vec<(usize, Kind)>),
     /// An unreadable message arrives in the group of an order.
     Poison(usize),
-    /// The consumer finishes the messages that it holds. Then the consumer receives up to this many further messages.
+    /// The consumer finishes the messages that it holds, and then receives up to the given number of further
+    /// messages.
     Consume(usize),
     /// The process ends and starts again.
     Restart,
@@ -40,7 +41,7 @@ enum Kind {
     Amended,
     Confirmed,
     Paid,
-    /// Publishes the latest event of this order again.
+    /// Publishes the latest event of the order again.
     Repeated,
 }
 

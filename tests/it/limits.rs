@@ -113,7 +113,7 @@ fn connect(service: &Service) -> TcpStream {
 async fn one_address_cannot_keep_others_out() {
     let folder = TempDir::new().unwrap();
     let service = Service::start(&folder.path().join("data"), &["--max-connections", "16"]);
-    // These connections send nothing. The service would close them only after 10 s.
+    // The silent connections send nothing. The service would close them only after 10 s.
     let silent: Vec<_> = (0..100).map(|_| connect(&service)).collect();
     let bystander = http::client_builder().local_address("127.0.0.2".parse::<std::net::IpAddr>().unwrap());
     // The client's timeout is less than 10 s. So if the client gets an answer, it got a slot before the silent

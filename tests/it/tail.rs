@@ -16,7 +16,7 @@ fn command(url: &str, arguments: &[&str]) -> Command {
     command
 }
 
-/// Runs `orders tail` to its end. Returns what it printed.
+/// Runs `orders tail` to its end. Returns the output.
 #[track_caller]
 fn tail(api: &Api, arguments: &[&str], succeeds: bool) -> String {
     let output = command(&api.url, arguments).output().unwrap();

@@ -56,7 +56,7 @@ pub(crate) struct FakePorts {
     pub(crate) queue: QueueBehaviour,
     pub(crate) log: Vec<RecordedEvent>,
     pub(crate) receipt: Option<Receipt>,
-    /// The receipt is found from this lookup on. The first lookup has the number 1.
+    /// The number of the first lookup that finds the receipt, counted from 1.
     pub(crate) finds_receipts_from: usize,
     /// How often a receipt was looked up.
     pub(crate) lookups: AtomicUsize,
@@ -248,7 +248,7 @@ impl Answer {
         body["errors"].as_array().into_iter().flatten().map(summary).collect()
     }
 
-    /// Asserts that this is a complete problem of this type and that it reveals no internals.
+    /// Asserts that the answer is a complete problem of the given type and that it reveals no internals.
     #[track_caller]
     pub(crate) fn is_problem(&self, status: u16, problem: &str) {
         assert_eq!(self.header("content-type"), "application/problem+json", "{self:?}");

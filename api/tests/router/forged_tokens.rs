@@ -46,8 +46,8 @@ async fn forged_tokens_from_one_address_are_limited() {
     }
     assert_eq!(statuses, [[401; 50].as_slice(), &[429; 150]].concat());
 
-    // This address has sent too many invalid tokens. It may still use a token that was accepted before, but a new token must
-    // wait. Other addresses are not affected.
+    // An address that has sent too many invalid tokens may still use a token that was accepted before, but a
+    // new token must wait. Other addresses are not affected.
     is_let_in(&from_address(&router, &known, "192.0.2.1:3").await);
     let new = pair.token(&claims(json!({ "sub": "new" })));
     from_address(&router, &new, "192.0.2.1:4").await.is_problem(429, "/problems/too-many-requests");

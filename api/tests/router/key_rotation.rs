@@ -59,7 +59,8 @@ impl KeyServer {
     }
 }
 
-/// With these intervals, loaded keys are already too old for the next request, so every request loads the keys.
+/// Intervals with which loaded keys are already too old for the next request, so that every request loads the
+/// keys.
 const NEVER_FRESH: KeyRefresh = KeyRefresh {
     default_age: Duration::ZERO,
     min_age: Duration::ZERO,

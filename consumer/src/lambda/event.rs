@@ -57,7 +57,7 @@ struct MessageAttribute {
     string_value: Option<String>,
 }
 
-/// The bytes of a JSON string. They need not be UTF-8.
+/// The bytes of a JSON string, which need not be UTF-8.
 #[derive(Debug)]
 struct RawBody(Vec<u8>);
 

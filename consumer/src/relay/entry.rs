@@ -8,7 +8,7 @@ use serde::Deserialize;
 /// A new log entry in the change stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StreamEntry {
-    /// The order.
+    /// The id of the order.
     pub order_id: OrderId,
     /// The version of the order after the event.
     pub version: u64,
@@ -25,7 +25,7 @@ pub struct StreamEntry {
 /// A recorded event to relay: its log entry, and the data by which filters select events.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FeedEntry {
-    /// The order.
+    /// The id of the order.
     pub order_id: OrderId,
     /// The version of the order after the event.
     pub version: u64,
@@ -56,7 +56,8 @@ struct EntryTime {
 }
 
 impl StreamEntry {
-    /// Reads the log entry from the table item that was inserted under these keys. `None` if the item is not a log entry.
+    /// Reads the log entry from the table item that was inserted under the keys `pk` and `sk`. `None` if the
+    /// item is not a log entry.
     pub fn read(pk: &str, sk: &str, attributes: EntryAttributes<'_>) -> Option<anyhow::Result<Self>> {
         let (order_id, version) = (pk.strip_prefix("ORDER#")?, sk.strip_prefix("EVENT#")?);
         let read = Self::of(order_id, version, attributes);

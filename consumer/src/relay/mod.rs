@@ -63,7 +63,7 @@ impl Relay {
         Self { feed: None, webhooks: None, outputs: None, customers, clock, known: Mutex::default() }
     }
 
-    /// Makes the relay append recorded events to this feed.
+    /// Makes the relay append recorded events to `feed`.
     #[must_use]
     pub fn with_feed(self, feed: Arc<dyn FeedSink>) -> Self {
         Self { feed: Some(feed), ..self }
@@ -75,7 +75,7 @@ impl Relay {
         Self { webhooks: Some(webhooks), ..self }
     }
 
-    /// Makes the relay publish recorded events to these outputs.
+    /// Makes the relay publish recorded events to `outputs`.
     #[must_use]
     pub fn with_outputs(self, outputs: Outputs) -> Self {
         Self { outputs: Some(outputs), ..self }

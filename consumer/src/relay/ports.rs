@@ -26,7 +26,8 @@ pub trait WebhookOutbox: Send + Sync {
 /// Finds the customers of orders.
 #[async_trait]
 pub trait CustomerLookup: Send + Sync {
-    /// Looks up the customers of these orders. The pairs are not sorted. An order without a log entry is left out.
+    /// Looks up the customers of the given orders. The result is not sorted. An order without a log entry is
+    /// left out.
     async fn customers(&self, orders: &[OrderId]) -> anyhow::Result<Vec<(OrderId, CustomerId)>>;
 }
 
@@ -36,7 +37,7 @@ pub trait ChangeStream: Send + Sync {
     /// The current shards of the stream.
     async fn shards(&self) -> anyhow::Result<Vec<Shard>>;
 
-    /// Begins to read a shard after this checkpoint. Returns the iterator for [`ChangeStream::read`].
+    /// Begins to read a shard after the checkpoint `from`. Returns the iterator for [`ChangeStream::read`].
     async fn iterate(&self, shard: &str, from: &Checkpoint) -> Result<String, StreamError>;
 
     /// Reads the page at the iterator. A page may be empty.
@@ -58,7 +59,7 @@ pub struct Shard {
 pub enum Checkpoint {
     /// Nothing is relayed yet.
     Start,
-    /// Everything up to the record with this sequence number is relayed.
+    /// Everything up to the record with the given sequence number is relayed.
     After(String),
     /// Everything is relayed, and the shard gets no further records.
     End,

@@ -30,7 +30,7 @@ pub enum Permit {
     Any,
     /// A single attempt that tests the receiver. No other attempt may be in flight.
     Probe,
-    /// No attempt before this time.
+    /// No attempt may be made before the given time.
     WaitUntil(Timestamp),
 }
 

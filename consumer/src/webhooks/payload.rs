@@ -71,7 +71,7 @@ impl<'a, D> CloudEvent<'a, D> {
     }
 }
 
-/// The CloudEvents `type` of events of this type.
+/// The CloudEvents `type` of an event type.
 pub(crate) fn cloud_type(event_type: EventType) -> String {
     format!("{TYPE_PREFIX}{}", event_type.as_str())
 }

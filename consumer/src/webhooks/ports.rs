@@ -44,7 +44,7 @@ pub trait EventSource: Send + Sync {
 pub struct SourceEntry {
     /// The place of the event in the feed.
     pub position: u64,
-    /// The order.
+    /// The id of the order.
     pub order_id: OrderId,
     /// The version of the order after the event.
     pub version: u64,

@@ -183,7 +183,7 @@ impl World {
         while self.work(deliveries).await {}
     }
 
-    /// Works for this time.
+    /// Handles messages for the given simulated time.
     pub(crate) async fn work_for(&self, deliveries: &QueuedDeliveries, time: Duration) {
         let end = now().micros() + i64::try_from(time.as_micros()).unwrap();
         while now().micros() < end {

@@ -127,8 +127,8 @@ impl World {
         let (_stop, stopped) = watch::channel(false);
         let _ = timeout(duration, self.dispatcher().run(stopped)).await;
         self.store.crash();
-        // The runtime drops the tasks of a dropped dispatcher only when it would next run them. This pause lets the runtime do
-        // that.
+        // The runtime drops the tasks of a dropped dispatcher only when it would next run them. During this
+        // pause, the runtime drops them.
         sleep(Duration::from_micros(1)).await;
     }
 

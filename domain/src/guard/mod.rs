@@ -194,7 +194,8 @@ pub(crate) fn all(checks: impl IntoIterator<Item = Check>) -> Check {
 macro_rules! guards_of_kinds {
     ($($kind:ident $guards:tt)*) => {
         impl EventType {
-            /// The conditions that must hold for an event of this type to be recorded. They are checked in this order.
+            /// The conditions that must hold for an event of this type to be recorded, in the order in which
+            /// they are checked.
             pub fn guards(self) -> &'static [Guard] {
                 use Guard::*;
                 match self {
@@ -247,8 +248,8 @@ impl Guard {
         }
     }
 
-    /// Whether an event of this type can pass the guard now, with suitable data. The list of the events that are legal
-    /// now depends on these results.
+    /// Whether an event of the given type can pass the guard now, with suitable data. The list of the events
+    /// that are legal now depends on these results.
     pub(crate) fn can_pass(self, order: Option<&Order>, event: EventType) -> bool {
         let Some(order) = order else {
             return matches!(self, Self::New | Self::ReferenceFree | Self::SizeFits);

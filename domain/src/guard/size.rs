@@ -91,7 +91,7 @@ fn bytes_fit(size: usize, limit: usize, is_early: bool) -> Check {
     Err(failure.with_numbers(&[("bytes", size as i64), ("limit", limit as i64)]))
 }
 
-/// The largest possible JSON of an order with these numbers of entries.
+/// The size of the largest possible JSON of an order with as many entries as `order`.
 fn longest_order(order: &Order) -> usize {
     let shipped: usize = order.shipments.iter().map(|shipment| shipment.items.len()).sum();
     let returned: usize = order.returns.iter().map(|it| it.items.len()).sum();
@@ -117,8 +117,8 @@ fn longest_creation(created: &Created) -> usize {
     longest::REST + longest::LINE * lines + longest::ADJUSTMENT * adjustments
 }
 
-/// Whether the order has room for at least one event of this type. An event that only changes an existing entry needs
-/// no room.
+/// Whether the order has room for at least one event of the given type. An event that only changes an
+/// existing entry needs no room.
 pub(super) fn has_room(order: &Order, event: EventType) -> bool {
     let is_requested = |it: &Return| it.state == ReturnState::Requested;
     match event {

@@ -105,7 +105,8 @@ fn step(history: &History, event_type: EventType, data: &Value, to: &'static str
     let order =
         Order::apply(history.order.clone(), &entry).unwrap_or_else(|error| panic!("{error}: {}", case()));
 
-    // The log entry must change the order in the same way after it was written in the current format and read again.
+    // The log entry is written in the current format and read again. It must then change the order in the
+    // same way.
     let rewritten = RecordedEvent::decode(&entry.encode(), eur()).unwrap();
     assert_eq!(Order::apply(history.order.clone(), &rewritten).as_ref(), Ok(&order), "{}", case());
 

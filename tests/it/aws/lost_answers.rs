@@ -68,8 +68,8 @@ impl Reply {
     }
 }
 
-/// Publishes an event through an SQS that gives the given answers to the attempts, in this order. Further
-/// attempts get the last answer.
+/// Publishes an event through a fake SQS, which gives the answers in `replies` to the attempts, in order.
+/// Further attempts get the last answer.
 async fn published(replies: &'static [Reply]) -> Result<Acceptance, PublishError> {
     let attempts = Arc::new(AtomicUsize::new(0));
     let answer = move |body: String| async move {

@@ -72,7 +72,7 @@ impl AwsBackend {
         .await;
     }
 
-    /// The whole log of an order. Checks that the projection agrees with it.
+    /// The whole log of an order. Asserts that the projection agrees with the log.
     pub async fn history(&self, order_id: &OrderId) -> Vec<RecordedEvent> {
         use api::ports::OrderReader;
         let history = self.table.events(order_id, 0, 1000).await.unwrap();

@@ -1,4 +1,4 @@
-//! Tests messages that SQS fails to delete. They are delivered again and must count only once.
+//! Tests messages that SQS fails to delete. Such messages are delivered again and must count only once.
 
 use std::sync::Arc;
 use std::time::Duration;

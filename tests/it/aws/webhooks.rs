@@ -174,7 +174,7 @@ async fn the_function_delivers_what_its_mapping_receives() {
     webhooks.record(&logs).await;
     webhooks.receiver.has(&[&logs[..1], &logs[2..]].concat()).await;
     eventually("the metrics are in the log", async || {
-        // The emulator shows the last lines of an invocation only after the next one.
+        // The emulator shows the last lines of an invocation only after the next invocation.
         function.invoke(&json!({})).await;
         let lines = function.log().await;
         let lines: Vec<Value> = lines.iter().filter_map(|line| serde_json::from_str(line).ok()).collect();

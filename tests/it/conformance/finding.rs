@@ -209,7 +209,7 @@ pub async fn a_reference_belongs_to_one_order_at_a_time(backend: &dyn Backend) {
     assert_eq!(backend.reader().order(&other).await.unwrap(), None, "nothing was appended");
     // A repeated append succeeds, although the order itself already has the reference.
     append(backend, &log[..1], 1).await.unwrap();
-    // The amendment gives the order another reference, and so releases the old one.
+    // The amendment gives the order another reference, and so releases the old reference.
     append(backend, &log, 1).await.unwrap();
     assert_eq!((holder(backend, "PO 1").await, holder(backend, "PO 2").await), (None, Some(one.clone())));
     append(backend, &[with_reference(&other, 2, "PO 1")], 1).await.unwrap();

@@ -136,8 +136,8 @@ struct SmallDisk {
 }
 
 impl SmallDisk {
-    /// Starts the service on this disk, which only the service's process can see. When the process ends, its files are
-    /// copied.
+    /// Starts the service on the small disk, which only the service's process can see. When the process ends,
+    /// its files are copied.
     fn start(&self) -> Service {
         let root = Command::new("id").arg("-u").output().unwrap().stdout == b"0\n";
         let flags = if root { "-m" } else { "-Urm" };

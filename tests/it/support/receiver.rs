@@ -102,7 +102,7 @@ fn rust() -> Result<Program, String> {
     Ok((folder.join("examples/webhook_receiver"), None))
 }
 
-/// Runs a command to its end. Returns what it printed.
+/// Runs a command to its end. Returns its output.
 fn output(command: &mut Command) -> Result<String, String> {
     let output = command.stdin(Stdio::null()).output().map_err(|error| error.to_string())?;
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();

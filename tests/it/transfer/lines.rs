@@ -1,5 +1,5 @@
-//! Tests inputs that are not a whole and valid export. Each is refused with the number of the line and the
-//! reason, and the lines before that line are imported.
+//! Tests inputs that are not a whole and valid export. Such an input is refused with the number of a line and
+//! the reason, and the lines before that line are imported.
 
 use std::io::Write;
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! A feed in memory. The tests of this folder append events to it.
+//! A feed in memory. The tests of the feed append events to it.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::SeqCst};

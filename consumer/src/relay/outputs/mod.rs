@@ -37,7 +37,7 @@ const FIRST_PAUSE: Duration = Duration::from_millis(100);
 /// An event, ready to be published.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OutgoingEvent {
-    /// The order.
+    /// The id of the order.
     pub order_id: OrderId,
     /// The customer of the order.
     pub customer_id: CustomerId,

@@ -62,7 +62,7 @@ pub struct Deliveries {
     circuit: Circuit,
     /// Grows with each replay, so that the results of attempts that began before the replay are ignored.
     epoch: u64,
-    /// The alert that is being sent to operators. It stays stored until it is sent.
+    /// The alert that is being sent to operators. The alert stays stored until it is sent.
     reporting: PendingAlert,
 }
 

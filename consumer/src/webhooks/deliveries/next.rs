@@ -10,7 +10,7 @@ use super::Deliveries;
 /// The task to deliver one event. Until the worker has applied the result, no other event of the same order is in flight.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ticket {
-    /// The order.
+    /// The id of the order.
     pub order_id: OrderId,
     /// The version of the event.
     pub version: u64,

@@ -26,7 +26,7 @@ fn new() -> Deliveries {
     Deliveries::new(options, StoredDeliveries::default(), at(0), at(0))
 }
 
-/// Passes events of these orders to the deliveries, as if they were read from the feed.
+/// Passes events of the given orders to the deliveries, as if the events were read from the feed.
 fn read(deliveries: &mut Deliveries, events: &[(&str, u64)]) {
     let start = deliveries.read_to();
     let entries = events.iter().zip(start + 1..).map(|((id, version), position)| {

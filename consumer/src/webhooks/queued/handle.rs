@@ -22,7 +22,7 @@ pub struct QueuedDeliveries(pub QueuedParts);
 pub(super) enum JobEnd {
     /// The message is acknowledged.
     Done,
-    /// The message is received again after this time.
+    /// The message is received again after the given time.
     Later(Duration),
 }
 

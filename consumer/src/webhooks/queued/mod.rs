@@ -37,9 +37,9 @@ use crate::ports::{Alerts, Clock};
 /// because an operator may have changed it.
 pub const MAX_WAIT: Duration = Duration::from_secs(10 * 60);
 
-/// A message that was received this often and must come back is replaced by a new one. The queue moves a
-/// message to its dead-letter queue after 1,000 receives (`infra/terraform/modules/orders/webhooks.tf`). The
-/// remaining receives are for failures.
+/// A message that was received this often and must be received again is replaced by a new message. The queue
+/// moves a message to its dead-letter queue after 1,000 receives
+/// (`infra/terraform/modules/orders/webhooks.tf`). The remaining receives are for failures.
 pub const MAX_RECEIVES: u32 = 500;
 
 /// What queued deliveries need.
@@ -68,8 +68,8 @@ pub struct QueuedOptions {
     pub source: String,
     /// When a failed delivery is tried again.
     pub schedule: Schedule,
-    /// If a receiver has failed for this long, the orders whose deliveries fail wait in their rows, and one attempt a minute is
-    /// made.
+    /// After a receiver has failed for this long, orders with failed deliveries are kept only as rows, and
+    /// the receiver gets one attempt a minute.
     pub stalled_after: Duration,
     /// A subscription is disabled after all its deliveries failed for this long.
     pub disable_after: Duration,

@@ -110,23 +110,23 @@ pub trait DeliveryQueue: Send + Sync {
 pub enum Job {
     /// Deliver an event.
     Deliver {
-        /// The subscription.
+        /// The id of the subscription.
         subscription_id: SubscriptionId,
-        /// The order.
+        /// The id of the order.
         order_id: OrderId,
         /// The version of the order after the event.
         version: u64,
     },
     /// Deliver the events of a held order, starting with the version in its row.
     CatchUp {
-        /// The subscription.
+        /// The id of the subscription.
         subscription_id: SubscriptionId,
-        /// The order.
+        /// The id of the order.
         order_id: OrderId,
     },
     /// Test the receiver with a held order, and let all held orders of the subscription catch up once it works.
     Sweep {
-        /// The subscription.
+        /// The id of the subscription.
         subscription_id: SubscriptionId,
         /// The order after which the sweep continues. `None` at the beginning of a sweep.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -140,7 +140,7 @@ pub enum Job {
     },
     /// Replay the events of a part of the feed.
     Replay {
-        /// The subscription.
+        /// The id of the subscription.
         subscription_id: SubscriptionId,
         /// The id of the replay.
         replay: Uuid,

@@ -55,7 +55,7 @@ impl QueuedDeliveries {
     ) -> anyhow::Result<bool> {
         let stored = self.0.state.held(subscription, order_id).await?;
         if let Some(HeldRow { order, .. }) = stored.as_ref().filter(|row| row.order.replay == Some(replay)) {
-            // An earlier attempt at this step may have failed before it sent the catch-up.
+            // An earlier attempt at this step of the replay may have failed before it sent the catch-up.
             return Ok(matches!(order.state, HeldState::Retrying { .. }));
         }
         let order = HeldOrder { replay: Some(replay), ..held_from(order_id, 1, (self.0.clock)()) };

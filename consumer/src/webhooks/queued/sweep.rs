@@ -20,8 +20,8 @@ const PAGE: usize = 50;
 enum Trial {
     /// The receiver works.
     Delivered,
-    /// The receiver refuses this event, but has accepted others lately. So every held order continues with
-    /// its own schedule.
+    /// The receiver refuses the event, but has accepted others lately. So every held order continues with its
+    /// own schedule.
     Refused,
     /// The receiver does not work.
     Dead,

@@ -26,7 +26,8 @@ pub(super) struct Found {
 /// A state of the order that the search found. `verdicts` and `next` have one element for each event of the alphabet.
 struct State {
     order: Order,
-    /// The state before this one and the event between the two, as indexes. `None` for the first state.
+    /// The previous state and the event that led from it to this state, as indexes. `None` for the first
+    /// state.
     from: Option<(usize, usize)>,
     verdicts: Vec<Promise>,
     next: Vec<usize>,
@@ -39,7 +40,7 @@ enum Promise {
     Never,
 }
 
-/// The slow checks, such as folding the whole log, run only for one of this many states.
+/// The slow checks, such as folding the whole log, run only for one of every `FOLDED` states.
 const FOLDED: usize = 8;
 
 /// Searches all histories that consist of events of the alphabet. `mutate` gets each verdict and the guard that

@@ -157,7 +157,7 @@ pub fn assert_complete(events: &[FeedEvent], logs: &[Vec<Envelope>]) {
     }
 }
 
-/// The feed entries for these entries of the change stream. All entries have the same customer.
+/// The feed entries for the given entries of the change stream. All entries have the same customer.
 fn entries(streamed: &[StreamEntry]) -> Vec<FeedEntry> {
     let customer_id = domain::CustomerId::parse("c-1").unwrap();
     let entry = |entry: &StreamEntry| FeedEntry {

@@ -191,8 +191,8 @@ impl Webhooks {
     }
 }
 
-/// A subscription to all events. It was created before the times at which the test events were recorded, which are in
-/// the past.
+/// A subscription to all events. The subscription was created before the test events, whose recording times
+/// are in the past.
 pub fn subscription(url: String) -> Subscription {
     let at = Timestamp::parse("2026-01-01T00:00:00Z").unwrap();
     Subscription {
