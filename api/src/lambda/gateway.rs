@@ -132,7 +132,7 @@ fn named(stage: &str) -> Option<String> {
     (stage != "$default").then(|| format!("/{stage}"))
 }
 
-/// Removes the stage from `path` if `lambda_http` has added it, that is, if `raw` does not begin with it.
+/// Removes the stage from `path` if `lambda_http` has added the stage. Then `raw` does not begin with the stage.
 fn without_added_stage<'a>(path: &'a str, stage: &str, raw: &str) -> &'a str {
     let begins_with_it = strip(raw, stage).is_some_and(|rest| !rest.is_empty());
     if begins_with_it { path } else { strip(path, stage).unwrap_or(path) }

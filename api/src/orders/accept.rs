@@ -207,7 +207,7 @@ pub(crate) fn envelope(
     }
 }
 
-/// Publishes the event that `receipt` describes. Returns whether the same request was accepted before.
+/// Publishes the event that `receipt` describes. Returns whether the request was accepted before.
 async fn publish(
     state: &AppState,
     context: &WriteContext,
@@ -228,7 +228,7 @@ async fn publish(
     }
 }
 
-/// Whether the event that was accepted concurrently under the id of `receipt` comes from the same request.
+/// Whether the event that was accepted concurrently under the id of `receipt` comes from the request of `receipt`.
 pub(crate) async fn is_concurrent_replay(state: &AppState, receipt: &Receipt) -> anyhow::Result<bool> {
     let known = state.reader.receipt(&receipt.order_id, receipt.event_id).await?;
     Ok(known.is_none_or(|known| known.request_hash == receipt.request_hash))

@@ -28,7 +28,7 @@ pub(crate) enum CreationPlace {
     InBatch(usize),
 }
 
-/// The ids of an event and its order. With a key, every replay gets the same ids.
+/// The ids of an event and its order. With an idempotency key, every replay gets the same ids.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct EventIdentity {
     pub(crate) order_id: OrderId,
@@ -38,7 +38,7 @@ pub(crate) struct EventIdentity {
 }
 
 impl IdempotencyKey {
-    /// The ids of a new order and its first event. Without a key, the ids are new.
+    /// The ids of a new order and its first event. Without an idempotency key, the ids are new.
     pub(crate) fn of_creation(
         &self,
         state: &AppState,
@@ -59,7 +59,7 @@ impl IdempotencyKey {
         EventIdentity { order_id, event_id, request_hash: Some(hash(event, &IfMatch::Absent)) }
     }
 
-    /// The id of an event of the order. Without a key, the id is new.
+    /// The id of an event of the order. Without an idempotency key, the id is new.
     pub(crate) fn of_event(
         &self,
         state: &AppState,
