@@ -154,14 +154,14 @@ pub struct BackupReport {
     pub target: String,
     /// The latest increment since the start of the service.
     pub last: Option<StoredBackup>,
-    /// The time since the latest increment was begun, or 0 if nothing has changed since. `None` if there is no increment
-    /// since the start.
+    /// The time since the latest increment was begun, or 0 if nothing has changed since. `None` if there is no
+    /// increment since the start of the service.
     pub lag: Option<Duration>,
     /// The number of events after the latest increment.
     pub lag_events: Option<u64>,
-    /// The number of attempts that failed since the start.
+    /// The number of attempts that failed since the start of the service.
     pub failures: u64,
-    /// The size of all files that were written since the start, in bytes.
+    /// The size of all files that were written since the start of the service, in bytes.
     pub bytes_written: u64,
     /// Why the latest attempt failed, or `None` if it succeeded.
     pub error: Option<String>,

@@ -10,7 +10,7 @@ use domain::{OrderId, RecordedEvent};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-/// How every last line begins. No log entry begins like this.
+/// The beginning of the last line of every export. No log entry begins like this.
 const END_PREFIX: &[u8] = br#"{"object":"export_end","#;
 
 /// The last line of an export.
