@@ -166,8 +166,8 @@ pub trait OrderLog: Send + Sync {
     /// Loads orders, with the outcomes of the given events. The result is never stale.
     async fn load(&self, requests: &[LoadRequest]) -> Vec<anyhow::Result<LoadedOrder>>;
 
-    /// Appends to logs. Each append is independent of the other ones, and contains consecutive versions of one order.
-    /// The append is the commit point; the derived writes may follow later.
+    /// Appends to logs. Each append is independent of the others, and contains consecutive versions of one
+    /// order. The append is the commit point; the derived writes may follow later.
     async fn append(&self, appends: &[Append]) -> Vec<Result<Appended, AppendError>>;
 
     /// Stores the outcomes of events that are not appended, because they are rejected or parked.
@@ -190,8 +190,9 @@ pub struct LoadRequest {
 pub struct LoadedOrder {
     /// The order after its latest event, even if that event is not projected yet. `None` if the order's log is empty.
     pub order: Option<Order>,
-    /// The ids of the first dead letters in the order's parked sequence. One more than the number of requested events
-    /// is enough, because each event removes at most one dead letter from the sequence.
+    /// The ids of the first dead letters in the order's parked sequence: one more than the number of
+    /// requested events, or all if there are fewer. More ids are not needed, because each event removes at
+    /// most one dead letter.
     pub parked: Vec<String>,
     /// The outcomes of those requested events that already have one.
     pub outcomes: Vec<EventOutcome>,

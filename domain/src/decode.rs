@@ -7,8 +7,7 @@ use serde_json::value::RawValue;
 use crate::reasons::ParkReason;
 use crate::wording;
 
-/// The schema version that this program writes. The program reads all versions up to this
-/// one.
+/// The schema version that this program writes. The program also reads all earlier versions.
 pub const SCHEMA_VERSION: u32 = 2;
 
 /// Why a message cannot be read as an event. `Display` describes what is wrong and where.

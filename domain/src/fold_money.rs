@@ -79,8 +79,8 @@ pub(crate) fn capture(order: &mut Order, paid: &Paid) {
         }),
     }
     order.settled_by_payment |= paid.settles;
-    // A capture after the refund that settled the order is owed to the customer, so the order no longer counts as
-    // refunded in full.
+    // An amount that is captured after the refund that settled the order is owed to the customer. So the
+    // order no longer counts as refunded in full.
     order.settled_by_refund &= amount == Amount::ZERO;
 }
 
@@ -108,7 +108,7 @@ pub(crate) fn refund(order: &mut Order, refunded: &Refunded) {
         goodwill: refunded.goodwill,
     });
     order.settled_by_refund |= refunded.settles;
-    // After a refund that is no concession, the customer has paid less than the total, so the order no longer counts as
-    // paid in full.
+    // After a refund that is no concession, the customer has paid less than the total. So the order no longer
+    // counts as paid in full.
     order.settled_by_payment &= refunded.goodwill || amount == 0;
 }

@@ -13,7 +13,7 @@ pub(crate) fn known_return<'a>(order: &'a Order, return_id: Option<&Text<64>>) -
     order.returns.iter().find(|it| it.return_id == *id)
 }
 
-/// The units that come back with a return. If the event states none, these are the units of the requested
+/// The units that come back with a return: the units in the event, or otherwise the units of the requested
 /// return. `None` means all units that are delivered and not returned.
 pub(crate) fn returned_items<'a>(order: &'a Order, returned: &'a Returned) -> Option<&'a [LineQuantity]> {
     let requested = || known_return(order, returned.return_id.as_ref()).map(|it| it.items.as_slice());

@@ -70,7 +70,7 @@ pub struct Receipt {
     /// The hash of the request that proposed the event, if the request had an idempotency key. Clients do not see this
     /// hash.
     pub request_hash: Option<String>,
-    /// The id of the message that was handled with this outcome, if known. Clients do not see this id.
+    /// The id of the message that was handled with the outcome, if known. Clients do not see this id.
     pub message: Option<String>,
 }
 

@@ -1,5 +1,5 @@
-//! Tests `orders move`: a move from the embedded binary under load to AWS on the emulator that is killed
-//! several times, a move that is taken back, and the answers of a fenced service.
+//! Tests `orders move`. A move from the embedded binary under load to AWS on the emulator is killed several
+//! times. Further tests take a move back, and check the answers of a fenced service.
 
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -151,7 +151,8 @@ async fn the_key_and_not_the_token_decides_the_algorithm() {
         let unsigned = format!("{}.{}.", base64url(header.to_string()), base64url(claims.to_string()));
         is_refused(&with_token(&router, &unsigned).await, "RS256, ES256 or EdDSA");
     }
-    // Anybody can read a public key, so no format of it may be accepted as the secret of an HMAC signature.
+    // Anybody can read a public key, so no format of the key may be accepted as the secret of an HMAC
+    // signature.
     let published = [rsa.public_pem().into_bytes(), rsa.public_bytes(), rsa.jwk().to_string().into_bytes()];
     for secret in published {
         for alg in ["HS256", "RS256"] {

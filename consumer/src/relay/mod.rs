@@ -1,6 +1,6 @@
-//! The relay: takes recorded events from the change stream of the table of orders, appends them to the feed, sends them on to
-//! webhook subscriptions, and publishes them to [`outputs`]. Its Lambda handler and its container loop ([`shards`]) call
-//! [`Relay::relay`].
+//! The relay takes recorded events from the change stream of the table of orders. It appends the events to
+//! the feed, sends them on to webhook subscriptions, and publishes them to [`outputs`]. Its Lambda handler
+//! and its container loop ([`shards`]) call [`Relay::relay`].
 //!
 //! The stream delivers the entries of each order in order, so the relay keeps the order of each batch. After a failure,
 //! the stream delivers a batch again, so the feed ignores entries that it already has.

@@ -16,8 +16,8 @@ pub(crate) enum Found {
     Event(Arc<EventPayload>),
     /// An event that the subscription does not select.
     NotSelected,
-    /// The log of the order has no event with this version. The number is the end of the feed, as it was before the log
-    /// was read.
+    /// The log of the order has no event with the ticket's version. The number is the end of the feed, as it
+    /// was before the log was read.
     EndOfLog(u64),
 }
 

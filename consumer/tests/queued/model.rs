@@ -87,7 +87,7 @@ async fn run(steps: Vec<Step>, attempts: usize) {
         check_attempts(&world, attempts);
     }
     world.lock().answers.clear();
-    // The delivery of an order that the subscription does not select would stay given up.
+    // The limit is lifted, because deliveries that the subscription does not select would stay given up.
     world.limit(None).await;
     world.resume().await;
     world.drain(&deliveries).await;

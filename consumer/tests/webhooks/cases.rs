@@ -19,7 +19,7 @@ fn accepting() -> World {
     World::new(Receiver::new(|_, _| Behaviour::Accepts))
 }
 
-/// The versions of an order, in the order in which the receiver answered them with 200.
+/// The versions of an order, in the order in which the receiver accepted them.
 fn versions_of(world: &World, order: &str) -> Vec<u64> {
     let received = world.receiver.received();
     received.order_of_answers.iter().filter(|(of, _)| of == order).map(|(_, version)| *version).collect()

@@ -41,7 +41,7 @@ macro_rules! guards {
                 }
             }
 
-            /// The condition, in one sentence.
+            /// The condition of the guard, in one sentence.
             pub fn rule(self) -> &'static str {
                 match self {
                     $(Self::$guard => $rule,)*

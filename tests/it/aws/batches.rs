@@ -117,7 +117,7 @@ async fn batches_stay_within_the_size_limit_of_sqs() {
     let backend = AwsBackend::open(true, QueueOptions::default()).await;
     let large = |_| Envelope { actor: Some("ä".repeat(150_000)), ..created(&new_order_id()) };
     let mut events: Vec<_> = (0..12).map(large).collect();
-    // SQS accepts these characters only in escaped form.
+    // SQS accepts U+FFFE, U+FFFF and control characters only in escaped form.
     events[0].actor = Some("\u{fffe}\u{ffff}\u{1}".to_owned());
     for result in backend.queue.publish(&events).await {
         result.unwrap();

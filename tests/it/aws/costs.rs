@@ -90,8 +90,8 @@ async fn the_ledger_costs_one_write_for_a_batch() {
         handle(vec![message(event, &event.event_id.to_string())]).await;
     }
     let counts = proxy.take();
-    // Five events, four projections and five counts. The index entry of the `order_created` event costs one
-    // more unit.
+    // The writes are five events, four projections and five counts. The index entry of the `order_created`
+    // event costs one more unit.
     assert_eq!((writes(&counts), counts.write_units, counts.calls_of("Query")), (14, 15.0, 4), "{counts:?}");
 
     let creations: Vec<_> = (0..10).map(|_| created(&new_order_id())).collect();

@@ -113,7 +113,7 @@ impl Resources {
     }
 }
 
-/// Runs a command and kills it once `reached`. Returns whether it was killed before it ended.
+/// Runs a command and kills it once `reached` returns true. Returns whether it was killed before it ended.
 pub async fn run_and_kill(mut command: Command, reached: impl AsyncFn() -> bool) -> bool {
     let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     while child.try_wait().unwrap().is_none() && !reached().await {}

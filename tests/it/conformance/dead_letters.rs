@@ -1,4 +1,4 @@
-//! The conformance cases for dead letters: list, repair, redrive and discard, as operators do.
+//! The conformance cases for the operators' actions on dead letters: list, repair, redrive and discard.
 
 use api::operations::{DeadLetterChange, DeadLetterFilter, ReplayError};
 use consumer::Disposition;

@@ -1,5 +1,5 @@
-//! Tests backups from the operator's side, with the real program: restores to random moments of a service under load,
-//! backups and restores that are killed, and damage of every kind.
+//! Tests backups with the real program, as operators use them: restores to random moments of a service under
+//! load, backups and restores that are killed, and damaged backups.
 
 #[cfg(feature = "aws")]
 mod aws;

@@ -60,8 +60,9 @@ fn every_kind_of_event_is_exported_as_it_was_imported() {
     }
 }
 
-/// The golden file was exported by the first version that writes a last line. To renew it after a new kind of event was added
-/// to the corpus, copy what the test above exports.
+/// The golden file was exported by the first version of the program that writes a last line. To renew the
+/// file after a new kind of event was added to the corpus, import the lines of `every_kind_of_line` and
+/// export them.
 #[test]
 fn the_golden_export_can_be_imported_and_is_exported_again() {
     let folder = TempDir::new().unwrap();

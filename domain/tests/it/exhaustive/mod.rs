@@ -161,7 +161,7 @@ fn every_history_of_a_larger_order_keeps_every_invariant() {
     }
 }
 
-/// Runs the search with wrong verdicts, which `mutate` makes, and returns the error with which the search reports them.
+/// Runs the search with the wrong verdicts that `mutate` returns. Returns the error that the search reports.
 fn refuted(world: &World, mutate: impl Fn(Guard, Verdict) -> Verdict) -> String {
     let mutated = |guard: Option<Guard>, verdict| match guard {
         Some(guard) => mutate(guard, verdict),

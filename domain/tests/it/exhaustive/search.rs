@@ -14,7 +14,7 @@ pub(super) struct Alphabet {
     pub(super) events: Vec<Event>,
 }
 
-/// The numbers of what a search found: states, steps between them, and 'early' and 'never' verdicts.
+/// How many states, steps between states, and 'early' and 'never' verdicts a search found.
 #[derive(Debug, Default)]
 pub(super) struct Found {
     pub(super) states: usize,
@@ -162,8 +162,8 @@ fn check_fold(alphabet: &Alphabet, states: &[State], at: usize) -> Result<(), St
         entries.iter().map(|entry| RecordedEvent::decode(&entry.encode(), eur()).unwrap()).collect();
     let folded = Order::fold(&read).map_err(|error| error.to_string())?.unwrap();
     let stored: Order = serde_json::from_slice(&folded.encode()).unwrap();
-    // The search may have reached the state through another history, whose order differs in what the key omits. So
-    // only the keys of the two orders are compared.
+    // The search may have reached the state through another history. The orders of the two histories can
+    // differ in the parts that the key omits. So only their keys are compared.
     if read != entries || stored != folded || key(&canonical(folded)) != key(&states[at].order) {
         return Err(format!("the log does not fold to the state: {}", history(alphabet, states, at)));
     }
