@@ -140,7 +140,6 @@ pub(super) fn flow(stop: &AtomicBool) -> ControlFlow<()> {
     if stop.load(Ordering::Relaxed) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
 }
 
-/// The report as text.
 pub(super) fn describe(report: &RestoreReport) -> String {
     let mut rows = Vec::new();
     let mut add = |name: &str, value: String| rows.push([name.to_owned(), value]);

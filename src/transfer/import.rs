@@ -87,7 +87,6 @@ async fn run(
     import.finish(took, is_cut).await
 }
 
-/// An import that is running.
 struct Import<'a> {
     target: &'a dyn ImportTarget,
     /// Whether the first refused line ends the import.

@@ -80,7 +80,6 @@ fn end_of_token(principal: &Principal, state: &AppState) -> Option<Instant> {
     Instant::now().checked_add(Duration::from_micros(u64::try_from(left).unwrap_or(0)))
 }
 
-/// An open stream.
 struct EventStream {
     reader: FeedReader,
     state: SharedState,

@@ -23,7 +23,6 @@ pub(super) enum Invocation {
 pub(super) struct UnsupportedEvent(&'static str);
 
 impl Invocation {
-    /// Parses an event.
     pub(super) fn read(json: &str, is_ping: IsPing) -> Result<Self, UnsupportedEvent> {
         match serde_json::from_str(json) {
             Ok(request) => Ok(Self::Request(Box::new(request))),

@@ -41,7 +41,6 @@ pub(super) struct RoutedPath {
     pub(super) uri: Uri,
 }
 
-/// Splits the path of `request`.
 pub(super) fn routed_path(request: &Request) -> RoutedPath {
     let raw = request.raw_http_path();
     let parameters = request.path_parameters_ref();

@@ -99,7 +99,6 @@ fn selects_something(request: &RedriveRequest) -> Result<(), validator::Validati
     })
 }
 
-/// A validated redrive request.
 #[derive(Debug)]
 pub(crate) struct RedriveCommand {
     pub(crate) dry_run: bool,

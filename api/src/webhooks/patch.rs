@@ -107,7 +107,6 @@ fn change<T>(field: BodyField<T>) -> Option<Option<T>> {
 }
 
 impl WebhookPatch {
-    /// Applies the patch to a subscription.
     pub(super) fn apply(
         &self,
         subscription: &mut Subscription,
