@@ -54,7 +54,7 @@ pub enum PublishError {
         /// The maximum size that the queue accepts, in bytes.
         limit: usize,
     },
-    /// The queue could not be reached or refused the event. The event was certainly not accepted, so clients may try
+    /// The queue refused the event, or could not be reached. The event was certainly not accepted, so clients may try
     /// again.
     #[error("the queue is not available")]
     NotAccepted(#[source] anyhow::Error),

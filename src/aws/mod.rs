@@ -65,7 +65,7 @@ fn dead_letter_role(sdk: &SdkConfig, settings: &settings::DeadLetterSettings) ->
     }
 }
 
-/// How often the role looks for orders that are due.
+/// How often the expiry role looks for orders that are due.
 const EXPIRY_TICK: Duration = Duration::from_secs(5);
 
 /// The role that proposes to cancel unpaid orders.

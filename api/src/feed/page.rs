@@ -126,7 +126,7 @@ impl FeedPageDraft {
         json
     }
 
-    /// The response with this page. If the feed has more events, the response has a link to the next page.
+    /// The response with the page. If the feed has more events, the response has a link to the next page.
     pub(super) fn into_response(self, query: &FeedQuery, links: &LinkBuilder) -> Result<Response, Problem> {
         counter!("orders_feed_events_sent_total", "to" => "page").increment(self.count as u64);
         let link = self.has_more.then(|| links.next_feed(&query.next(&cursor::after_event(&self.next))));
