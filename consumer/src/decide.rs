@@ -38,12 +38,12 @@ pub struct OrderContext<'a> {
     pub parked: &'a [String],
     /// The outcome of the event, if the event was already handled.
     pub earlier: Option<&'a EventOutcome>,
-    /// The other order that already has the reference which the event would give to this order.
+    /// The other order that already has the reference that the event would give to its order.
     pub reference_holder: Option<&'a OrderId>,
 }
 
 impl<'a> OrderContext<'a> {
-    /// Selects from a loaded order what the decision about this event depends on.
+    /// Selects the parts of a loaded order on which the decision about an event depends.
     pub fn of(loaded: &'a LoadedOrder, envelope: &Envelope) -> Self {
         let earlier = loaded.outcomes.iter().find(|outcome| outcome.event_id == envelope.event_id);
         let reference_holder = reference_of(&envelope.event).and_then(|wanted| {

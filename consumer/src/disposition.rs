@@ -6,7 +6,7 @@ use domain::{Outcome, ParkReason, RejectReason};
 /// What happens to a message: whether it is acknowledged or retried, and how the ledger counts it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Disposition {
-    /// Acknowledge the message: its event is in the log with this version.
+    /// Acknowledge the message: its event is in the log with the given version.
     Recorded(u64),
     /// Acknowledge the message: the rules refused its event.
     Rejected(RejectReason, String),

@@ -38,7 +38,7 @@ pub type IsPing = fn(&str) -> bool;
 /// environment.
 pub type AfterEach = fn() -> BoxFuture<'static, ()>;
 
-/// Serves invocations, one at a time, for as long as the environment lives.
+/// Serves invocations, one at a time, until the environment ends.
 pub async fn run(
     work: Arc<dyn BatchHandler>,
     inbox: Arc<dyn Inbox>,

@@ -1,5 +1,5 @@
-//! Plans one ordering group of a batch before anything is written. It decides about each message in order, and collects
-//! the appends. `execute` calls these pure functions.
+//! Plans one ordering group of a batch before anything is written: decides about each message in order, and
+//! collects the events to append. `execute` calls these pure functions.
 
 use std::collections::HashMap;
 
@@ -16,7 +16,7 @@ pub(crate) type LoadedOrders = HashMap<OrderId, Result<LoadedOrder, String>, Ran
 /// What the consumer does with the messages of a group.
 #[derive(Debug, Default)]
 pub(crate) struct GroupPlan {
-    /// The appends, one for each order that gets events.
+    /// The events to append, one [`Append`] for each order that gets events.
     pub(crate) appends: Vec<Append>,
     /// The plans, one for each message, in order.
     pub(crate) plans: Vec<Plan>,
@@ -69,8 +69,8 @@ struct GroupPlanner<'a> {
     orders: &'a mut LoadedOrders,
     /// The time at which all events of the group are recorded.
     now: Timestamp,
-    /// Each order has at most one append. A linear search is enough, because a group contains one order or a small
-    /// batch.
+    /// One element for each order that gets events. A linear search is enough, because a group contains one
+    /// order or a small batch.
     appends: Vec<Append>,
 }
 

@@ -129,7 +129,8 @@ impl Message {
         Some(Box::new(repaired))
     }
 
-    /// How often the dead letter in this message was redriven, including this time. 0 if the message is not a replay.
+    /// How often the dead letter in the message was redriven, including this time. 0 if the message is not a
+    /// replay.
     pub fn replays(&self) -> u32 {
         let count = self.attributes.get(REPLAYS).and_then(|count| count.parse().ok());
         count.unwrap_or_else(|| u32::from(self.replayed().is_some()))

@@ -1,5 +1,6 @@
-//! Finishes a batch after its appends: stores rejections, releases replays from the dead letters, parks messages, and
-//! gives each message its disposition. `execute` calls this module at the end of a batch.
+//! Finishes a batch after its events were appended: stores rejections, releases replays from the dead
+//! letters, parks messages, and gives each message its disposition. `execute` calls this module at the end of
+//! a batch.
 
 use domain::{Envelope, OrderId, ParkReason, Receipt};
 
@@ -37,8 +38,8 @@ impl ExecutedGroup {
         let failure = appended.iter().find_map(|(_, result)| result.as_ref().err()).map(explain);
         group.messages.into_iter().zip(plans).map(move |(decoded, plan)| {
             let disposition = match (&plan, &failure) {
-                // The decision about the event assumed that earlier events were appended, but those appends failed.
-                // In an ordered group, the message is retried in any case.
+                // The rules refused the event after earlier events that could not be appended, so the refusal
+                // may be wrong. In an ordered group, the message is retried in any case.
                 (Plan::Reject(_), Some(why)) if decoded.message.group.is_none() => {
                     Some(Disposition::Retry(why.clone()))
                 }

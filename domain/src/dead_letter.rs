@@ -84,7 +84,7 @@ pub enum DeadLetterState {
     Parked,
     /// The message was sent back to the queue, and is not handled yet.
     Replaying,
-    /// An operator discarded the dead letter. It is kept for reference.
+    /// An operator discarded the dead letter. The dead letter is kept for reference.
     Discarded,
 }
 

@@ -22,7 +22,7 @@ pub enum DecodeError {
     /// The `schema_version` is unknown.
     #[error("unknown schema version {0}: this program reads up to {SCHEMA_VERSION}")]
     UnknownSchema(u32),
-    /// The data breaks a rule for events of this type.
+    /// The data breaks a rule for events of its type.
     #[error("invalid {at}: {why}")]
     Invalid {
         /// A path to the invalid member of the message, such as `data.items[0].quantity`.

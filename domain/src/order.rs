@@ -213,7 +213,7 @@ impl Order {
         }
     }
 
-    /// The status that follows from the counters. [`Order::status`] stores this value.
+    /// The status that follows from the counters, which [`Order::status`] stores.
     pub(crate) fn derived_status(&self) -> OrderStatus {
         let (units, Money { captured, refunded, .. }) = (self.units(), self.money());
         let is_refunded = self.settled_by_refund || (refunded > 0 && refunded == captured);

@@ -15,9 +15,9 @@ use crate::value::Timestamp;
 /// The predicted result of redriving a dead letter.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Prediction {
-    /// The event would be recorded with this version.
+    /// The event would be recorded with the given version.
     WouldRecord(u64),
-    /// The event is already recorded with this version.
+    /// The event is already recorded with the given version.
     AlreadyRecorded(u64),
     /// The rules would refuse the event, once the events of the preceding dead letters are handled.
     Illegal(Refusal),

@@ -98,8 +98,8 @@ async fn streams_are_limited_by_the_open_files_that_the_system_allows() {
     };
     assert_eq!((refused.status().as_u16(), refused.headers()["retry-after"].to_str().unwrap()), (503, "30"));
     assert!(refused.text().await.unwrap().contains("/problems/too-many-streams"));
-    // A quarter of the files is for data. Half of the other 192 may be streams, and one address may have all but an eighth of
-    // these.
+    // A quarter of the files is for data. Half of the other 192 files may be streams, and one address may
+    // have all but an eighth of the streams.
     assert_eq!(streams.len(), 96 - 96 / 8);
 }
 

@@ -166,7 +166,7 @@ async fn the_key_and_not_the_token_decides_the_algorithm() {
     for (pair, alg) in [(&p256, "RS256"), (&rsa, "ES256"), (&ed25519, "ES256"), (&p256, "EdDSA")] {
         let token = pair.token_with(&json!({ "alg": alg, "kid": pair.kid }), &claims);
         is_refused(&with_token(&router, &token).await, "for another algorithm");
-        // A token without a key id is checked with the only key for its algorithm.
+        // A token without a key id is checked with the only key of its algorithm.
         is_refused(
             &with_token(&router, &pair.token_with(&json!({ "alg": alg }), &claims)).await,
             "signature",

@@ -24,7 +24,7 @@ const XRAY: &str = "Root=1-6924d1c8-0f4e2a9b5c7d8e1f2a3b4c5d;Parent=53995c3f42cd
 /// An event that only keeps the function warm. The function answers it without the router.
 pub(crate) const PING: &str = r#"{"ping":true}"#;
 
-/// Invokes the function with `left` until its timeout. Returns the JSON that API Gateway receives.
+/// Invokes the function with the time `left` until its timeout. Returns the JSON that API Gateway receives.
 async fn invoke_with(fake: &Arc<FakePorts>, event: &Value, left: Duration) -> Value {
     let mut context = Context::default();
     let deadline = SystemTime::now() + left;

@@ -105,7 +105,7 @@ async fn trickle<W: AsyncWriteExt + Unpin>(mut connection: W, bytes: &[u8]) -> W
     connection
 }
 
-/// Beginnings of requests. A client that sends one of them and never finishes it keeps its connection open.
+/// Beginnings of requests. A client that sends only such a beginning keeps its connection open.
 pub(crate) const HOLDERS: [&str; 3] = [
     "",
     "GET /healthz HTTP/1.1\r\nhost:",

@@ -69,7 +69,7 @@ pub type Subscriptions = Arc<BTreeMap<SubscriptionId, Arc<Subscription>>>;
 /// crash or a power cut, all earlier writes survive too.
 #[async_trait]
 pub trait DeliveryStore: Send + Sync {
-    /// A channel with the current subscriptions. It reports every later change of them.
+    /// A channel with the current subscriptions. The channel reports every later change of a subscription.
     fn subscriptions(&self) -> watch::Receiver<Subscriptions>;
 
     /// The durable state of a subscription's deliveries. `None` if the subscription was deleted.

@@ -121,8 +121,8 @@ async fn a_program_of_version_1_cannot_read_what_a_newer_one_has_changed() {
     let get = json!({ "TableName": backend.table_name, "ConsistentRead": true,
                       "Key": { "pk": { "S": "ORDER#confirmed" }, "sk": { "S": "METADATA" } } });
     let item = Emulator::shared().dynamodb("GetItem", &get).await["Item"].take();
-    // A program of version 1 can read an order only if the order is stored as a map (`M`). This order is not,
-    // so such a program retries the event.
+    // A program of version 1 can read an order only if the order is stored as a map (`M`). This order is not
+    // stored as a map, so the program retries the event.
     assert!(item["order"]["M"].is_null() && item["order"]["S"].is_string(), "{item}");
     assert_eq!(item["version"]["N"], "3");
 }

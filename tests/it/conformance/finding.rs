@@ -220,7 +220,7 @@ pub async fn of_concurrent_orders_with_one_reference_exactly_one_is_recorded(bac
     let ids: Vec<_> = (0..20).map(|_| new_order_id()).collect();
     let appends: Vec<_> =
         ids.iter().map(|id| append_of(&recorded(1, &[with_reference(id, 1, "PO 1")]), 1)).collect();
-    // Half of the appends are made in one call, and the other half in separate calls.
+    // Half of the events are appended in one call, and the other half in separate calls.
     let (together, alone) = appends.split_at(10);
     let log = backend.log();
     let others =

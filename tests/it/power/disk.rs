@@ -1,5 +1,5 @@
-//! A disk in memory. It consists of folders, and of files that are divided into pages. A recording applies its changes
-//! to a disk in memory. A simulated power cut returns the disk that is left.
+//! A disk in memory. It consists of folders, and of files that are divided into pages. A recording applies
+//! its changes to such a disk. A simulated power cut returns the disk that is left.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};

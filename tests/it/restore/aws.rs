@@ -47,7 +47,7 @@ async fn a_restored_table_answers_as_the_folder() {
     }
     let webhook = json!({ "url": "http://127.0.0.1:9/none" });
     let webhook = service.ask(Method::POST, "/v1/webhooks", &[], Some(&webhook)).await.body;
-    // Nobody receives this order's events, so its delivery is outstanding.
+    // No receiver accepts the events of this order, so its delivery is outstanding.
     let mut referenced = order("c-2");
     referenced["reference"] = "R-1".into();
     let key = [("idempotency-key", "checkout-1")];

@@ -151,7 +151,8 @@ fn unchunked(text: &str) -> String {
 async fn shutdown_does_not_wait_for_streams() {
     let feed = Arc::new(FakeFeed::of_two_orders());
     let (state, stop) = app(&feed);
-    // The grace period is a minute. If the server waited for it, this test would exceed its deadline.
+    // The grace period is a minute. If the server waited for the end of the grace period, this test would
+    // exceed its deadline.
     let server = TestServer::start(api::router(state), patient()).await;
     let mut stream = server.sent(&format!("{STREAM}\r\n")).await;
     until(&mut stream, "order_confirmed").await;

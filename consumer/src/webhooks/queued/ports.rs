@@ -43,7 +43,7 @@ pub trait QueuedState: Send + Sync {
     /// or `None` if another process has changed the stored row.
     async fn put_held(&self, of: &Subscription, row: &HeldRow) -> anyhow::Result<Option<HeldRow>>;
 
-    /// The orders of a page of the feed, from the beginning of the range.
+    /// The orders in the next page of the feed, which begins where `range` begins.
     async fn replay_page(&self, of: &Subscription, range: &FeedRange) -> anyhow::Result<ReplayPage>;
 
     /// Records that a delivery succeeded, so the receiver works. `recorded_at` is when the delivered event was recorded.
@@ -144,7 +144,7 @@ pub enum Job {
         subscription_id: SubscriptionId,
         /// The id of the replay.
         replay: Uuid,
-        /// The part of the feed that is left.
+        /// The part of the feed that is not replayed yet.
         range: FeedRange,
     },
 }
