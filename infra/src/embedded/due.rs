@@ -1,6 +1,6 @@
-//! Lists the orders that may be past their deadline, for the role of the service that proposes to cancel them. It reads
-//! two indexes, which [`append`](super::log::append) keeps up to date. `due` contains the orders with an `expires_at`.
-//! `by_status` sorts the unpaid orders by age, so the configured age needs no index of its own.
+//! Lists the orders that may be past their deadline, for the role of the service that proposes to cancel them. The list
+//! is read from two indexes, which [`append`](super::log::append) keeps up to date. `due` contains the orders with an
+//! `expires_at`. `by_status` sorts the unpaid orders by age, so the configured age needs no separate index.
 
 use std::ops::Bound;
 use std::sync::Arc;
@@ -57,8 +57,9 @@ fn ranges<'a>(keys: &'a Keyspaces, query: &DueQuery) -> Vec<DueRange<'a>> {
     ranges
 }
 
-/// Reads a page of orders. The page ends where its range ends, or when it is full. A position consists of the number
-/// of a range and the key after which the page begins. The key is empty at the beginning of a range.
+/// Reads a page of orders. The page ends where its range ends, or when it is full. Pages begin at a position, which
+/// consists of the number of a range and the key after which the page begins. The key is empty at the beginning of a
+/// range.
 fn page(
     store: &Store,
     query: &DueQuery,

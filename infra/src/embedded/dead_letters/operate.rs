@@ -16,7 +16,8 @@ use crate::embedded::store::stage::Stage;
 use crate::embedded::store::views::ReadStore;
 use crate::embedded::store::writer::Durability;
 
-/// A page of the list reads at most this many dead letters, whether they pass the filter or not.
+/// The maximum number of dead letters that a page of the list reads. Dead letters that do not pass the filter count
+/// too.
 const MAX_LOOKED_AT: usize = 1000;
 
 impl DeadLetters {

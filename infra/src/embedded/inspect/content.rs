@@ -1,4 +1,4 @@
-//! Reads the content of a store through a mirror, with the code that a start uses. The parent calls it.
+//! Reads the content of a store through a mirror, with the code that a start uses. The parent module calls [`read`].
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -20,7 +20,7 @@ pub(super) struct StoreContent {
     pub(super) summary: ContentSummary,
     /// The approximate number of rows of each keyspace, by name.
     pub(super) about_rows: HashMap<&'static str, u64>,
-    /// What a start would continue to fill, if an earlier start was interrupted.
+    /// The data that a start would continue to fill, if an earlier start was interrupted.
     pub(super) unfinished: Option<&'static str>,
 }
 

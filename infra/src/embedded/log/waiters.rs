@@ -1,5 +1,5 @@
-//! Requests that wait for the outcome of an event. The reader registers them; the code that commits outcomes wakes
-//! them.
+//! Requests that wait for the outcome of an event. The reader registers the requests, and the code that commits
+//! outcomes wakes them.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -16,7 +16,7 @@ pub(crate) struct OutcomeWaiters {
     count: AtomicUsize,
 }
 
-/// Represents a waiting request. Dropping this value unregisters the request.
+/// A registered request. Dropping the `OutcomeWaiter` unregisters the request.
 pub(crate) struct OutcomeWaiter<'a> {
     waiters: &'a OutcomeWaiters,
     event_id: EventId,
@@ -24,7 +24,8 @@ pub(crate) struct OutcomeWaiter<'a> {
 }
 
 impl OutcomeWaiters {
-    /// Registers a request. From now on, [`OutcomeWaiter::signal`] is notified when the event may have an outcome.
+    /// Registers a request that waits for the event. When the event may have an outcome, [`OutcomeWaiter::signal`] is
+    /// notified.
     pub(crate) fn join(&self, event_id: EventId) -> OutcomeWaiter<'_> {
         self.count.fetch_add(1, Ordering::SeqCst);
         let signal = Arc::clone(self.lock().entry(event_id).or_default());
@@ -41,8 +42,8 @@ impl OutcomeWaiters {
         signals_of_events.for_each(|signal| signal.notify_waiters());
     }
 
-    /// Wakes all waiting requests, whichever events they wait for. Used when messages are parked: that is rare, and a
-    /// parked message does not always contain an event.
+    /// Wakes all waiting requests, whichever events they wait for. Used when messages are parked. Messages are rarely
+    /// parked, and a parked message does not always contain an event.
     pub(crate) fn wake_all(&self) {
         if self.count.load(Ordering::SeqCst) > 0 {
             self.lock().values().for_each(|signal| signal.notify_waiters());

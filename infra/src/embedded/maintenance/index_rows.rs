@@ -32,7 +32,7 @@ impl Rebuild<'_> {
             for row in keyspace.iter() {
                 let (key, value) = row.into_inner()?;
                 let order_id = order_of(index, &key, &value)?;
-                // If the log of an order cannot be folded, neither the log nor the rows of the order are changed.
+                // If an order's log cannot be folded, neither the log nor the rows of the order are changed.
                 let Ok(order) = log.order_in(&log.store.latest(), &order_id) else { continue };
                 let is_expected = |(of, expected): &(Index, Vec<u8>)| *of == index && *expected == *key;
                 if !order.is_some_and(|order| rows_of(&order, &log.searchable).iter().any(is_expected)) {

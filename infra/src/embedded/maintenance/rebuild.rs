@@ -1,4 +1,5 @@
-//! Folds every log again and compares the result with the derived writes and the ledger. Corrects the differences.
+//! Folds every log again and compares the result with the derived writes and the ledger. The rebuild corrects the
+//! differences.
 
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
@@ -16,13 +17,14 @@ use crate::embedded::store::records::receipt_row;
 use crate::embedded::store::stage::Stage;
 use crate::embedded::store::writer::Durability;
 
-/// One commit contains about this many corrections.
+/// The approximate number of corrections in one commit.
 const CORRECTIONS_OF_COMMIT: usize = 1000;
 
 /// A planned correction of one row: its keyspace, its key and its new value. Without a value, the row is removed.
 type Correction = (NumberedKeyspace, Vec<u8>, Option<Vec<u8>>);
 
-/// Rebuilds the derived writes. `progress` gets the number of events read so far. If it returns `Break`, the rebuild fails.
+/// Rebuilds the derived writes. `progress` gets the number of events read so far. If `progress` returns `Break`, the
+/// rebuild fails.
 pub(crate) async fn rebuild(
     log: &Log,
     options: RebuildOptions,
@@ -77,9 +79,9 @@ pub(super) struct Rebuild<'a> {
     pub(super) log: &'a Log,
     options: RebuildOptions,
     pub(super) report: RebuildReport,
-    /// The corrections to write with the next commit.
+    /// The corrections that the next commit writes.
     corrections: Vec<Correction>,
-    /// The events that get a position with the next commit.
+    /// The events to which the next commit gives a position.
     pub(super) missing_positions: Vec<NewFeedEntry>,
 }
 

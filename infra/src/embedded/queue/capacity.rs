@@ -1,4 +1,4 @@
-//! Decides whether the queue accepts new messages. The publisher, the redrive and the readiness check call it.
+//! Decides whether the queue accepts new messages. The publisher, the redrive and the readiness check ask this module.
 
 use super::EmbeddedQueue;
 
@@ -26,7 +26,7 @@ impl EmbeddedQueue {
                 let free = (disk.f_bavail * disk.f_frsize) >> 20;
                 Some(format!("the disk has {free} MiB left, and {} MiB are kept in reserve", min >> 20))
             }
-            // If the free space is unknown, the queue accepts messages. On a full disk the write itself fails.
+            // If the free space is unknown, the queue accepts messages. On a full disk, the write of the message fails.
             _ => None,
         }
     }

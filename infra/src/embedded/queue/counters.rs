@@ -1,4 +1,4 @@
-//! The counters of the pipeline, for operators and metrics.
+//! Counts the events and messages of the pipeline, for operators and metrics.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

@@ -38,8 +38,8 @@ fn delay_left(header: &MessageHeader, now_micros: i64) -> Duration {
 }
 
 /// Reads the receive count of each message, and stages rows that replace the rows of earlier deliveries. The
-/// replacement is necessary because every start numbers its deliveries from the beginning. The new rows count one
-/// message each, and exist only for messages that are still queued.
+/// replacement is necessary because every start numbers its deliveries from the beginning. Each new row counts one
+/// message. Only messages that are still queued get a row.
 fn stored_receives(keys: &Keyspaces, stage: &mut Stage) -> anyhow::Result<HashMap<u64, ReceiveCount>> {
     let mut received = HashMap::new();
     for row in keys.receives.iter() {

@@ -9,8 +9,8 @@ use foldhash::fast::FixedState;
 
 use super::{keys, keyspaces};
 
-/// The number of slots. Several orders share a slot, so a change of one order makes readers read the other orders of
-/// its slot again. At 10,000 changes a second, this happens to an order about every 26 seconds.
+/// The number of slots. Several orders share a slot, so a change of one order makes the cached copies of the other
+/// orders in the slot look outdated. At 10,000 changes a second, a cached order looks outdated about every 26 seconds.
 const SLOTS: usize = 1 << 18;
 
 /// The orders that one commit changes, as hashes of their ids.
@@ -50,8 +50,8 @@ impl OrderChanges {
         changed.0.iter().for_each(|hash| self.slot(*hash).store(commit, Ordering::Release));
     }
 
-    /// Whether the order has not changed since a reader read it as of commit `as_of`. If so, the order may be shown
-    /// as it was read: no view that a reader has now contains a later event of the order.
+    /// Whether the order is unchanged since commit `as_of`, at which a reader read it. If so, the cached order may be
+    /// shown: no view that a reader has now contains a later event of the order.
     pub(crate) fn is_current(&self, order_id: &OrderId, as_of: u64) -> bool {
         self.slot(hash(order_id.as_str().as_bytes())).load(Ordering::Acquire) <= as_of
     }

@@ -33,9 +33,9 @@ const MAX_BYTES_VERIFIED_AT_OPEN: u64 = 128 << 20;
 pub(crate) enum Flaw {
     /// The file system returned an error.
     Io(PathBuf, io::Error),
-    /// Commits after this cut were on the disk, but can no longer be read.
+    /// Commits after the cut were synced to the disk, but can no longer be read.
     Cut(Box<JournalCut>),
-    /// Older commits are in no table and no journal, but later ones can be read.
+    /// Some commits are missing from the tables and the journals, although later commits can be read.
     Missing(PathBuf, String),
     /// A file is missing or damaged, and nothing can replace it.
     Irreparable(PathBuf, String),
@@ -51,8 +51,8 @@ pub(crate) struct JournalCut {
     pub(crate) offset: u64,
     /// The chain as of the latest commit before the cut.
     pub(crate) kept: Chain,
-    /// The number of commits that were on the disk and are missing, and the numbers of accepted and recorded events in
-    /// them. `None` if unknown.
+    /// The number of missing commits that had been synced, and the numbers of accepted and recorded events in those
+    /// commits. `None` if unknown.
     pub(crate) commits: Option<u64>,
     pub(crate) accepted: Option<u64>,
     pub(crate) recorded: Option<u64>,
@@ -133,8 +133,8 @@ pub(crate) fn check(store: &Path, extent: Option<&Extent>, last: u64) -> Result<
             }
             Some(extent) if !batches.ends_clean() && scan.chain.commit < extent.commit => {
                 let readable = readable();
-                // If another journal follows, it may continue after the missing commits, because the tables may
-                // contain their writes.
+                // If another journal follows, it may continue after the missing commits, because the tables may contain
+                // the writes of those commits.
                 if at + 1 == journals.len() && !tables.hold(&extent.last) {
                     return Err(scan.cut(Some(extent), readable, &[]));
                 }
@@ -152,7 +152,7 @@ pub(crate) fn check(store: &Path, extent: Option<&Extent>, last: u64) -> Result<
     }
 }
 
-/// Whether the page in which the journal ends contains only zeros after that end. A crash can leave such a page, but
+/// Whether the rest of the page in which the journal ends contains only zeros. A crash can leave such a page, but
 /// damage alone cannot.
 fn begins_with_hole(rest: &[u8]) -> bool {
     const PAGE_BYTES: usize = 4096;
@@ -177,7 +177,7 @@ pub(crate) struct TableCoverage(LastWrites);
 
 impl TableCoverage {
     fn read(store: &Path, last: u64) -> Result<Self, Flaw> {
-        // Every keyspace must exist. If one is missing, fjall creates it anew and deletes its remaining files.
+        // Every keyspace must exist. If a keyspace is missing, fjall creates it anew and deletes its remaining files.
         let manifests = (0..=last).map(|number| TableManifest::read(&keyspace_path(store, number)));
         let manifests = manifests.collect::<Result<Vec<_>, _>>()?;
         let all = || manifests.iter().flat_map(|manifest| &manifest.tables);
@@ -262,8 +262,8 @@ impl JournalScan {
         Ok(None)
     }
 
-    /// The flaw that the readable commits end too early in the latest journal that was read. `readable` is the number
-    /// of whole commits that follow in the same journal.
+    /// Returns the flaw that the readable commits end too early in the journal that was read last. `readable` is the
+    /// number of whole commits after that end in the same journal.
     fn cut(&self, extent: Option<&Extent>, readable: u64, later: &[(u64, PathBuf)]) -> Flaw {
         // If nothing in a journal can be read, the cut is at the end of the previous journal.
         let Some(end) = self.ends.last() else {
@@ -284,8 +284,8 @@ impl JournalScan {
         }))
     }
 
-    /// The flaw that commits are missing before the commit with number `commit`. `later` are the journals from that
-    /// commit on.
+    /// Returns the flaw that commits are missing before the commit with number `commit`. `later` are the journals from
+    /// that commit on.
     fn cut_before(&self, commit: u64, extent: Option<&Extent>, later: &[(u64, PathBuf)]) -> Flaw {
         match self.cut(extent, 0, later) {
             Flaw::Cut(mut cut) => {

@@ -30,7 +30,7 @@ const SLOT_BYTES: u64 = 4096;
 /// The size of a slot: the magic, five numbers, the latest writes, and the checksum.
 const EXTENT_BYTES: usize = 8 * (1 + 5 + KEPT.len() + 1);
 
-/// The record that all commits up to the commit with this number are on the disk.
+/// States that all commits up to the commit with number `commit` are on the disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Extent {
     /// The number of the latest commit.
@@ -39,16 +39,16 @@ pub(crate) struct Extent {
     pub(crate) journal: u64,
     /// The time when the commit was synced, in microseconds since 1970.
     pub(crate) at: i64,
-    /// The number of accepted events in the ledger, as of this commit.
+    /// The number of accepted events in the ledger, as of the extent's commit.
     pub(crate) accepted: u64,
-    /// The number of recorded events in the ledger, as of this commit.
+    /// The number of recorded events in the ledger, as of the extent's commit.
     pub(crate) recorded: u64,
-    /// The latest write to each kept keyspace, including this commit.
+    /// The latest write to each kept keyspace, including the extent's commit.
     pub(crate) last: LastWrites,
 }
 
 impl Extent {
-    /// The extent when everything up to the latest commit of `chain` has just been synced.
+    /// The extent after everything up to the latest commit of `chain` was synced just now.
     pub(crate) fn now(chain: &Chain, journal: u64, ledger: &Ledger) -> Self {
         let Ledger { accepted, recorded, .. } = *ledger;
         Self { commit: chain.commit, journal, at: now().micros(), accepted, recorded, last: chain.last }
@@ -165,7 +165,7 @@ mod tests {
             file.write(&extent(commit)).unwrap();
             assert_eq!(read(), Some(extent(commit)));
         }
-        // A file that was opened again also overwrites the older slot first.
+        // A reopened file also overwrites the older slot first.
         let mut file = ExtentFile::open(folder.path(), &extent(4)).unwrap();
         file.write(&extent(5)).unwrap();
         let good = std::fs::read(&path).unwrap();

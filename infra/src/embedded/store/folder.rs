@@ -1,5 +1,5 @@
-//! The data folder: its format, its lock, and the files beside the database. Opening and recovery lock it. If the
-//! content is unexpected, they return an error and change nothing.
+//! The data folder: its format, its lock, and the files beside the database. Opening and recovery lock the folder. If
+//! its content is unexpected, they return an error and change nothing.
 //!
 //! ```text
 //! orders-data/
@@ -51,8 +51,8 @@ pub(crate) enum FolderUse {
 }
 
 impl DataFolder {
-    /// Creates the folder if it does not exist, and locks it against other processes. After this call, only the user of
-    /// this process can read the files that it creates.
+    /// Creates the folder if it does not exist, and locks it against other processes. From then on, files that this
+    /// process creates can be read only by its user.
     pub(crate) fn claim(path: &Path) -> Result<Self, OpenError> {
         let io_error = |source| OpenError::io(path, source);
         if let Some(what) = not_a_folder(path) {
@@ -68,8 +68,7 @@ impl DataFolder {
             Ok(()) => {
                 let folder = Self { path: path.to_owned(), state, _lock: Some(lock) };
                 if folder.is_new() {
-                    // LOCK must survive a power cut: a store without LOCK would be refused as a folder of another
-                    // program.
+                    // LOCK must survive a power cut: a store without LOCK would be refused as another program's folder.
                     folder.sync().map_err(io_error)?;
                 }
                 Ok(folder)
@@ -79,7 +78,7 @@ impl DataFolder {
         }
     }
 
-    /// Examines the folder without changing anything in it. If no process uses the folder, none can begin to use it
+    /// Examines the folder without changing anything in it. If the folder is unused, no process can begin to use it
     /// until the result is dropped.
     pub(crate) fn examine(path: &Path) -> Result<(Self, FolderUse), OpenError> {
         if let Some(what) = not_a_folder(path) {
@@ -89,7 +88,7 @@ impl DataFolder {
         let lock_path = path.join("LOCK");
         let lock = match File::open(&lock_path) {
             Ok(file) => Some(file),
-            // A copy of a folder may lack the file, and no process uses it then.
+            // A copy of a folder may lack LOCK. No process uses such a copy.
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
             Err(error) => return Err(OpenError::io(&lock_path, error)),
         };
@@ -115,7 +114,7 @@ impl DataFolder {
         matches!(self.state, FolderState::Format3 | FolderState::Format4)
     }
 
-    /// All keyspaces up to this number must exist in the database.
+    /// The highest number of a keyspace that must exist in the database.
     pub(crate) fn last_keyspace(&self) -> u64 {
         match self.state {
             FolderState::Format3 | FolderState::Format4 => keyspaces::LAST_OF_FORMAT_4,
@@ -134,8 +133,8 @@ impl DataFolder {
         self.path.join("store")
     }
 
-    /// Opens the database, after a check that no acknowledged write is missing. Returns the extent of what the store
-    /// must contain, if the folder has one. The caller must call [`DataFolder::complete`] afterwards.
+    /// Opens the database, after a check that no acknowledged write is missing. Returns the extent, if the folder has
+    /// one. The caller must call [`DataFolder::complete`] afterwards.
     pub(crate) fn open_store(&self) -> Result<(Keyspaces, Option<Extent>), OpenError> {
         let store = self.store();
         let io_error = |source| OpenError::io(&self.path, source);
@@ -253,14 +252,15 @@ pub(crate) fn not_a_folder(path: &Path) -> Option<&'static str> {
     }
 }
 
-/// Makes the end of a journal durable. This must happen before any later commit is acknowledged.
+/// Makes the end of a journal durable. Must be called before any later commit is acknowledged.
 ///
-/// After a power cut, the remains of a torn commit may follow the last whole commit. This function cuts them off. fjall
-/// also cuts them off if an entry cannot be read. But if all entries can be read and one of them has a hole, fjall
-/// refuses the store.
+/// After a power cut, the remains of a torn commit may follow the last whole commit. This function cuts off the
+/// remains. fjall also cuts them off if an entry is unreadable. But if all entries are readable and one of them has a
+/// hole, fjall refuses the store.
 ///
-/// This function also rewrites, in place, the commits that may not be on the disk. An earlier sync of them may have
-/// failed. After a failed sync, the operating system treats the data as written, so another sync would not write it.
+/// This function also rewrites, in place, the commits that may not be on the disk. An earlier sync of those commits may
+/// have failed. After a failed sync, the operating system treats the data as written, so another sync would not write
+/// it.
 fn fix_tail(tail: &JournalTail) -> io::Result<()> {
     if tail.commits.is_empty() && !tail.is_torn {
         return Ok(());
@@ -275,8 +275,8 @@ fn fix_tail(tail: &JournalTail) -> io::Result<()> {
     journal.sync_all()
 }
 
-/// Creates the folder. A folder without `FORMAT` may come from a start that was killed before it synced the parent, so its
-/// parents are synced even if it exists.
+/// Creates the folder durably. Syncs the folder's parents even if the folder exists, because an earlier start may have
+/// been killed before it synced them.
 fn create_durably(path: &Path) -> io::Result<()> {
     if path.join("FORMAT").exists() { Ok(()) } else { folders::create_durably(path) }
 }

@@ -1,5 +1,5 @@
 //! Determines the format of a data folder and how complete it is, without changing anything. [`folder`](super::folder)
-//! calls it.
+//! calls this module.
 
 use std::ffi::OsStr;
 use std::fs::{self, File};
@@ -72,8 +72,8 @@ pub(crate) fn state_of(path: &Path) -> Result<FolderState, OpenError> {
     let ours = entries.iter().all(|entry| ours.contains(&entry.file_name().as_os_str()));
     // EXTENT is synced before FORMAT is written. So if EXTENT cannot be read here, a first start was interrupted.
     let has_extent = ExtentFile::read(path).is_ok_and(|extent| extent.is_some());
-    // A first start that is interrupted in its last step leaves a truncated FORMAT. Any other text comes from another
-    // program.
+    // A first start that is interrupted in its last step leaves a truncated FORMAT. Any other text was written by
+    // another program.
     let cut_short =
         [FORMAT, FORMAT_5, FORMAT_4, FORMAT_3].iter().any(|format| format.as_bytes().starts_with(&text));
     if entries.is_empty() || (has_lock && ours && cut_short) {

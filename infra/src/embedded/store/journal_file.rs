@@ -17,7 +17,7 @@ pub(crate) struct JournalFile {
     store: PathBuf,
     pub(crate) number: u64,
     file: File,
-    /// Sends full journals to the thread that frees their space.
+    /// The channel to the thread that frees the space of full journals.
     full_journals: Sender<File>,
 }
 

@@ -53,7 +53,7 @@ use writer::WriterHandle;
 
 /// An open store. All modules of the engine share it.
 pub(crate) struct Store {
-    // Declared before the writer's handle, so that this field is dropped first. Dropping the last handle ends the
+    // Declared before the writer's handle, so that the keyspaces are dropped first. Dropping the last handle ends the
     // threads and releases the folder.
     pub(crate) keys: Keyspaces,
     totals: LatestTotals,
@@ -83,7 +83,7 @@ impl Store {
         self.synced.view()
     }
 
-    /// The name of the folder, which is part of its message ids.
+    /// The name of the data folder, which is part of the ids of messages.
     pub(crate) fn folder_name(&self) -> &str {
         &self.folder_name
     }

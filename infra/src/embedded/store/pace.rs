@@ -20,8 +20,8 @@ pub(crate) struct CommitPace {
 }
 
 impl CommitPace {
-    /// Pauses the writer if the commit at `latest` had many `jobs`. The pause ends when the interval has passed or
-    /// enough jobs are `queued`.
+    /// Pauses the writer if its latest commit, made at `latest`, had many `jobs`. The pause ends when the interval has
+    /// passed or enough jobs are `queued`.
     pub(crate) fn pause(&self, jobs: usize, latest: Instant, queued: impl Fn() -> usize) {
         if jobs <= MAX_JOBS_WITHOUT_PAUSE {
             return;
@@ -38,8 +38,8 @@ impl CommitPace {
         self.is_pausing.store(false, Relaxed);
     }
 
-    /// Ends the pause of the `writer` if enough jobs are `queued`. Callers call this after they have queued a job. A
-    /// call just before a pause begins has no effect, so that pause lasts for the whole interval.
+    /// Ends the pause of the `writer` if enough jobs are `queued`. Callers call this after queueing a job. A call just
+    /// before a pause begins has no effect. That pause lasts for the whole interval.
     pub(crate) fn job_queued(&self, queued: usize, writer: &Thread) {
         if queued >= ENOUGH_JOBS && self.is_pausing.swap(false, Relaxed) {
             writer.unpark();

@@ -1,4 +1,4 @@
-//! Values of the store's keyspaces. They are JSON where possible, so that an operator can read them.
+//! Values of the store's keyspaces. Values are JSON where possible, so that an operator can read them.
 
 use std::collections::BTreeMap;
 

@@ -1,7 +1,7 @@
 //! Makes a damaged data folder usable again. Recovery discards unreadable data and reports what it discards. `orders
-//! recover` calls it for a folder that [`opening`](super::opening) refuses.
+//! recover` calls this module for a folder that [`opening`](super::opening) refuses.
 //!
-//! There are three steps. A recovery that is interrupted can be run again.
+//! A recovery has three steps. An interrupted recovery can be run again.
 //!
 //! 1. Copy the journals that will be cut, and search the cut part for events that can still be read ([`lost`]).
 //! 2. Record in `EXTENT` where the journals will end, and cut them there.
@@ -47,7 +47,7 @@ const LOST_POSITIONS: u64 = 10_000_000;
 pub struct Recovery {
     /// What is wrong with the folder, or `None` if nothing is wrong.
     pub found: Option<String>,
-    /// The number of commits that were on the disk and can no longer be read. Their content is unknown.
+    /// The number of synced commits that can no longer be read. Their content is unknown.
     pub unreadable_commits: u64,
     /// The readable events of the commits that are cut off.
     pub events: Vec<LostEvent>,
@@ -57,8 +57,8 @@ pub struct Recovery {
     pub accepted: Option<(u64, u64)>,
 }
 
-/// Makes the folder at `path` usable again. With `dry_run` it only reports what would be lost. Before a file is cut,
-/// the file is copied into the folder `copy`, which must not exist yet.
+/// Makes the folder at `path` usable again. With `dry_run`, only reports what would be lost. Files are copied into the
+/// folder `copy` before they are cut. `copy` must not exist yet.
 pub fn recover(path: &Path, copy: &Path, dry_run: bool) -> Result<Recovery, OpenError> {
     let folder = DataFolder::claim(path)?;
     if folder.is_new() {

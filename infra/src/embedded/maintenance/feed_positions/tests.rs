@@ -94,7 +94,7 @@ async fn a_damaged_feed_is_reported_and_corrected_and_no_position_gets_another_e
         assert!(engine.publish(&[created("d")]).await[0].is_ok());
         assert_eq!(feed_of(&engine).await, ["a/1 at 1", "b/1 at 2", "c/1 at 3", "d/1 at 4"]);
         damage(&engine.store().keys);
-        // A view of the damaged store.
+        // A commit makes the damage visible to the check, which reads the synced view.
         assert!(engine.publish(&[created("a")]).await[0].is_ok());
         let check = RebuildOptions { check_only: true, ..RebuildOptions::default() };
         for options in [check, RebuildOptions::default()] {

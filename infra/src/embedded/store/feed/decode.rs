@@ -28,7 +28,7 @@ impl<'a> FeedRow<'a> {
         parts().with_context(|| format!("the feed row at position {first} is malformed"))
     }
 
-    /// The entries of the row, in order. If an entry cannot be decoded, the last item is an error.
+    /// The entries of the row, in order. Iteration ends with an error at an entry that cannot be decoded.
     pub(crate) fn items(&self) -> impl Iterator<Item = anyhow::Result<FeedItem<'a>>> + use<'a> {
         let (mut rest, mut position, first) = (self.entries, self.first, self.first);
         std::iter::from_fn(move || {

@@ -1,5 +1,5 @@
-//! Encodes the rows of the feed. Appends encode entries. The committer gives the entries positions and joins them into
-//! rows.
+//! Encodes the rows of the feed. Code that appends events encodes their entries. The committer gives the entries
+//! positions and joins the entries into rows.
 
 use domain::{EventType, OrderId};
 use uuid::Uuid;
@@ -64,7 +64,7 @@ pub(crate) fn number(entries: &[NewFeedEntry], end: &mut FeedEnd) -> Vec<(u64, V
     rows
 }
 
-/// Encodes a row that replaces a stored row. `items` must cover the same positions as the stored row.
+/// Encodes a row of the feed that replaces a stored row. `items` must cover the same positions as the stored row.
 pub(crate) fn row_of(time: i64, items: &[FeedItem<'_>]) -> anyhow::Result<Vec<u8>> {
     let mut row = begin_row(time, 0);
     for item in items {
@@ -80,7 +80,7 @@ pub(crate) fn row_of(time: i64, items: &[FeedItem<'_>]) -> anyhow::Result<Vec<u8
     Ok(row)
 }
 
-/// A row for `count` positions without events.
+/// Encodes a feed row for `count` positions without events.
 pub(crate) fn lost_row(time: i64, count: u64) -> Vec<u8> {
     let mut row = begin_row(time, 11);
     put_lost(&mut row, count);

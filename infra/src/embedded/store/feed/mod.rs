@@ -50,7 +50,8 @@ const FORMAT: u8 = 1;
 const LOST: u8 = 255;
 /// The code of an event whose type is unknown, because its log entry cannot be read.
 const UNKNOWN: u8 = 0;
-/// The first key of the scratch rows, which the [backfill] writes. All positions are lower than this key.
+/// The first key of the scratch rows, which the [backfill] writes. The keys of all positions sort before the scratch
+/// rows.
 pub(crate) const FIRST_SCRATCH_KEY: [u8; 1] = [0xFF];
 
 /// Where the feed ends after a commit.
@@ -80,7 +81,7 @@ impl FeedEnd {
         };
         Ok(decode().unwrap_or_else(|error| {
             tracing::error!("the end of the feed cannot be read, `orders rebuild` corrects it: {error:#}");
-            // Readers may have seen the positions of this row, so none of these positions is used again.
+            // Readers may have seen the positions of the unreadable row, so none of its positions is used again.
             Self { position: first + MAX_ENTRIES_OF_ROW as u64, time: 0 }
         }))
     }
@@ -123,9 +124,9 @@ fn type_of(code: u8) -> anyhow::Result<Option<EventType>> {
 /// The part of a reader's filter that can be checked on the entries of the feed, without reading log entries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct FeedMask {
-    /// The hash of the customer whose events pass, or `None` if the events of all customers pass.
+    /// The hash of the customer whose events pass the mask. `None` if the events of all customers pass.
     customer_hash: Option<u32>,
-    /// The types of event that pass, with one bit for each type's code.
+    /// The event types that pass the mask, with one bit for each type's code.
     types: u32,
 }
 

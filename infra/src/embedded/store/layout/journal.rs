@@ -1,4 +1,4 @@
-//! Reads journals. The continuity check and recovery call it.
+//! Reads fjall's journals. The continuity check and recovery call this module.
 //!
 //! In fjall's disk format 3, a batch consists of a start, then items and clears, and an end. All numbers are little-endian:
 //!
@@ -52,7 +52,6 @@ pub(crate) fn read(journal: &Path) -> io::Result<Vec<u8>> {
 pub(crate) struct JournalBatch<'a> {
     /// The byte range of the batch in the journal.
     pub(crate) range: Range<usize>,
-    /// The sequence number of the batch.
     pub(crate) seqno: u64,
     items: &'a [u8],
 }
@@ -85,7 +84,7 @@ impl JournalValue<'_> {
 }
 
 impl<'a> JournalBatch<'a> {
-    /// The items, in order.
+    /// The items of the batch, in order.
     pub(crate) fn items(&self) -> impl Iterator<Item = JournalItem<'a>> + use<'a> {
         let mut rest = JournalBytes(self.items);
         std::iter::from_fn(move || rest.item().flatten())
@@ -143,7 +142,7 @@ impl<'a> JournalBatches<'a> {
     }
 }
 
-/// The next place at which a batch of fewer than 2^24 items could start. This skips zeros and text quickly.
+/// Finds the next place at which a batch of fewer than 2^24 items could start. The search skips zeros and text quickly.
 fn next_start(journal: &[u8], at: usize) -> Option<usize> {
     let rest = journal.get(at..)?;
     let starts = rest.windows(START_BYTES + 1);
