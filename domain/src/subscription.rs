@@ -128,7 +128,7 @@ pub struct SigningSecret {
     pub expires_at: Option<Timestamp>,
 }
 
-/// Omits the secret.
+/// `Debug` omits the secret.
 impl std::fmt::Debug for SigningSecret {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("SigningSecret").field("expires_at", &self.expires_at).finish_non_exhaustive()

@@ -114,7 +114,7 @@ async fn metrics_have_a_type_and_a_help_text_and_are_documented() {
     let documented: BTreeSet<_> = documented().map(|(name, _)| name.to_owned()).collect();
     let undocumented: Vec<_> = there.difference(&documented).collect();
     assert!(undocumented.is_empty(), "not in docs/observability.md: {undocumented:?}");
-    // The missing metrics count events that do not happen in this test.
+    // The missing metrics count things that do not happen in this test.
     let missing: Vec<_> = documented.difference(&there).map(String::as_str).collect();
     let absent = [
         "orders_backup_bytes_total",

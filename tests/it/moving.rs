@@ -209,8 +209,8 @@ async fn a_move_is_taken_back_and_its_resources_are_void_after_the_cut() {
     moved(&target, &service.url, &["--to", "aws"], true);
     assert!(target.exported() == events_of(&service).await);
 
-    // A move that was taken back after the cut leaves a void table: the roles do not start on it, and the
-    // next move needs other resources.
+    // A move that was taken back after the cut leaves a table that cannot be used: the roles do not start on
+    // it, and the next move needs other resources.
     let text = moved(&target, &service.url, &["--back"], true);
     assert!(text.contains("create new resources"), "{text}");
     service.outcome(&service.accept("/v1/orders", &order("c-3")).await).await;

@@ -1,4 +1,4 @@
-//! Random runs: receivers fail, senders crash, relays repeat jobs, and operators pause, limit, skip and
+//! Tests random runs: receivers fail, senders crash, relays repeat jobs, and operators pause, limit, skip and
 //! replay. Every event must be delivered at least once, and no event of an order before its predecessor.
 
 use std::time::Duration;

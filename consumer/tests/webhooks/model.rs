@@ -1,4 +1,4 @@
-//! Random scenarios: the dispatcher is dropped at random moments, the receiver fails in many ways, and
+//! Tests random scenarios: the dispatcher is dropped at random moments, the receiver fails in many ways, and
 //! operators intervene. Each scenario checks that every event is delivered, that the events of each order are
 //! delivered in order, and that few rows are stored.
 

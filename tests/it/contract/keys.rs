@@ -1,4 +1,4 @@
-//! Idempotency keys.
+//! Tests requests with idempotency keys.
 
 use reqwest::Method;
 use serde_json::{Value, json};

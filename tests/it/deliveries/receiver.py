@@ -94,7 +94,8 @@ class Handler(BaseHTTPRequestHandler):
         elif does == "hang":
             stopping.wait(30)
         else:
-            # With this option, the operating system resets the connection when the socket is closed.
+            # With the option SO_LINGER and a time of 0, the operating system resets the connection when the
+            # socket is closed.
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
             self.close_connection = True
 

@@ -1,4 +1,4 @@
-//! Restores of backups to AWS, on the emulator.
+//! Tests restores of backups to AWS, on the emulator.
 
 use api::ports::OrderReader;
 use domain::Reference;

@@ -147,8 +147,8 @@ fn retries_use_at_most_half_of_the_attempts() {
     assert_eq!(tickets.len(), 4);
 }
 
-/// Lets a receiver fail until the circuit opens, each time for another order. Returns the time of the next permitted attempt, in
-/// seconds.
+/// Lets deliveries of different orders fail until the circuit opens. Returns the time of the next permitted
+/// attempt, in seconds.
 fn open_circuit(deliveries: &mut Deliveries) -> i64 {
     for number in 0..MAX_FAILURES {
         read(deliveries, &[(&format!("o-{number}"), 1)]);

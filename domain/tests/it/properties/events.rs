@@ -1,4 +1,4 @@
-//! Random events of every type.
+//! Generates random events of every type.
 
 use domain::adjustments::{Adjustment, AdjustmentKind, Adjustments};
 use domain::contact::{Address, Contact, Country, Email};
