@@ -100,7 +100,6 @@ fn creation(number: u64, at: Timestamp) -> anyhow::Result<Envelope> {
     })
 }
 
-/// Stores the given number of orders.
 async fn store(folder: &Path, orders: u64) -> anyhow::Result<()> {
     use consumer::ports::{Append, OrderLog};
     let (start, engine, at) = (Instant::now(), open(folder)?, Timestamp::parse("2026-11-23T10:00:00Z")?);

@@ -47,7 +47,6 @@ impl Deployment {
         FunctionProcess::start(command).await
     }
 
-    /// Starts the v0 consumer.
     pub(crate) async fn v0_consumer(&self) -> anyhow::Result<FunctionProcess> {
         let mut command = python::command(V0_HANDLER).map_err(anyhow::Error::msg)?;
         command.envs(self.environment(&self.emulator.endpoint));

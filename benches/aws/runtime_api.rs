@@ -77,7 +77,6 @@ impl FunctionProcess {
         Ok(Self { process, started, events, answers, shared })
     }
 
-    /// Invokes the function with an event.
     pub(crate) async fn invoke(&mut self, event: &Value) -> anyhow::Result<Answer> {
         self.events.send(event.to_string()).await?;
         let answer = tokio::time::timeout(PATIENCE, self.answers.recv()).await;

@@ -44,7 +44,6 @@ pub(crate) async fn with_stored(
     measure(&data, orders).await
 }
 
-/// Stores the given number of orders.
 async fn store(folder: &Path, orders: u64) -> anyhow::Result<()> {
     let options = Options { min_free_bytes: 0, ..Options::new(Currency::parse("EUR")?) };
     let (start, engine) = (Instant::now(), Embedded::open(folder, options)?);

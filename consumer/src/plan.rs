@@ -63,7 +63,6 @@ fn replan_retries(messages: &[DecodedMessage], plans: &mut [Plan], planner: &mut
     has_recorded
 }
 
-/// Collects the plan of a group.
 struct GroupPlanner<'a> {
     /// The orders in their state after the messages that are already planned.
     orders: &'a mut LoadedOrders,

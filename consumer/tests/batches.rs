@@ -243,7 +243,6 @@ async fn an_early_event_is_rejected_if_ordered_retried_if_not_and_parked_after_a
     assert_eq!(parked.dead.lock().unwrap()[0].1, ParkReason::BehindParked);
 }
 
-/// All permutations of `words`.
 fn permutations<'a>(words: &[&'a str]) -> Vec<Vec<&'a str>> {
     if words.is_empty() {
         return vec![Vec::new()];

@@ -141,7 +141,6 @@ impl LineItems {
         &self.lines
     }
 
-    /// The line with the given id.
     pub(crate) fn line(&self, id: &str) -> Option<&LineItem> {
         let ids = self.lines.iter().map(|line| line.line_id.as_ref());
         LineId::find(ids.enumerate(), id).map(|index| &self.lines[index])

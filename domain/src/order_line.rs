@@ -66,7 +66,6 @@ impl OrderLine {
         self.quantity.get().saturating_sub(self.cancelled).saturating_sub(self.returned)
     }
 
-    /// The price of all ordered units.
     pub(crate) fn ordered_price(&self) -> i128 {
         i128::from(self.unit_price.map_or(0, Amount::minor)) * i128::from(self.quantity.get())
     }

@@ -138,7 +138,6 @@ pub(crate) fn upcast_v1(event_type: &str, data: &RawValue) -> Result<Event, Deco
     })
 }
 
-/// Whether version 1 had events of the given kind.
 pub(crate) fn is_of_version_1(kind: EventType) -> bool {
     use EventType as E;
     match kind {

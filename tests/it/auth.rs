@@ -21,7 +21,6 @@ fn encoded(part: &Value) -> String {
     URL_SAFE_NO_PAD.encode(part.to_string())
 }
 
-/// A new key pair.
 pub fn pair() -> Ed25519KeyPair {
     let der = Ed25519KeyPair::generate_pkcs8(&SystemRandom::new()).unwrap();
     Ed25519KeyPair::from_pkcs8(der.as_ref()).unwrap()

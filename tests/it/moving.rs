@@ -30,7 +30,6 @@ const RETRY: Duration = Duration::from_millis(20);
 const PAUSE: Duration = Duration::from_millis(20);
 const FLAGS: [&str; 2] = ["--default-currency", "EUR"];
 
-/// A command that moves the service to `target`.
 fn moving(target: &Resources, service: &str, flags: &[&str]) -> Command {
     let mut command = target.command(&["move"]);
     command.args(["--url", service]).args(flags);

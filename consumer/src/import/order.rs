@@ -21,7 +21,6 @@ pub(super) struct ImportedOrder {
     order: Option<Order>,
     /// The new events.
     events: Vec<RecordedEvent>,
-    /// The ids of the new events.
     ids: EventIds,
     /// Entries of the target's log that were read to compare lines with them.
     read: Vec<RecordedEvent>,

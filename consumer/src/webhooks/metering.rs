@@ -9,7 +9,6 @@ use metrics::{Counter, Histogram, counter, gauge, histogram};
 
 use super::attempt::Finished;
 
-/// Counts an attempt.
 pub(crate) fn count_attempt(id: SubscriptionId, finished: &Finished) {
     AttemptMeter::new(id).count(finished);
 }

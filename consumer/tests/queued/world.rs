@@ -253,7 +253,6 @@ impl World {
         self.catch_up(order_id).await;
     }
 
-    /// Replays everything after the given place of the feed.
     pub(crate) async fn replay_feed(&self, after: u64) {
         let end = self.lock().recorded.values().sum::<u64>();
         let range = FeedRange { after: vec![after.min(end)], until: vec![end + 1] };

@@ -174,7 +174,6 @@ impl GuardFailure {
     }
 }
 
-/// The result of checking one guard.
 pub(crate) type Check = Result<(), GuardFailure>;
 
 /// Combines several checks of one event. If several checks fail, returns the first failure that is not early, or the

@@ -28,17 +28,13 @@ pub(crate) mod longest {
     pub(crate) const LINE: usize = 1_700;
     /// The entry for one order line in a shipment or a return.
     pub(crate) const PART: usize = 310;
-    /// An adjustment.
     pub(crate) const ADJUSTMENT: usize = 1_500;
-    /// A payment.
     pub(crate) const PAYMENT: usize = 1_000;
-    /// A refund.
     pub(crate) const REFUND: usize = 3_200;
     /// A shipment, without its entries for order lines.
     pub(crate) const SHIPMENT: usize = 1_400;
     /// A return, without its entries for order lines.
     pub(crate) const RETURN: usize = 2_400;
-    /// A hold.
     pub(crate) const HOLD: usize = 2_400;
     /// The members of an order that the data of its `order_created` event does not contain: ids, status,
     /// version and times.

@@ -29,7 +29,6 @@ use crate::support::service::order;
 enum Reply {
     /// Accepts every entry.
     Accepts,
-    /// Refuses every entry.
     RefusesEntries,
     /// Refuses the call.
     Refuses,

@@ -185,7 +185,6 @@ async fn receive(backend: &dyn Backend, count: usize) -> Vec<Message> {
     all
 }
 
-/// Receives one message.
 async fn receive_one(backend: &dyn Backend) -> Message {
     receive(backend, 1).await.remove(0)
 }

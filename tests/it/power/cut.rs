@@ -34,7 +34,6 @@ pub(super) enum Model {
 pub(super) const MODELS: [Model; 5] =
     [Model::Strict, Model::Ordered, Model::Pages, Model::Torn, Model::Reordered];
 
-/// A power cut.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct PowerCut {
     /// The line of the recording before which the power fails.
@@ -44,7 +43,6 @@ pub(super) struct PowerCut {
     pub(super) seed: u64,
 }
 
-/// The disk after the power cut.
 pub(super) fn disk_after(recording: &Recording, cut: PowerCut) -> Disk {
     let mut rng = Rng::with_seed(cut.seed ^ ((cut.line as u64) << 32));
     let happened = recording.operations.iter().filter(|it| it.begin < cut.line);

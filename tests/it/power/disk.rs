@@ -238,7 +238,6 @@ impl Disk {
         self.paths().into_iter().map(line).collect()
     }
 
-    /// Applies all parts of a change.
     pub(super) fn apply(&mut self, change: &Change) {
         match change {
             Change::Write { file, offset, bytes, .. } => self.nodes[*file].file().write(*offset, bytes),

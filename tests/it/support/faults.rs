@@ -30,7 +30,6 @@ pub struct FaultShares {
 /// Longer than the service waits for an answer: see `infra/src/sdk.rs`.
 const LATE: Duration = Duration::from_millis(5500);
 
-/// A running proxy with faults.
 pub struct FaultProxy {
     pub endpoint: String,
     state: Arc<FaultState>,

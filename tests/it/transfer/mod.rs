@@ -36,7 +36,6 @@ pub fn text(output: &Output) -> String {
     String::from_utf8_lossy(&[output.stdout.as_slice(), &output.stderr].concat()).into_owned()
 }
 
-/// The export of a data folder.
 #[track_caller]
 pub fn export(data: &Path) -> String {
     printed(&run(&["export", "--default-currency", "EUR"], data))
@@ -49,7 +48,6 @@ pub fn check(data: &Path) {
     assert!(output.status.success(), "{}", text(&output));
 }
 
-/// Writes lines to a file.
 pub fn file(folder: &Path, name: &str, lines: &[String]) -> PathBuf {
     let path = folder.join(name);
     std::fs::write(&path, lines.iter().map(|line| format!("{line}\n")).collect::<String>()).unwrap();

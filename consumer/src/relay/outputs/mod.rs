@@ -126,7 +126,6 @@ impl Outputs {
     }
 }
 
-/// Publishes events to one output.
 async fn publish_to(output: &dyn EventOutput, events: &[EncodedEvent]) -> Result<(), RelayFailure> {
     let (fitting, forms): (Vec<_>, Vec<_>) = events.iter().map(|event| fitting(output, event)).unzip();
     let results = rounds::publish(output, &fitting).await;

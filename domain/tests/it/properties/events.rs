@@ -149,7 +149,6 @@ pub(crate) fn event() -> impl Strategy<Value = Event> {
     Union::new(EventType::ALL.map(event_of))
 }
 
-/// A random event of the given type.
 pub(crate) fn event_of(event_type: EventType) -> BoxedStrategy<Event> {
     match event_type {
         EventType::Created => created().prop_map(Event::Created).boxed(),

@@ -28,7 +28,6 @@ use crate::support::events::{append_of, confirmed, created, new_order_id, paid, 
 pub const PARTITIONS: u32 = 4;
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// An AWS backend with a feed.
 pub struct FeedBackend {
     pub backend: AwsBackend,
     pub outbound: OutboundTable,

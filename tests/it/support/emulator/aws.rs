@@ -72,12 +72,10 @@ impl Aws {
         self.rest("apigateway", method, &format!("/v2{path}"), input).await
     }
 
-    /// Creates a bucket.
     pub async fn create_bucket(&self, name: &str) {
         self.rest("s3", Method::PUT, &format!("/{name}"), &Value::Null).await;
     }
 
-    /// The keys of a bucket's objects.
     pub async fn object_keys(&self, bucket: &str) -> Vec<String> {
         let list = self.rest("s3", Method::GET, &format!("/{bucket}?list-type=2"), &Value::Null).await;
         let xml = list.as_str().unwrap();
