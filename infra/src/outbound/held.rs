@@ -14,8 +14,8 @@ use crate::sdk::{condition_met, explain};
 
 use super::{Item, OutboundTable, integer, number, string, text};
 
-/// How long the row of an order is kept after its deliveries have caught up. A job that arrives in this time finds in
-/// the row that its event was delivered already. Jobs usually leave the queue much earlier.
+/// How long the row of an order is kept after its deliveries have caught up. The row shows a late job that its event
+/// was delivered already. Jobs usually leave the queue much earlier.
 const CAUGHT_UP_SECONDS: i64 = 24 * 60 * 60;
 /// The maximum number of rows that one batch write deletes.
 const MAX_DELETES: usize = 25;
@@ -29,10 +29,11 @@ const MAX_COUNTED_PAGES: usize = 10;
 const MAX_SEARCHED_PAGES: usize = 200;
 /// When the event that holds back the order was recorded, in microseconds since 1970.
 const HEAD_AT: &str = "head_at";
-/// Only rows of orders that have caught up expire.
+/// The condition that the order of a row is held. Only rows of orders that have caught up expire.
 const IS_HELD: &str = "attribute_not_exists(expires_at)";
 
-/// The partition key contains the creation time, so a new subscription never sees the rows of a deleted one with the same id.
+/// The partition key of a subscription's held orders. It contains the creation time, so that a new subscription never
+/// reads the rows of a deleted subscription with the same id.
 fn held_pk(subscription: &Subscription) -> String {
     format!("HELD#{}#{}", subscription.id, subscription.created_at.micros())
 }
@@ -54,7 +55,7 @@ fn read_skipped(item: &Item) -> anyhow::Result<SkippedDelivery> {
     serde_json::from_str(string(item, "skipped")?).context("a skipped delivery")
 }
 
-/// A row that is to be put.
+/// The row of a held order, with the condition under which it is put.
 struct HeldPut {
     row: HeldRow,
     item: Item,
@@ -63,7 +64,7 @@ struct HeldPut {
     values: Option<Item>,
 }
 
-/// Whether a transaction was refused because its condition was not met, or because another write was at work on the row.
+/// Whether a transaction was refused because its condition was not met, or because of a concurrent write to the row.
 fn is_outdated(error: &TransactWriteItemsError) -> bool {
     let TransactWriteItemsError::TransactionCanceledException(cancelled) = error else { return false };
     let codes = cancelled.cancellation_reasons().iter().filter_map(|reason| reason.code());
@@ -94,7 +95,7 @@ impl OutboundTable {
         after: Option<&OrderId>,
         limit: usize,
     ) -> anyhow::Result<HeldPage> {
-        // Rows of orders that have caught up lie between the others until they expire.
+        // The query also reads rows of orders that have caught up, until these rows expire.
         let examined = i32::try_from(limit.saturating_mul(4)).unwrap_or(i32::MAX);
         let query = self.after(held_pk(of), after.map_or("", OrderId::as_str)).limit(examined);
         let page = Box::pin(query.filter_expression(IS_HELD).send()).await;
@@ -110,8 +111,8 @@ impl OutboundTable {
         Ok(HeldPage { rows, next })
     }
 
-    /// The number of held orders. If there are tens of thousands, only a part of them is counted. Also returns
-    /// when the oldest event that holds back its order was recorded. Nothing else of the rows is transferred.
+    /// The number of held orders. If there are tens of thousands, only a part of them is counted. Also returns the time
+    /// at which the oldest event that holds back its order was recorded. No other data of the rows is transferred.
     pub(crate) async fn count_held(&self, of: &Subscription) -> anyhow::Result<(u64, Option<Timestamp>)> {
         let query = self.after(held_pk(of), "").filter_expression(IS_HELD).projection_expression(HEAD_AT);
         let (mut count, mut oldest, mut start) = (0, None::<i64>, None);
@@ -119,7 +120,7 @@ impl OutboundTable {
             let page = Box::pin(query.clone().set_exclusive_start_key(start).send()).await;
             let page = page.map_err(explain).context("counting held orders")?;
             count += u64::try_from(page.count()).unwrap_or(0);
-            // The event is unknown until its first attempt has failed.
+            // A row has no such time until the first attempt of its event has failed.
             let recorded = page.items().iter().filter_map(|row| number(row, HEAD_AT).ok());
             oldest = oldest.into_iter().chain(recorded).min();
             start = page.last_evaluated_key;
@@ -130,7 +131,7 @@ impl OutboundTable {
         Ok((count, oldest.and_then(Timestamp::from_micros)))
     }
 
-    /// The row of the order whose next delivery is this event and has failed. Only that row is transferred.
+    /// The row of the held order whose failed delivery is that of the event `event_id`. Only this row is transferred.
     pub(crate) async fn held_by(
         &self,
         of: &Subscription,

@@ -83,7 +83,7 @@ async fn an_order_that_was_read_before_a_change_is_not_shown_after_it() {
     let reader = &engine.0.reader;
     let (before, order_id) = (reader.store.view(), created("o").order_id);
     publish(&engine, confirmed("o", 7)).await;
-    // A slow reader, which has read the order in the old view, tries to cache it.
+    // A slow reader, which has read the order in the old view, tries to cache the outdated order.
     let old = reader.log.order_in(&*before, &order_id).unwrap().unwrap().into();
     reader.order_cache.keep(&old, before.commit);
     assert_eq!(old.version, 1);

@@ -1,6 +1,6 @@
-//! The rows of the keyspace `webhooks`. A key is a letter, the id of the subscription, and the rest:
+//! The rows of the keyspace `webhooks`. A key consists of a letter, the id of the subscription, and further parts:
 //!
-//! | letter | rest of the key | value, as JSON |
+//! | letter | further parts of the key | value, as JSON |
 //! |---|---|---|
 //! | `s` | | the subscription, with its secrets |
 //! | `p` | | the progress of its deliveries |
@@ -36,12 +36,12 @@ pub(crate) enum Row {
 impl Row {
     pub(super) const ALL: [Self; 4] = [Self::Subscription, Self::Progress, Self::Held, Self::Skip];
 
-    /// The key of the row, or the common prefix of the keys if a subscription can have several rows of this kind.
+    /// The key of the row. If a subscription can have several rows of the kind, the common prefix of their keys.
     pub(super) fn key(self, id: SubscriptionId) -> Vec<u8> {
         [&[self as u8], id.as_uuid().as_bytes().as_slice()].concat()
     }
 
-    /// The kind of row, and the subscription, of a key. `None` if the key is malformed.
+    /// Decodes the kind of row and the subscription from a key. `None` if the key is malformed.
     #[cfg(feature = "aws")]
     pub(crate) fn of_key(key: &[u8]) -> Option<(Self, SubscriptionId)> {
         let (letter, rest) = key.split_first()?;
@@ -94,7 +94,7 @@ pub(super) fn progress(
     row.map(|row| decode("the progress of deliveries", &row)).transpose()
 }
 
-/// The held orders of a subscription, by order.
+/// The held orders of a subscription, by order id.
 pub(super) fn held_orders<S: ReadStore>(
     state: &S,
     store: &Store,
