@@ -1,8 +1,8 @@
 //! Publishes alerts to an SNS topic, for the archiver of dead letters and the webhook sender. [`events`] publishes recorded
 //! events, for the relay.
 //!
-//! One message reports a batch of dead letters. Its text is for people, who get it by e-mail. Programs find the alert
-//! as JSON in the attribute `alert`. They can filter by the attribute `type`: `dead_letters` or
+//! One message reports a batch of dead letters. The text of the message is for people, who get it by e-mail. Programs
+//! find the alert as JSON in the attribute `alert`, and can filter by the attribute `type`: `dead_letters` or
 //! `webhook`.
 
 mod events;
@@ -19,7 +19,7 @@ use crate::sdk::{check_reachable, explain};
 /// The maximum length of a subject: less than 100 characters
 /// ([Publish](https://docs.aws.amazon.com/sns/latest/api/API_Publish.html)).
 const MAX_SUBJECT: usize = 99;
-/// The maximum size of the text, and of the JSON, in bytes. Both together fit into the 256 KiB of a message.
+/// The maximum size of an alert's text, and of its JSON, in bytes. Both together fit into the 256 KiB of a message.
 const MAX_TEXT: usize = 100_000;
 
 /// A client for the topic `arn`. Cheap to clone.
@@ -30,7 +30,7 @@ pub struct Topic {
 }
 
 impl Topic {
-    /// The topic with this ARN.
+    /// Creates a client for the topic with the given ARN.
     pub fn new(client: Client, arn: impl Into<String>) -> Self {
         Self { client, arn: arn.into() }
     }

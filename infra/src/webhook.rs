@@ -1,4 +1,4 @@
-//! Posts alerts to a webhook, signed as [Standard Webhooks](https://www.standardwebhooks.com) defines. The signature
+//! Posts alerts to a webhook, signed as defined by [Standard Webhooks](https://www.standardwebhooks.com). The signature
 //! lets the receiver verify the sender and reject replays. The embedded service sends its alerts through this module.
 
 use std::time::Duration;
@@ -40,7 +40,7 @@ impl Webhook {
             "the webhook's address must not have a user name or password, which would not be sent; put the credential \
              into its path, or sign alerts with a secret"
         );
-        // Alerts are rare, so a connection that is kept open would be stale by the next alert.
+        // Alerts are rare, so an idle connection would be stale by the next alert.
         let client = http_client::builder()?.pool_max_idle_per_host(0).timeout(TIMEOUT);
         let client = client.build().context("cannot set up the webhook's HTTP client")?;
         Ok(Self { url, secret: secret.map(SigningKey::parse).transpose()?, client })

@@ -27,7 +27,7 @@ pub struct AwsDeadLetterStore {
     pub table: Table,
     /// The queue of events.
     pub queue: Queue,
-    /// The currency of orders in schema version 0, whose messages contain no currency.
+    /// The currency of orders whose events contain no currency (schema version 0).
     pub default_currency: Currency,
 }
 
@@ -57,8 +57,8 @@ impl AwsDeadLetterStore {
         })
     }
 
-    /// Marks a dead letter as replaying and sends it. If a crash prevents the send, the dead letter stays replaying and
-    /// can be sent again.
+    /// Marks a dead letter as *replaying* and sends it to the queue. If a crash prevents the send, the dead letter
+    /// stays *replaying* and can be sent again.
     async fn replay_one(&self, id: &str) -> Result<(), ReplayError> {
         let unavailable = ReplayError::Unavailable;
         let indexed = loop {
@@ -145,8 +145,8 @@ impl DeadLetterStore for AwsDeadLetterStore {
                 }
             }
             // The repaired body may name another order or event than the original, so the parked sequence and the
-            // receipt are written again. An unchanged body is no exception: an earlier repair may have crashed before
-            // these writes.
+            // receipt are written again. Both are written even if the body has not changed, because an earlier repair
+            // may have crashed before these writes.
             if let Some(order_id) = &letter.order_id {
                 self.table.add_to_sequence(order_id, id).await?;
             }

@@ -24,7 +24,8 @@ const MAX_DELETED_PAGES: usize = 200;
 /// How long skipped deliveries are kept.
 const SKIPPED_SECONDS: i64 = 90 * 24 * 60 * 60;
 
-/// The calls that count held orders, and those that look for one. A call examines 1 MiB, about a thousand rows.
+/// The maximum numbers of calls that count held orders and that look for a held order. A call examines 1 MiB, about a
+/// thousand rows.
 const MAX_COUNTED_PAGES: usize = 10;
 const MAX_SEARCHED_PAGES: usize = 200;
 /// When the event that holds back the order was recorded, in microseconds since 1970.
@@ -87,8 +88,8 @@ impl OutboundTable {
         answer.item().map(read).transpose()
     }
 
-    /// Up to `limit` rows of held orders after this one, by order id. One call, so that the work is bounded: a page that is not the
-    /// last one may have fewer rows.
+    /// Reads up to `limit` rows of held orders after the order `after`, sorted by order id. Makes only one call, so
+    /// that the work is bounded. A page that is not the last may have fewer rows.
     pub(crate) async fn held_after(
         &self,
         of: &Subscription,

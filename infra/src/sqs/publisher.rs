@@ -159,8 +159,8 @@ impl Queue {
                     return done;
                 }
             };
-            // If the SDK retried the call, the last answer may refuse an entry that an earlier attempt put on the
-            // queue.
+            // If the SDK has retried the call, the last answer may refuse an entry that an earlier attempt has put on
+            // the queue.
             left.iter_mut().for_each(|outgoing| outgoing.in_doubt |= attempts.lost_an_answer());
             let sent: HashSet<_> = answer.successful().iter().map(|entry| entry.id()).collect();
             let mut again = Vec::new();
@@ -198,7 +198,7 @@ impl Queue {
 }
 
 impl OutgoingEntry {
-    /// The error for an event that was not published. It shows whether the event may be on the queue.
+    /// The error for an event that was not published. The error shows whether the event may be on the queue.
     fn failed(&self, error: anyhow::Error) -> PublishError {
         if self.in_doubt { PublishError::Unknown(error) } else { PublishError::NotAccepted(error) }
     }
@@ -210,7 +210,7 @@ pub(super) fn text_attribute(value: &str) -> MessageAttributeValue {
     attribute.build().expect("the type is set, and nothing else is required")
 }
 
-/// The size of an attribute: SQS counts its name, its type and its value.
+/// The size of an attribute, in bytes. SQS counts the name, the type and the value of an attribute.
 pub(super) fn attribute_bytes(name: &str, value: &str) -> usize {
     name.len() + "String".len() + value.len()
 }

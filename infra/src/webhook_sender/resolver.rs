@@ -1,7 +1,7 @@
-//! Finds the addresses of a receiver, and pins connections to addresses that were checked. The sender resolves the name of the
-//! receiver for each attempt; the HTTP client never does.
+//! Finds the addresses of a receiver, and pins connections to addresses that were checked. The sender resolves the name
+//! of the receiver for each attempt. The HTTP client never resolves names.
 //!
-//! The answer for a name can change after the check. If the client resolved the name itself, it could then connect to a
+//! The answer for a name can change after the check. If the client resolved the name itself, it could connect to a
 //! private address.
 
 use std::collections::HashMap;
@@ -15,8 +15,7 @@ use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
 use super::addresses::refusal;
 
-/// The maximum number of names that are kept. When it is reached, a new name removes all others. This bounds the
-/// memory.
+/// The maximum number of names that are kept. At the maximum, a new name removes all others, which bounds the memory.
 const MAX_NAMES: usize = 1000;
 
 /// Looks up names of hosts.
@@ -26,7 +25,7 @@ pub(crate) trait HostLookup: Send + Sync {
     async fn lookup(&self, host: &str) -> io::Result<Vec<IpAddr>>;
 }
 
-/// Looks up names as the operating system does.
+/// Looks up host names with the operating system's resolver.
 pub(crate) struct SystemLookup;
 
 #[async_trait]
@@ -36,7 +35,7 @@ impl HostLookup for SystemLookup {
     }
 }
 
-/// The addresses of names as they were last checked. The HTTP client gets them from here.
+/// The checked addresses of each host name, from the latest check. The HTTP client connects only to these addresses.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct CheckedAddresses(Arc<Mutex<HashMap<String, Vec<SocketAddr>>>>);
 
@@ -67,8 +66,8 @@ impl Resolve for CheckedAddresses {
     }
 }
 
-/// Checks the addresses of a host, which must be written as in a parsed URL, and pins connections to these addresses.
-/// If one of the addresses is not public, the host is refused, unless `allow_private` is set.
+/// Checks the addresses of a host, and pins connections to these addresses. The host must be written as in a parsed
+/// URL. If one of the addresses is not public, the host is refused, unless `allow_private` is set.
 pub(crate) async fn check(
     host: &str,
     lookup: &dyn HostLookup,

@@ -1,4 +1,4 @@
-//! Tests deliveries to receivers on this machine, and which addresses the sender refuses.
+//! Tests deliveries to receivers on the local machine, and which addresses the sender refuses.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -19,7 +19,7 @@ use crate::signing::SigningKey;
 const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 const OLD_SECRET: &str = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD";
 
-/// Answers each lookup with the next entry of a list, and repeats the last entry.
+/// A lookup that answers with the next entry of a list, and repeats the last entry.
 #[derive(Default)]
 struct Answers(Mutex<Vec<Vec<IpAddr>>>, AtomicUsize);
 
@@ -40,7 +40,7 @@ impl HostLookup for Answers {
 }
 
 fn subscription(url: &str) -> Subscription {
-    // The sender keeps what it has parsed for a revision, and each test may have several subscriptions.
+    // Each subscription gets a new revision, because the sender keeps the parsed target of a revision.
     static REVISION: AtomicUsize = AtomicUsize::new(0);
     let revision = REVISION.fetch_add(1, Ordering::Relaxed);
     let secret = |secret: &str, expires_at: Option<&str>| SigningSecret {
