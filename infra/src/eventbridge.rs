@@ -40,7 +40,8 @@ impl EventBus {
         if error.code() == Some("ResourceNotFoundException") || error.raw_response().is_none() {
             return Err(explain(error)).with_context(|| format!("the event bus {} cannot be used", self.bus));
         }
-        // Any other answer shows that the service is reachable. Usually the permission to describe the bus is missing.
+        // Any answer except a missing bus shows that EventBridge is reachable. Usually the permission to describe the
+        // bus is missing.
         tracing::warn!(bus = self.bus, "cannot check that the event bus exists: {:#}", explain(error));
         Ok(())
     }

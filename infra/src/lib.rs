@@ -45,7 +45,8 @@ pub mod webhook;
 #[cfg(any(feature = "aws", feature = "embedded"))]
 pub mod webhook_sender;
 
-/// Whether stores keep a projection of the order. An order with one event needs none, because its log entry is enough.
+/// Whether stores keep a projection of the order. An order with one event needs no projection, because its log entry is
+/// enough.
 #[cfg(any(feature = "aws", feature = "embedded"))]
 fn is_projected(order: &domain::Order) -> bool {
     order.version > 1

@@ -15,7 +15,7 @@ use uuid::Uuid;
 use crate::now;
 use crate::signing::SigningKey;
 
-/// How long the receiver may take to answer. The specification recommends 15 to 30 s.
+/// How long the receiver may take to answer. The Standard Webhooks specification recommends 15 to 30 s.
 const TIMEOUT: Duration = Duration::from_secs(20);
 
 /// A webhook that receives alerts.

@@ -45,8 +45,8 @@ impl DeadLetters for SqsDeadLetters {
     }
 
     async fn release(&self, letters: &[(&str, &Disposition)]) -> Vec<anyhow::Result<()>> {
-        // The dispositions of redriven messages are counted before the messages are acknowledged, like those of other
-        // messages.
+        // The dispositions of redriven messages are counted before the messages are acknowledged, like the dispositions
+        // of other messages.
         let releases = letters.iter().map(|(id, _)| self.table.release(id));
         futures_util::future::join_all(releases).await
     }

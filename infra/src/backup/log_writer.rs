@@ -109,7 +109,7 @@ pub(super) enum LogFlaw {
         expected: u64,
         found: u64,
     },
-    /// The events up to this position differ from the events of the previous increment.
+    /// The events up to `position` differ from the events of the previous increment.
     Diverged {
         position: u64,
     },

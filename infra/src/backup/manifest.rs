@@ -23,7 +23,7 @@ use super::{FORMAT, STATE_KEYSPACES};
 pub struct Manifest {
     /// The format of the manifest and of the segments.
     pub format: u32,
-    /// The number of the increment. The first one is 1.
+    /// The number of the increment. The first increment has number 1.
     pub number: u64,
     /// The hash of the previous manifest's file. `None` in the first manifest.
     pub previous: Option<FileHash>,
@@ -37,11 +37,12 @@ pub struct Manifest {
     pub hash: RunningHash,
     /// The segments with the events, from position 1 to the position of the folder, without gaps.
     pub log: Vec<LogSegment>,
-    /// The segments with other rows, by keyspace and key.
+    /// The segments with all other rows, sorted by keyspace and key.
     pub state: Vec<StateSegment>,
 }
 
-/// The state of a folder as of one synced commit, apart from the rows in segments. The source of a backup reports it.
+/// The state of a folder as of one synced commit, apart from the rows in segments. The source of a backup reports the
+/// state.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FolderState {
     /// The name of the data folder, which is part of the ids of messages.

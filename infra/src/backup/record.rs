@@ -36,7 +36,7 @@ pub struct EventRecord {
     pub version: u64,
     /// The value of the log entry: the event, and in some entries of version 1 a newline and the id of the message.
     pub entry: Vec<u8>,
-    /// The value of the event's row in `receipts`, if it has one.
+    /// The value of the event's row in `receipts`, if there is such a row.
     pub receipt: Option<Vec<u8>>,
 }
 

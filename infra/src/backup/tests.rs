@@ -126,7 +126,7 @@ fn the_running_hash_depends_on_every_part_of_an_event() {
         assert_ne!(hash(std::slice::from_ref(other)), hash(std::slice::from_ref(&one)));
     }
     assert_ne!(hash(&[one.clone(), others[0].clone()]), hash(&[others[0].clone(), one.clone()]));
-    // Backups of format 1 contain this hash.
+    // Backups of format 1 contain hashes like this one, so the hash must not change.
     assert_eq!(hash(&[one]), "903505641068e3d64dfeed6805394d11a33d0cdfce688e4399d465eaa9e3370c");
 }
 

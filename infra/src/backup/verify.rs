@@ -34,7 +34,7 @@ pub struct FileCheck {
     pub manifests: u64,
     /// The number of segments that a manifest lists.
     pub segments: u64,
-    /// The total size of these segments.
+    /// The total size of the listed segments.
     pub bytes: u64,
     /// The number of segments that no manifest lists. Killed backups leave such segments.
     pub unlisted: u64,
@@ -56,8 +56,8 @@ struct Check<'a> {
     progress: &'a dyn Fn(u64) -> ControlFlow<()>,
 }
 
-/// Checks all files. It is an error if there is no backup, or if the source cannot be read. The result contains every
-/// flaw of a file. `progress` gets the number of bytes checked so far. If `progress` returns `Break`, the check fails.
+/// Checks all files. Fails if there is no backup, or if the source cannot be read. The result contains every flaw of a
+/// file. `progress` gets the number of bytes checked so far. If `progress` returns `Break`, the check fails.
 ///
 /// This call blocks, and uses `runtime` to read the backup.
 pub fn check_files(
@@ -92,7 +92,7 @@ impl Check<'_> {
     fn or_flaw<T>(&mut self, result: Result<T, BackupError>) -> Result<Option<T>, BackupError> {
         let (path, holds, what) = match result {
             Ok(value) => return Ok(Some(value)),
-            // A service that limits the number of increments may remove this increment during the check.
+            // A service that limits the number of increments may remove an increment during the check.
             Err(BackupError::Missing { .. }) if self.is_removed()? => return Ok(None),
             Err(BackupError::Missing { path, holds, .. }) => (path, holds, "it is missing".to_owned()),
             Err(BackupError::Manifest { path, flaw, .. }) => (path, String::new(), flaw.to_string()),

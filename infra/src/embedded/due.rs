@@ -40,13 +40,13 @@ struct DueRange<'a> {
     until: i64,
 }
 
-/// Index ranges that together contain every order that is due. How many ranges there are, and in which order, depends
-/// only on whether an age for unpaid orders is configured.
+/// Index ranges that together contain every order that is due. The number and the order of the ranges depend only on
+/// whether an age for unpaid orders is configured.
 fn ranges<'a>(keys: &'a Keyspaces, query: &DueQuery) -> Vec<DueRange<'a>> {
     let now = query.now.micros();
     let mut ranges = vec![DueRange { keyspace: &keys.due, prefix: Vec::new(), until: now }];
     let Some(age) = query.unpaid_age_micros else { return ranges };
-    // An order that is unpaid and not shipped has one of these statuses.
+    // An order that is unpaid and not shipped is pending or confirmed.
     for status in [OrderStatus::Pending, OrderStatus::Confirmed] {
         for has_one_event in [true, false] {
             let (payment, fulfilment) = (PaymentStatus::Unpaid, FulfilmentStatus::Unfulfilled);

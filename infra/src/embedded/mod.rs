@@ -279,7 +279,7 @@ impl Embedded {
     }
 
     /// Puts an event into the log without its derived writes, for the conformance suite. On a backend that writes
-    /// events and projections separately, a crash between the two writes leaves a log in this state.
+    /// events and projections separately, a crash between the two writes leaves such a log.
     #[doc(hidden)]
     pub async fn append_without_projecting(&self, event: RecordedEvent) -> anyhow::Result<()> {
         self.0.log.append_without_projecting(event).await

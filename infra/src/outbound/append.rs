@@ -44,7 +44,7 @@ pub struct FeedWriter {
     table: OutboundTable,
     /// How long events are kept.
     retention: Duration,
-    /// The end of each partition, or `None` if this writer has not read the end yet. The lock is held while a batch is
+    /// The end of each partition, or `None` if the end has not been read yet. The lock is held while a batch is
     /// appended to the partition.
     partitions: Vec<Mutex<Option<Tail>>>,
 }
@@ -195,7 +195,7 @@ impl OutboundTable {
         Ok(Tail { head, window, read_at: crate::now().micros() })
     }
 
-    /// Reads the chunks that other relays have put after the end that this writer knows.
+    /// Reads the chunks that other relays have put after the cached end.
     async fn catch_up(&self, partition: usize, tail: &mut Tail) -> anyhow::Result<()> {
         loop {
             let now = crate::now().micros();

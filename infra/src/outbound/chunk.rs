@@ -31,8 +31,8 @@ impl EventRef {
 pub(super) struct Chunk {
     /// The position of the first event.
     pub(super) first: u64,
-    /// The latest time at which an event of this chunk or of an earlier chunk was recorded, in microseconds. So a
-    /// reader that wants all events from a given time on starts at the first chunk with that time or a later one.
+    /// The latest time at which an event of the chunk or of an earlier chunk was recorded, in microseconds. So a reader
+    /// that wants all events from a given time on starts at the first chunk with that time or a later time.
     pub(super) time: i64,
     pub(super) events: Vec<EventRef>,
 }

@@ -45,7 +45,7 @@ struct SeenHeads {
     heads: Vec<Head>,
 }
 
-/// The result of reading one partition for a page.
+/// The events that were read from one partition for a page.
 #[derive(Debug)]
 struct Share {
     partition: usize,

@@ -1,4 +1,4 @@
-//! Finds the place at which a reader of the feed starts. `read` calls this module.
+//! Finds the cursor at which a reader of the feed starts. `read` calls this module.
 
 use api::ports::feed::{FeedCursor, FeedStart};
 use futures_util::future::try_join_all;

@@ -1,4 +1,4 @@
-//! Lets concurrent requests share SQS calls. Events that are published within 2 ms are sent together. The API role
+//! Lets concurrent requests share SQS calls. Events that are published within 2 ms are sent in one call. The API role
 //! publishes through this module.
 
 use std::time::Duration;

@@ -24,7 +24,7 @@ use crate::now;
 use resolver::{CheckedAddresses, HostLookup, SystemLookup};
 use target::Targets;
 
-/// How long it may take to connect.
+/// How long connecting to a receiver may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long an idle connection is kept.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(30);

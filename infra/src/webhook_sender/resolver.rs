@@ -51,7 +51,7 @@ impl CheckedAddresses {
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<String, Vec<SocketAddr>>> {
-        // No code panics while it holds this lock.
+        // No code panics while it holds the lock.
         self.0.lock().expect("the map is intact")
     }
 }

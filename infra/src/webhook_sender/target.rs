@@ -37,7 +37,7 @@ impl Targets {
     /// The target of the given revision of a subscription. The error contains neither the path of the URL nor a
     /// credential.
     pub(super) fn of(&self, subscription: &Subscription) -> anyhow::Result<Arc<Target>> {
-        // No code panics while it holds this lock.
+        // No code panics while it holds the lock.
         let mut targets = self.0.lock().expect("the map is intact");
         let version = (subscription.revision, subscription.created_at);
         if let Some(target) = targets.get(&subscription.id).filter(|target| target.version == version) {

@@ -49,7 +49,7 @@ pub struct FillReport {
     pub parked_messages: u64,
     /// The number of webhook subscriptions.
     pub subscriptions: u64,
-    /// The number of orders with outstanding deliveries. These events are delivered from the orders' logs.
+    /// The number of orders with outstanding deliveries. Outstanding events are delivered from the orders' logs.
     pub held_orders: u64,
     /// What cannot be stored on AWS, one sentence for each kind of data.
     pub left_out: Vec<String>,

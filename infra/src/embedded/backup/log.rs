@@ -19,7 +19,7 @@ pub(super) struct LogPlace {
     pub(super) next: u64,
 }
 
-/// The id of an event, which all schema versions have in the same member.
+/// The id of an event, which is in one JSON member in all schema versions.
 #[derive(Deserialize)]
 struct WithEventId {
     event_id: EventId,

@@ -135,7 +135,8 @@ impl BackupSource for EngineSource {
     }
 }
 
-/// Reads the next part. Also returns the place where the following part begins. Returns `None` at the end.
+/// Reads the next part of the backup. Also returns the place where the following part begins. Returns `None` at the
+/// end.
 ///
 /// A part can be empty, for example if all examined receipts belong to recorded events. An empty part is sent too, so
 /// that a client never waits for longer than one read.

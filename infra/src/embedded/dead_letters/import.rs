@@ -147,8 +147,8 @@ fn size_of_commit(letters: &[Incoming]) -> usize {
     letters.iter().take(MAX_LETTERS_OF_COMMIT).take_while(fits).count().max(1)
 }
 
-/// Why the imported `letter` must not replace the body of the stored dead letter `known`, which has the same id. `None`
-/// if `letter` may replace the body.
+/// The reason why the imported `letter` must not replace the body of the stored dead letter `known`, which has the same
+/// id. `None` if `letter` may replace the body.
 fn conflict(known: &DeadLetter, letter: &DeadLetter, names_itself: bool) -> Option<String> {
     let id = &known.id;
     if !names_itself {
@@ -181,8 +181,8 @@ fn conflict(known: &DeadLetter, letter: &DeadLetter, names_itself: bool) -> Opti
     None
 }
 
-/// Keeps one of the imported dead letters with the same id. A dead letter that contains its id takes precedence over
-/// one with a derived id. The repaired version of a dead letter takes precedence over the original.
+/// Keeps one of the imported dead letters with the same id. A dead letter that contains its id takes precedence over a
+/// dead letter with a derived id. The repaired version of a dead letter takes precedence over the original.
 fn distinct(mut letters: Vec<Incoming>, imported: &mut Imported) -> Vec<Incoming> {
     letters.sort_by(|one, other| (!one.names_itself, &one.from).cmp(&(!other.names_itself, &other.from)));
     let mut places: HashMap<String, usize> = HashMap::new();

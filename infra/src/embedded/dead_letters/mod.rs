@@ -61,7 +61,7 @@ impl DeadLetters {
     }
 
     /// Changes dead letters on the writing thread. A commit contains at most one such change, so each change sees the
-    /// results of all earlier ones. A `change` that fails must not stage anything.
+    /// results of all earlier changes. A `change` that fails must not stage anything.
     async fn change<R: Send + 'static>(
         self: &Arc<Self>,
         durability: Durability,

@@ -1,4 +1,5 @@
-//! What operators do with single dead letters: list, view, repair and discard them. The API calls these functions.
+//! Implements the actions of operators on dead letters: listing, viewing, repairing and discarding them. The API calls
+//! these functions.
 
 use std::sync::Arc;
 

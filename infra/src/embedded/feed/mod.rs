@@ -62,7 +62,7 @@ impl FeedReader {
         Self { log: Arc::clone(log) }
     }
 
-    /// The latest position that readers can see; 0 if there is none.
+    /// The latest position that readers can see, or 0 if the feed is empty.
     pub(crate) fn end(&self) -> u64 {
         self.log.store.view().feed.position
     }
@@ -154,7 +154,7 @@ impl FeedReader {
             FeedStart::Latest => return Ok(view.feed.position),
             FeedStart::At(time) => time.micros(),
         };
-        // The invariant of this binary search: all rows up to position `before` are earlier than `time`, and no row
+        // The invariant of the binary search: all rows up to position `before` are earlier than `time`, and no row
         // after position `from` is earlier than `time`.
         let (mut before, mut from) = (0, view.feed.position);
         while before < from {

@@ -234,7 +234,7 @@ async fn a_wait_that_ends_without_an_event_has_the_place_up_to_which_nothing_pas
     assert_eq!(waiter.place(), 3);
     drop(waiter);
     assert_eq!(waiters.count(), 0);
-    // This wait completes at its first poll.
+    // The wait completes at its first poll.
     assert_eq!(engine.wait(&of_tom, &cursor(3), Instant::now()).await, cursor(3));
     assert_eq!(waiters.count(), 0);
 }

@@ -143,7 +143,7 @@ async fn a_message_that_cannot_be_read_holds_up_no_other() {
     let received = receive(&engine).await;
     assert_eq!(received.len(), 1);
     assert_eq!(received[0].group.as_deref(), Some("sound"));
-    // By now, both messages were received the maximum number of times.
+    // Both messages have been received the maximum number of times, so none is delivered.
     assert!(receive(&engine).await.is_empty());
     assert_eq!((engine.queue_depth(), engine.dead_letter_count()), (1, 1));
 }

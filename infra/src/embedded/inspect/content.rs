@@ -27,7 +27,7 @@ pub(super) struct StoreContent {
 /// Reads the store of the folder at `path`. Returns the error with which a start would fail.
 pub(super) fn read(path: &Path) -> Result<StoreContent, OpenError> {
     let mirror = mirror::mirror(path).map_err(|error| OpenError::io(path, error))?;
-    // A start would find the same flaws in the folder itself.
+    // The error names the folder, because a start would find the mirror's flaws in the folder too.
     read_mirror(mirror.path()).map_err(|error| error.of_folder(path))
 }
 

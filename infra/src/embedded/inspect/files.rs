@@ -25,7 +25,7 @@ pub(super) fn read(path: &Path, folder: &DataFolder) -> Result<Inspection, OpenE
     let format = if_exists(fs::read_to_string(path.join("FORMAT")));
     let format = format.map_err(|error| OpenError::io(&path.join("FORMAT"), error))?;
     let mut journals = Vec::new();
-    // A store that does not exist yet has no journals. Other errors are the reason why a start would fail.
+    // A store that does not exist yet has no journals. Other errors are reported as the reason why a start would fail.
     for (_, journal) in layout::journals(&store).unwrap_or_default() {
         let summary = if_exists(summarize_journal(&journal));
         journals.extend(summary.map_err(|error| OpenError::io(&journal, error))?);

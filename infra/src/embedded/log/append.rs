@@ -25,7 +25,7 @@ pub(crate) struct EncodedAppend {
     version: u64,
     pub(crate) entries: Vec<EncodedEntry>,
     pub(crate) derived: DerivedWrites,
-    /// The references that the events give to the order. Usually there are none.
+    /// The references that the events give to the order. Usually empty.
     pub(crate) references: Vec<Reference>,
 }
 
@@ -187,7 +187,7 @@ impl Log {
                 Some(_) => !self.projection_lags(order_id, append.version).map_err(unavailable)?,
                 None => repaired_entry.is_none(),
             };
-            // If the log contains a later version, these derived writes would replace newer ones.
+            // If the log contains a later version, the staged derived writes would replace newer derived writes.
             let next = keys::log_key(order_id, append.version + 1);
             if is_complete
                 || self.store.keys.log.contains_key(next).map_err(|error| unavailable(error.into()))?
@@ -204,8 +204,8 @@ impl Log {
     }
 
     /// Stages entries of an order's log and their derived writes. fjall applies the rows of a commit one after the
-    /// other, and readers may see only the first of them. So a log entry is staged before the receipt that reports the
-    /// event as recorded.
+    /// other, and readers may see only the first of these rows. So a log entry is staged before the receipt that
+    /// reports the event as recorded.
     pub(crate) fn stage_entries(
         &self,
         stage: &mut Stage,
@@ -228,8 +228,8 @@ impl Log {
         derived.receipts.into_iter().for_each(|(key, row)| stage.put(&keys.receipts, key, row));
     }
 
-    /// Reserves references for an order. Fails if another order has one of them. Runs on the writing thread, so no
-    /// other code changes the references between the check and the commit.
+    /// Reserves references for an order. Fails if another order has one of the references. Runs on the writing thread,
+    /// so no other code changes the references between the check and the commit.
     pub(crate) fn claim_references(
         &self,
         stage: &mut Stage,
@@ -259,7 +259,7 @@ impl Log {
     }
 
     /// Puts an event into the log without its derived writes, for the conformance suite. On a backend that writes
-    /// events and projections separately, a crash between the two writes leaves a log in this state.
+    /// events and projections separately, a crash between the two writes leaves such a log.
     pub(crate) async fn append_without_projecting(&self, event: RecordedEvent) -> anyhow::Result<()> {
         let log = self.store.keys.log.clone();
         // The log may contain events that cannot be folded, so the customer may be unknown.

@@ -32,7 +32,7 @@ impl OutcomeWaiters {
         OutcomeWaiter { waiters: self, event_id, signal }
     }
 
-    /// Wakes the requests that wait for these events. The caller must make the outcomes readable first.
+    /// Wakes the requests that wait for the given events. The caller must make the outcomes readable first.
     pub(crate) fn wake(&self, events: impl IntoIterator<Item = EventId>) {
         if self.count.load(Ordering::SeqCst) == 0 {
             return;
@@ -51,7 +51,7 @@ impl OutcomeWaiters {
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<EventId, Arc<Notify>>> {
-        // No code that holds this lock panics.
+        // No code panics while it holds the lock.
         self.signals.lock().expect("the signals are intact")
     }
 }
@@ -65,7 +65,7 @@ impl OutcomeWaiter<'_> {
 impl Drop for OutcomeWaiter<'_> {
     fn drop(&mut self) {
         let mut signals = self.waiters.lock();
-        // If only the map and this waiter hold a reference to the signal, no other request waits for the event.
+        // If only the map and the dropped waiter refer to the signal, no other request waits for the event.
         if Arc::strong_count(&self.signal) == 2 {
             signals.remove(&self.event_id);
         }

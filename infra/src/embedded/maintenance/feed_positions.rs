@@ -28,8 +28,8 @@ type OrdersOfPass = HashMap<u128, OrderProgress, RandomState>;
 struct OrderProgress {
     /// The latest version in the log.
     in_log: u64,
-    /// The latest version that the feed contains in the right order. All versions up to this one have positions, which
-    /// increase with the versions.
+    /// The latest version that the feed contains in the right order. All versions up to this version have positions,
+    /// which increase with the versions.
     in_feed: u64,
 }
 

@@ -24,7 +24,8 @@ impl Rebuild<'_> {
         Ok(())
     }
 
-    /// Reports index rows that are out of date, and plans to remove them. The projections must be correct before this call.
+    /// Reports index rows that are out of date, and plans to remove them. The projections must be correct before the
+    /// call.
     pub(super) async fn stray_index_rows(&mut self) -> anyhow::Result<()> {
         let log = self.log;
         for index in [Index::Status, Index::Update, Index::Reference, Index::Metadata, Index::Due] {

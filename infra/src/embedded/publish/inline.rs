@@ -75,8 +75,8 @@ impl Publisher {
     /// commit can use that version. Runs on the writing thread.
     pub(crate) fn claim_version(&self, stage: &mut Stage, commit: &InlineCommit) -> anyhow::Result<bool> {
         let order_id = &commit.append.order_id;
-        // Received messages count too: a received message stays on the queue until its append is committed, or until it
-        // is parked.
+        // Received messages count too, because a received message stays on the queue until its append is committed, or
+        // until it is parked.
         if self.queue.has_messages_of(order_id) {
             return Ok(false);
         }
@@ -95,7 +95,7 @@ impl Publisher {
         if self.log.claim_versions(stage, &commit.append)?.is_some() {
             return Ok(false);
         }
-        // The claim shows a later job of this commit with the same request that the event already has an outcome.
+        // Shows later jobs of the commit that the event has an outcome, if a later job contains the same request.
         let envelope = commit.envelope();
         if envelope.request_hash.is_some() {
             stage.claim(keys::receipt_key(order_id, envelope.event_id));

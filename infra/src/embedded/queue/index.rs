@@ -230,7 +230,8 @@ impl QueueIndex {
         };
         let queue = self.groups.entry(Arc::clone(&group)).or_default();
         if queue.messages.is_empty() {
-            // Reserves space for one message only: there may be millions of groups, and most hold one message at a time.
+            // Reserves space for only one message, because there may be millions of groups, and most groups hold one
+            // message at a time.
             queue.messages.reserve_exact(1);
         }
         queue.messages.push_back(entry);

@@ -27,9 +27,9 @@ use crate::embedded::store::keys;
 use crate::embedded::store::keyspaces::NumberedKeyspace;
 use crate::embedded::store::views::{ReadStore, View};
 
-/// How many orders of a customer's list are read on the thread of the request. The rest of a longer page is read on the
-/// blocking pool, in turns with other reads. All orders of other lists are read on the blocking pool, because those
-/// lists may consist of several ranges.
+/// The maximum number of orders of a customer's list that are read on the thread of the request. The rest of a longer
+/// page is read on the blocking pool, in turns with other reads. All orders of other lists are read on the blocking
+/// pool, because those lists may consist of several ranges.
 const READ_INLINE: usize = 25;
 
 /// The part of a page that is still to be read.

@@ -90,7 +90,7 @@ async fn an_order_that_was_read_before_a_change_is_not_shown_after_it() {
     assert!(reader.order_cache.get(&order_id).is_none());
     assert_eq!(only_version(&engine).await, 2);
     assert_eq!(reader.order_cache.get(&order_id).unwrap().version, 2);
-    // Two reads of the cache return the same value, so its JSON is encoded only once.
+    // Two reads of the cache return one shared value, so the JSON of the order is encoded only once.
     let [first, second] =
         [0; 2].map(|_| reader.order_cache.get(&order_id).map(|order| std::ptr::from_ref(&*order)).unwrap());
     assert_eq!(first, second);

@@ -32,7 +32,7 @@ pub(super) struct LogWriter<'a> {
     stage: Stage,
     /// The end of the feed, including the staged rows.
     end: FeedEnd,
-    /// The events of the next row of the feed. All these events have one time.
+    /// The events of the next row of the feed. All events of a row have one time.
     row: Vec<NewFeedEntry>,
     /// The orders whose first events were written recently, by the hash of the order id.
     orders_in_log: HashMap<u128, OrderInLog, RandomState>,
@@ -41,7 +41,7 @@ pub(super) struct LogWriter<'a> {
     pub(super) hash: RunningHash,
 }
 
-/// The id of an event. All schema versions have it in the same place.
+/// The id of an event, which is in one JSON member in all schema versions.
 #[derive(Deserialize)]
 struct EventIdMember {
     event_id: Uuid,
@@ -147,7 +147,7 @@ impl<'a> LogWriter<'a> {
         let full = std::mem::replace(&mut self.stage, self.committer.stage());
         self.committer.commit_portion(full)?;
         if self.orders_in_log.len() >= MAX_REMEMBERED_ORDERS {
-            // The store contains the first events of these orders now, so they can be read from there.
+            // The store now contains the first events of the remembered orders, so they can be read from the store.
             self.orders_in_log.clear();
         }
         Ok(())

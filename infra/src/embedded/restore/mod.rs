@@ -4,7 +4,7 @@
 //! - [`place`] owns the folder. The restore builds a complete data folder in a subfolder, and moves the files into
 //!   place at the end, `FORMAT` last.
 //! - [`log_writer`] writes the events with their positions, and [`state_writer`] writes everything that is not derived
-//!   from events. The [backfill](super::store::backfill) of an upgrade then fills indexes and projections.
+//!   from events. Afterwards, the [backfill](super::store::backfill) of an upgrade fills indexes and projections.
 //! - [`audit`] reads the result again, and compares it with the backup. [`drill`] restores into a scratch folder.
 //!
 //! The restored log contains exactly the events up to the moment. All other state comes from the latest increment at or
@@ -168,7 +168,7 @@ pub enum RestoreError {
     OtherFormat {
         /// The format in the backup.
         found: u32,
-        /// The format of this version.
+        /// The format that this version of the program writes.
         readable: u32,
     },
     /// The content of the restored folder differs from the backup.

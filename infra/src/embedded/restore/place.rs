@@ -22,7 +22,7 @@ use crate::embedded::store::folder_state::RESTORING;
 use crate::embedded::store::open_error::OpenError;
 use crate::folders::create_durably;
 
-/// The files and folders that are moved into place, in this order.
+/// The files and folders to move into place, in order.
 const PARTS: [&str; 3] = ["store", "EXTENT", "FORMAT"];
 
 /// A folder that this process restores.

@@ -268,7 +268,7 @@ fn report(options: &BackfillOptions<'_>, progress: BackfillProgress) -> anyhow::
     Ok(())
 }
 
-/// The rows that one commit writes, and the cursor that it stores.
+/// The rows and the cursor that one commit of a backfill writes.
 struct Portion {
     rows: Vec<PreparedRow>,
     events: u64,

@@ -9,9 +9,9 @@ use anyhow::Context;
 
 use super::keyspaces;
 
-/// The keyspaces from which nothing is ever removed, so that their tables always hold their latest write. Other
-/// keyspaces need no check: the ledger shows whether the queue or the dead letters have lost messages, and derived
-/// writes can be rebuilt.
+/// The keyspaces from which nothing is ever removed, so that the tables of these keyspaces always hold the latest
+/// write. Other keyspaces need no check: the ledger shows whether the queue or the dead letters have lost messages, and
+/// derived writes can be rebuilt.
 pub(crate) const KEPT: [u64; 3] = [keyspaces::LOG, keyspaces::RECEIPTS, keyspaces::META];
 
 /// The sequence number of the latest write to each keyspace in [`KEPT`]. 0 for a keyspace without writes.
@@ -29,7 +29,7 @@ impl TouchedKeyspaces {
     }
 }
 
-/// The row of `meta` that links a commit to the one before it.
+/// The row of `meta` that links a commit to the previous commit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Link {
     /// The number of the commit. The first commit has number 1.
@@ -70,8 +70,8 @@ pub(crate) struct Chain {
 }
 
 impl Chain {
-    /// The end of the chain after the commit that contains this link. `seqno` is the sequence number that fjall gave
-    /// to the commit.
+    /// The end of the chain after the commit that contains `link`. `seqno` is the sequence number that fjall gave to
+    /// the commit.
     pub(crate) fn after(link: &Link, seqno: u64) -> Self {
         let mut last = link.before;
         let touched = last.0.iter_mut().zip(link.touched.0).filter(|(_, touched)| *touched);

@@ -13,13 +13,14 @@ use super::{keys, keyspaces};
 /// orders in the slot look outdated. At 10,000 changes a second, a cached order looks outdated about every 26 seconds.
 const SLOTS: usize = 1 << 18;
 
-/// The orders that one commit changes, as hashes of their ids.
+/// The orders that one commit changes, as hashes of the order ids.
 #[derive(Default)]
 pub(crate) struct ChangedOrders(Vec<u64>);
 
 impl ChangedOrders {
-    /// Adds the order of a row, if the row changes what readers see of an existing order. A projection and a later log
-    /// entry change what readers see. The first log entry creates the order, and no other event ever replaces that entry.
+    /// Adds the order of a row, if the row changes what readers see of an existing order. A projection and a log entry
+    /// of a later version do. The first log entry of an order does not, because it creates the order and is never
+    /// replaced.
     pub(crate) fn add(&mut self, keyspace: u64, key: &[u8]) {
         match keyspace {
             keyspaces::ORDERS => self.0.push(hash(key)),
@@ -35,7 +36,7 @@ impl ChangedOrders {
     }
 }
 
-/// For each slot, the number of the latest commit that changed one of its orders.
+/// For each slot of orders, the number of the latest commit that changed an order of the slot.
 pub(crate) struct OrderChanges(Box<[AtomicU64]>);
 
 impl Default for OrderChanges {
@@ -45,7 +46,7 @@ impl Default for OrderChanges {
 }
 
 impl OrderChanges {
-    /// Records the orders that a commit changes. Must be called before readers get a view with this commit.
+    /// Records the orders that a commit changes. Must be called before readers get a view with the commit.
     pub(crate) fn record(&self, changed: &ChangedOrders, commit: u64) {
         changed.0.iter().for_each(|hash| self.slot(*hash).store(commit, Ordering::Release));
     }

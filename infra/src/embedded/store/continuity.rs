@@ -1,10 +1,10 @@
 //! Checks that a store contains every acknowledged write before fjall opens it. Opening and recovery call this check.
 //!
 //! fjall cuts off a journal at the first place that it cannot read. After a power cut that is correct: the data after
-//! that place was never acknowledged. But if the journal is damaged, fjall silently discards acknowledged commits. This
+//! that place was never acknowledged. But if the journal is damaged, fjall silently discards acknowledged commits. The
 //! check requires:
 //!
-//! 1. The lists of tables are whole. The tables are whole too, which is verified unless they are larger than
+//! 1. The lists of tables and the tables are whole. The tables are verified only if they are not larger than
 //!    [`MAX_BYTES_VERIFIED_AT_OPEN`].
 //! 2. The commits in the journals are numbered without gaps ([`super::chain`]). A gap is allowed only if the tables hold
 //!    every write before it: old journals are removed once tables hold their content.
@@ -24,8 +24,8 @@ use super::layout::journal::{self, JournalBatch, JournalBatches};
 use super::layout::manifest::TableManifest;
 use super::layout::{LayoutError, journals, keyspace_path};
 
-/// A start verifies the tables if their total size is at most this many bytes, which takes well under a second. Larger
-/// tables are verified by `orders rebuild --check`, and fjall verifies each block that it reads.
+/// The maximum total size of tables that a start verifies, in bytes. Verifying that many takes well under a second.
+/// Larger tables are verified by `orders rebuild --check`, and fjall verifies each block that it reads.
 const MAX_BYTES_VERIFIED_AT_OPEN: u64 = 128 << 20;
 
 /// Why a store must not be opened.
@@ -133,8 +133,8 @@ pub(crate) fn check(store: &Path, extent: Option<&Extent>, last: u64) -> Result<
             }
             Some(extent) if !batches.ends_clean() && scan.chain.commit < extent.commit => {
                 let readable = readable();
-                // If another journal follows, it may continue after the missing commits, because the tables may contain
-                // the writes of those commits.
+                // A later journal may continue after the missing commits, because the tables may contain the writes of
+                // those commits.
                 if at + 1 == journals.len() && !tables.hold(&extent.last) {
                     return Err(scan.cut(Some(extent), readable, &[]));
                 }

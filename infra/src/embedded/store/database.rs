@@ -25,7 +25,8 @@ const WORKER_NICENESS: i32 = 5;
 
 /// Opens the database in the folder `store`, or creates a database there. Errors name `folder`, the data folder.
 pub(crate) fn open(folder: &Path, store: &Path) -> Result<Keyspaces, OpenError> {
-    // fjall panics on some kinds of damage. The user gets the same error for every kind.
+    // fjall panics on some kinds of damage. The panic is caught, so that the user gets one error for every kind of
+    // damage.
     let opened = catch_unwind(AssertUnwindSafe(|| {
         let builder = || Database::builder(store).cache_size(CACHE_BYTES).worker_threads(WORKER_THREADS);
         let folders = count_folders(&store.join("keyspaces")).unwrap_or(0);

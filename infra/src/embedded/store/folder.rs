@@ -154,7 +154,7 @@ impl DataFolder {
         }
         let keyspaces = database::open(&self.path, &store)?;
         if self.is_upgrade() {
-            // The upgrade has created folders for new keyspaces. These folders must survive a power cut.
+            // The upgrade has created folders for new keyspaces, which must survive a power cut.
             database::sync_tree(&store).map_err(io_error)?;
         }
         Ok((keyspaces, extent))

@@ -35,7 +35,7 @@ pub(crate) enum FolderState {
 /// A data folder that a restore is filling, within the folder to restore. See [`restore`](crate::embedded::restore).
 pub(crate) const RESTORING: &str = "restoring";
 
-/// How complete the folder is. It is an error if the folder contains files of other programs.
+/// Determines how complete the folder is. Fails if the folder contains files of other programs.
 pub(crate) fn state_of(path: &Path) -> Result<FolderState, OpenError> {
     let io_error = |source| OpenError::io(path, source);
     let format = path.join("FORMAT");
@@ -77,7 +77,7 @@ pub(crate) fn state_of(path: &Path) -> Result<FolderState, OpenError> {
     let cut_short =
         [FORMAT, FORMAT_5, FORMAT_4, FORMAT_3].iter().any(|format| format.as_bytes().starts_with(&text));
     if entries.is_empty() || (has_lock && ours && cut_short) {
-        // If EXTENT can be read, only FORMAT is missing. The newest keyspace then shows the format of the store.
+        // If EXTENT can be read, only FORMAT is missing, and the newest keyspace shows the format of the store.
         let has = |keyspace| layout::keyspace_path(&path.join("store"), keyspace).exists();
         return Ok(match has_extent {
             true if has(keyspaces::LAST) => FolderState::Complete,

@@ -1,17 +1,17 @@
 //! The keys of the indexes that find orders. [`indexes`](super::indexes) writes the keys, and the reader merges ranges
 //! of keys.
 //!
-//! Each key of `by_status`, `by_update`, `by_metadata` and `customers` ends with a position: a time and an order id. So the
-//! rows with the same prefix are sorted by time, and a list is a merge of the ranges of a few prefixes.
+//! Each key of `by_status`, `by_update`, `by_metadata` and `customers` ends with a position: a time and an order id. So
+//! the rows with one prefix are sorted by time, and a list of orders merges the ranges of a few prefixes.
 
 use anyhow::Context;
 use api::ports::OrderPosition;
 use domain::{FulfilmentStatus, Order, OrderId, OrderStatus, PaymentStatus};
 use xxhash_rust::xxh3::xxh3_128;
 
-/// The words of a row of `by_status`, which are the first two bytes of its key. In hexadecimal, the first digit is the
-/// status, the second the payment status, and the third the fulfilment status. The last digit is 1 if the order has one
-/// event.
+/// The status words of an order, as encoded in the first two bytes of a key of `by_status`. In hexadecimal, the first
+/// digit is the status, the second digit the payment status, and the third digit the fulfilment status. The last digit
+/// is 1 if the order has one event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Words {
     pub(crate) status: OrderStatus,
@@ -51,7 +51,7 @@ impl Words {
     }
 }
 
-// The keys in data folders contain these numbers, so the number of a status never changes.
+// Keys in data folders contain the numbers of statuses, so these numbers never change.
 
 fn status_code(status: OrderStatus) -> u8 {
     match status {

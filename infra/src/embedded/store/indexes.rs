@@ -1,4 +1,5 @@
-//! The rows of an order in the indexes, and how they change. Appends, backfills and rebuilds use these functions.
+//! Determines the rows of an order in the indexes, and how the rows change. Used when events are appended, and by
+//! backfills and rebuilds.
 //!
 //! An order with one event has one row, in `by_status`. The second event adds a row in `by_update`. A later event moves
 //! the row in `by_status` only if one of its words changes. An order has further rows if it has a reference, if its

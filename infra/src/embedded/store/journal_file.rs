@@ -12,7 +12,7 @@ use super::layout;
 use super::reclaim;
 
 /// The journal that fjall writes to. Older journals have lower numbers and are completely synced, because fjall syncs a
-/// journal before it begins the next one.
+/// journal before it begins the next journal.
 pub(crate) struct JournalFile {
     store: PathBuf,
     pub(crate) number: u64,
@@ -63,7 +63,8 @@ pub(crate) fn newest_journal(store: &Path) -> io::Result<u64> {
     journals.last().map(|(number, _)| *number).ok_or_else(|| io::Error::other("the store has no journal"))
 }
 
-/// Opens a journal for two purposes: to sync it, and to truncate it through the same handle after its name was removed.
+/// Opens a journal for two purposes: syncing the journal, and truncating it through the handle after its name was
+/// removed.
 fn open(store: &Path, number: u64) -> io::Result<File> {
     File::options().write(true).open(layout::journal_path(store, number))
 }

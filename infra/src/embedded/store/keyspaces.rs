@@ -45,19 +45,20 @@ use fjall::config::FilterPolicy;
 use fjall::{AbstractTree, Database, Keyspace, KeyspaceCreateOptions, PersistMode};
 
 /// The size at which a memtable is flushed, and the size of merged tables. fjall writes and syncs a memtable or table
-/// as a whole, and the syncs of commits wait meanwhile. With 16 MiB, commits wait for 30 ms or more, so both sizes are
-/// small.
+/// as a whole, and the syncs of commits wait until it is done. With 16 MiB, commits wait for 30 ms or more, so both
+/// sizes are small.
 const MEMTABLE_BYTES: u64 = 4 << 20;
 const MERGED_TABLE_BYTES: u64 = 8 << 20;
-/// How many bytes of keys and values a restore or an upgrade leaves in memory, without a table. They take several times
-/// as much memory, because many rows are small.
+/// How many bytes of keys and values a restore or an upgrade leaves in memory, without a table. These bytes take
+/// several times as much memory, because many rows are small.
 const UNWRITTEN_BYTES: u64 = 8 << 20;
 /// A memtable with fewer bytes of keys and values is not made a table, because every table takes some memory too.
 const MIN_TABLE_BYTES: u64 = 512 << 10;
 /// How often to check whether fjall has written a table.
 const TABLE_POLL: Duration = Duration::from_millis(2);
 
-/// The numbers of the keyspaces. fjall counts keyspaces from 1 in the order of their creation, and uses 0 itself.
+/// The numbers of the keyspaces. fjall numbers keyspaces from 1 in the order of their creation. Number 0 is fjall's own
+/// keyspace.
 pub(crate) const LOG: u64 = 1;
 pub(crate) const ORDERS: u64 = 2;
 pub(crate) const RECEIPTS: u64 = 4;

@@ -88,8 +88,8 @@ impl Store {
         &self.folder_name
     }
 
-    /// The id of the message with this sequence number. The id contains the folder's name, so it differs from the ids
-    /// of dead letters that are imported from other folders.
+    /// The id of the message with the sequence number `seq`. The id contains the folder's name, so that it differs from
+    /// the ids of dead letters that are imported from other folders.
     pub(crate) fn message_id(&self, seq: u64) -> String {
         format!("{seq}-{}", self.folder_name)
     }

@@ -54,7 +54,8 @@ fn is_removed(file: &File) -> bool {
     file.metadata().is_ok_and(|file| file.nlink() == 0)
 }
 
-/// Shortens the file by one step, which frees that space. Returns whether the file has space left to free.
+/// Frees a part of the file's space, by shortening the file by one step. Returns whether the file has space left to
+/// free.
 fn shorten(file: &File) -> io::Result<bool> {
     let length = file.metadata()?.len().saturating_sub(STEP_BYTES);
     file.set_len(length)?;

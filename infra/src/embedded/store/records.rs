@@ -26,8 +26,8 @@ pub(crate) fn split_log_entry(entry: &[u8]) -> (&[u8], Option<&str>) {
     (&entry[..newline], std::str::from_utf8(&entry[newline + 1..]).ok())
 }
 
-/// Whether the JSON of an event contains the id. `false` proves that the event has another id. This check is much
-/// faster than decoding the JSON.
+/// Whether the JSON of an event contains the id. `false` proves that the event has another id. Searching the JSON is
+/// much faster than decoding it.
 pub(crate) fn contains_id(json: &[u8], id: EventId) -> bool {
     let mut text = Uuid::encode_buffer();
     let id = id.as_uuid().hyphenated().encode_lower(&mut text);

@@ -172,7 +172,7 @@ fn keep_copy(path: &Path, store: &Path, cut: &JournalCut, copy: &Path) -> io::Re
     File::open(path)?.sync_all()
 }
 
-/// The journals that a recovery changes: the journal that it cuts, and all later ones, which it removes.
+/// The journals that a recovery changes: the journal that is cut, and all later journals, which are removed.
 fn cut_journals(store: &Path, cut: &JournalCut) -> io::Result<Vec<PathBuf>> {
     let journals = layout::journals(store).map_err(|error| io::Error::other(format!("{error:?}")))?;
     Ok(journals.into_iter().filter(|(number, _)| *number >= cut.journal).map(|(_, path)| path).collect())

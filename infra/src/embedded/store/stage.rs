@@ -18,8 +18,8 @@ use super::sync::{AwaitingSync, Completion, Failure};
 pub(crate) struct Stage {
     /// The counters of the store as of the commit.
     pub(crate) counters: Counters,
-    /// The reason why the store can no longer be written, or `None` while it can. After a failure, no job stages
-    /// anything.
+    /// The failure after which the store can no longer be written. `None` while the store can be written. After a
+    /// failure, no job stages anything.
     pub(crate) failure: Failure,
     /// The number of messages on the queue as of the commit.
     pub(crate) queued: u64,
@@ -103,7 +103,8 @@ impl Stage {
     }
 
     /// Runs `effect` once the commit is synced, before any caller gets its result. The effect runs even if the caller
-    /// has stopped waiting. Only jobs that are [`Durability::Synced`](super::writer::Durability) may call this.
+    /// has stopped waiting. Only jobs that are [`Durability::Synced`](super::writer::Durability) may call this
+    /// function.
     pub(crate) fn after_sync(&mut self, effect: impl FnOnce() + Send + 'static) {
         self.awaiting_sync.effects.push(if_synced(effect));
     }

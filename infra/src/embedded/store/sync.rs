@@ -55,7 +55,7 @@ impl Disk {
     }
 }
 
-/// The reason why the store can no longer be written, or `None` while it can.
+/// The reason why the store can no longer be written. `None` while the store can be written.
 pub(crate) type Failure = Option<Arc<str>>;
 /// A function to run when a commit is as durable as its job requested, or when the commit or its sync has failed.
 pub(crate) type Completion = Box<dyn FnOnce(&Failure) + Send>;
@@ -131,7 +131,7 @@ pub(crate) fn start(
 
 /// The next task of the syncing thread.
 enum DiskTask {
-    /// Sync the given commit and every earlier one.
+    /// Sync the given commit and every earlier commit.
     Commit(Option<(Chain, View)>),
     /// Write the extent, and sync it if enough time has passed since its last sync.
     Extent,

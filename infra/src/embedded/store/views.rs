@@ -55,7 +55,7 @@ impl SyncedView {
     }
 
     fn lock(&self) -> MutexGuard<'_, Arc<View>> {
-        // No code that holds this lock panics.
+        // No code panics while it holds the lock.
         self.0.lock().expect("the view is intact")
     }
 }

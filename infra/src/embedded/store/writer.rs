@@ -4,7 +4,7 @@
 //! later from the syncing thread ([`sync`]), while the writing thread continues with the next commit.
 //!
 //! While a job runs, nothing else changes the store. But the writes of earlier jobs of the same commit are not in the
-//! store yet. Earlier jobs claim keys, and a later job can check these claims with [`Stage::is_claimed`].
+//! store yet. So earlier jobs claim keys, and later jobs check the claims with [`Stage::is_claimed`].
 //!
 //! The threads end when the last handle is dropped and every job is finished. A job's own handle is dropped together
 //! with the job.

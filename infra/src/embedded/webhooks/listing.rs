@@ -1,5 +1,5 @@
 //! Lists the deliveries of a subscription: first the failed and the held deliveries of each held order, then the
-//! skipped deliveries, then the recent successful ones.
+//! skipped deliveries, and last the recent successful deliveries.
 //!
 //! Each page begins after a position in the list. A position is a text that begins with the kind of the delivery: `h:`
 //! and an order id with a version, `k:` and the key of a skipped delivery, or `r:` and the number of a recent delivery.

@@ -1,5 +1,5 @@
 //! Lets deliveries give way to requests. `orders serve` calls [`start`] on the thread of the deliveries, and the source
-//! of events then calls [`give_way`] on that thread.
+//! of events calls [`give_way`] on that thread.
 //!
 //! The delivery thread has the priority of the threads that serve requests. It shares locks with those threads, and
 //! operators' requests wait for it. A thread with a low priority can lose the processor while it holds a lock, and get

@@ -59,7 +59,7 @@ pub(super) fn skip_key(id: SubscriptionId, skip: &SkippedDelivery) -> Vec<u8> {
     [&Row::Skip.key(id), sortable(skip.at.micros()).as_slice(), event_id.as_bytes()].concat()
 }
 
-/// The range of all keys that begin with `prefix`. In each of these keys, the byte after the prefix must be below 0xFF.
+/// The range of all keys that begin with `prefix`. In each such key, the byte after the prefix must be below 0xFF.
 pub(super) fn with_prefix(prefix: &[u8]) -> (Bound<Vec<u8>>, Bound<Vec<u8>>) {
     // An order id or a time follows the prefix. Order ids are ASCII. The first byte of a time is below 0xFF until the
     // year 200,000.

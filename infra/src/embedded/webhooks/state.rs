@@ -102,7 +102,8 @@ impl EmbeddedWebhooks {
         let (store, subscriptions) = (Arc::clone(&self.engine.0.store), self.subscriptions.clone());
         let write = move |stage: &mut Stage| {
             let key = Row::Subscription.key(id);
-            // If an earlier job of this commit has changed the subscription, this job would overwrite the change.
+            // If an earlier job of the commit has changed the subscription, writing it again would overwrite that
+            // change.
             anyhow::ensure!(!stage.is_claimed(&key), "the subscription is being changed; try again");
             let Some(row) = store.latest().get(&store.keys.webhooks, &key)? else { return Ok(None) };
             let current = rows::decode("a subscription", &row)?;

@@ -258,7 +258,7 @@ async fn events_are_compared_with_the_customer_of_their_order() {
     }
 }
 
-/// Later versions of the program must be able to read these rows. To test a new member, add a line. Never change an
+/// Stored rows must be readable by later versions of the program. To test a new member, add a line. Never change an
 /// existing line.
 #[test]
 fn rows_are_written_as_they_were_in_every_version() {

@@ -132,6 +132,6 @@ pub(crate) enum ObsoleteReceives {
     None,
     /// The row that counts only the removed message.
     Own,
-    /// The row of the delivery in which the message was received. That row counts no other message any more.
+    /// The row of the delivery in which the message was received. That row counts no remaining message.
     Delivery(u64),
 }

@@ -163,7 +163,8 @@ impl Sort<'_> {
     }
 }
 
-/// The key of a log entry's scratch row. Scratch rows sort by time. Events of the same moment sort by their keys in the log.
+/// The key of a log entry's scratch row. Scratch rows are sorted by time, and events of one time by their keys in the
+/// log.
 fn scratch_key(time: i64, log_key: &[u8]) -> Vec<u8> {
     [&FIRST_SCRATCH_KEY, &sortable(time)[..], log_key].concat()
 }

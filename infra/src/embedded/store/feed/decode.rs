@@ -11,7 +11,7 @@ use super::{FORMAT, LOST, type_of};
 pub(crate) struct FeedRow<'a> {
     /// The position of the first entry.
     pub(crate) first: u64,
-    /// The latest time at which an event of this row or of an earlier row was recorded, in microseconds since 1970.
+    /// The latest time at which an event of the row or of an earlier row was recorded, in microseconds since 1970.
     pub(crate) time: i64,
     entries: &'a [u8],
 }

@@ -43,7 +43,8 @@ impl NewFeedEntry {
     }
 }
 
-/// The id as a UUID, if the id is written in lower case with hyphens. A decoder could not restore any other spelling.
+/// Converts an id to a UUID, if the id is written in lower case with hyphens. `None` for any other spelling, because
+/// decoding could not restore it.
 fn usual_uuid(id: &str) -> Option<Uuid> {
     let uuid = Uuid::try_parse(id).ok()?;
     (*uuid.hyphenated().encode_lower(&mut Uuid::encode_buffer()) == *id).then_some(uuid)

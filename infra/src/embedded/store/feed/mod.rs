@@ -57,7 +57,7 @@ pub(crate) const FIRST_SCRATCH_KEY: [u8; 1] = [0xFF];
 /// Where the feed ends after a commit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct FeedEnd {
-    /// The latest position; 0 if nothing was recorded.
+    /// The latest position, or 0 if no event was recorded.
     pub(crate) position: u64,
     /// The time of the latest row, in microseconds since 1970.
     pub(crate) time: i64,
@@ -161,7 +161,8 @@ impl FeedMask {
     }
 }
 
-/// A hash by which a filter skips the events of other customers without reading them. Different customers may share a hash.
+/// A hash of the customer, by which filters skip the events of other customers without reading those events. Different
+/// customers may share a hash.
 pub(crate) fn customer_hash(customer_id: &CustomerId) -> u32 {
     xxh3_64(customer_id.as_str().as_bytes()) as u32
 }

@@ -1,9 +1,9 @@
 //! Readers that wait at the end of the feed. The feed registers the readers. The syncing thread compares new rows with
 //! the filters of the readers, and wakes them.
 //!
-//! A reader is woken only by an event that may pass its filter. So a reader of one customer's events costs nothing while
-//! other customers are busy. Readers are grouped by their filters, and each event is compared with the groups. While nobody
-//! waits, the syncing thread reads one counter for each sync.
+//! A reader is woken only by an event that may pass its filter. So a reader of one customer's events costs nothing
+//! while other customers are busy. Readers are grouped by their filters, and each event is compared with the groups.
+//! While no reader waits, the syncing thread only reads one counter after each sync.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -31,7 +31,8 @@ struct Waiting {
     next_id: u64,
     /// The waiting readers, grouped by their filter.
     groups: HashMap<Group, HashMap<u64, Waiter, RandomState>, RandomState>,
-    /// Each set of types that a filter selects, with the number of waiting readers whose filter selects this set.
+    /// The sets of event types that filters select, each with the number of waiting readers whose filter selects that
+    /// set.
     types: HashMap<u32, usize, RandomState>,
 }
 
@@ -40,7 +41,7 @@ type Group = (Option<u32>, u32);
 
 #[derive(Debug)]
 struct Waiter {
-    /// The reader has seen all events up to this position.
+    /// The position up to which the reader has seen all events.
     after: u64,
     /// Sends the reader the position of the first event that may pass its filter.
     sender: oneshot::Sender<u64>,
@@ -127,7 +128,7 @@ impl FeedWaiters {
     }
 
     fn lock(&self) -> MutexGuard<'_, Waiting> {
-        // No code panics while it holds this lock.
+        // No code panics while it holds the lock.
         self.waiting.lock().expect("the waiting readers are intact")
     }
 }

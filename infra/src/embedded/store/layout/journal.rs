@@ -156,8 +156,8 @@ impl<'a> Iterator for JournalBatches<'a> {
     type Item = JournalBatch<'a>;
 
     fn next(&mut self) -> Option<JournalBatch<'a>> {
-        // Sequence numbers increase from batch to batch. fjall's checksum does not cover them, so this comparison
-        // checks them.
+        // Sequence numbers increase from batch to batch. fjall's checksum does not cover sequence numbers, so they are
+        // compared here.
         let batch = JournalBatch::at(self.journal, self.end)
             .filter(|batch| self.latest.is_none_or(|latest| latest < batch.seqno))?;
         (self.end, self.latest) = (batch.range.end, Some(batch.seqno));
@@ -181,7 +181,8 @@ impl<'a> JournalBytes<'a> {
         Some(bytes)
     }
 
-    /// Reads the next item of a batch. `Some(None)` means that the batch clears a keyspace, which this engine never does.
+    /// Reads the next item of a batch. `Some(None)` means that the batch clears a keyspace, which the embedded engine
+    /// never does.
     fn item(&mut self) -> Option<Option<JournalItem<'a>>> {
         match self.take::<1>()? {
             [ITEM] => {

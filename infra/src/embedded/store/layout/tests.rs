@@ -46,7 +46,8 @@ fn journals_that_fjall_wrote_can_be_read() {
         ]
     );
 
-    // Changing any byte of the first batch makes the journal end there. The second batch is still found after that end.
+    // Changing any byte of the first batch makes the readable journal end before that batch. The second batch is still
+    // found after that end.
     let (first, second) = (read[0].range.clone(), read[1].range.clone());
     for position in first.clone().step_by(11) {
         bytes[position] ^= 0x40;
