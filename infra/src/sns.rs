@@ -16,7 +16,7 @@ use consumer::ports::Alerts;
 
 use crate::sdk::{check_reachable, explain};
 
-/// The maximum length of a subject: less than 100 characters
+/// The maximum length of a subject, which must have less than 100 characters
 /// ([Publish](https://docs.aws.amazon.com/sns/latest/api/API_Publish.html)).
 const MAX_SUBJECT: usize = 99;
 /// The maximum size of an alert's text, and of its JSON, in bytes. Both together fit into the 256 KiB of a message.

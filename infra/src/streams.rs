@@ -1,5 +1,5 @@
-//! The DynamoDB stream of the table of orders: the relay's [`ChangeStream`] in containers. Lambda functions receive the
-//! records from an event source mapping instead.
+//! Reads the DynamoDB stream of the table of orders: implements the relay's [`ChangeStream`] in containers. Lambda
+//! functions receive the records from an event source mapping instead.
 
 use std::collections::HashMap;
 

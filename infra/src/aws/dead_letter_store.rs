@@ -1,4 +1,5 @@
-//! The store of dead letters for operators: list, redrive, repair and discard. The API's operator endpoints use it.
+//! The store of dead letters on AWS. The API's operator endpoints list, redrive, repair and discard dead letters with
+//! this store.
 
 use std::collections::HashSet;
 
@@ -37,8 +38,8 @@ impl AwsDeadLetterStore {
         let archived = self.bucket.letter(indexed.repaired.as_deref().unwrap_or(&indexed.archived)).await?;
         let DeadLetter { body, original, attributes, detail, origin, .. } = archived;
         let indexed = indexed.letter;
-        // The index contains only the beginning of the detail, and the archive contains the whole detail. If the two
-        // differ otherwise, the detail in the index is newer and takes precedence.
+        // The index contains only the beginning of the detail, and the archive contains the whole detail. If the
+        // archive's detail does not begin with the detail in the index, the index is newer and takes precedence.
         let detail = if detail.starts_with(&indexed.detail) { detail } else { indexed.detail.clone() };
         Ok(DeadLetter { body, original, attributes, detail, origin, ..indexed })
     }
@@ -48,7 +49,7 @@ impl AwsDeadLetterStore {
         reads.buffered(s3::CONCURRENCY).try_collect().await
     }
 
-    /// Returns the dead letter if it is parked. Otherwise returns the result that the caller reports to the operator.
+    /// Returns the dead letter if it is parked. Otherwise returns the result to report to the operator.
     async fn parked(&self, id: &str) -> anyhow::Result<Result<Box<IndexedDeadLetter>, DeadLetterChange>> {
         Ok(match self.table.look_up_dead_letter(id).await? {
             IndexLookup::Found(indexed) if indexed.letter.state == DeadLetterState::Parked => Ok(indexed),

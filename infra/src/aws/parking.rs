@@ -19,7 +19,7 @@ pub struct SqsDeadLetters {
     pub table: Table,
     /// The URL of the queue that the messages were received from.
     pub origin: String,
-    /// The queue from which parked messages are deleted. `None` if an event source mapping deletes them.
+    /// The queue from which parked messages are deleted. `None` if an event source mapping deletes parked messages.
     pub inbox: Option<Arc<Queue>>,
 }
 

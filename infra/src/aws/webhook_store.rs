@@ -155,8 +155,8 @@ impl WebhookStore for AwsWebhookStore {
             return Err(WebhookError::Changed);
         }
         if subscription.state == SubscriptionState::Active {
-            // The sweep lets the orders catch up that were held while the subscription was stopped, and tries the other
-            // held orders at the new URL.
+            // The sweep lets orders catch up whose deliveries were held while the subscription was stopped, and retries
+            // other held orders at the new URL.
             self.send(Job::sweep_now(subscription.id)).await?;
         }
         Ok(())

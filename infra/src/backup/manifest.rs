@@ -144,10 +144,10 @@ impl Manifest {
         self.log.iter().map(|segment| segment.orders).sum()
     }
 
-    /// Whether the number of events contradicts the ledger, because the folder was damaged.
+    /// Whether the number of events contradicts the ledger, which shows that the folder was damaged.
     ///
-    /// The consumer counts an event as recorded when it acknowledges the message, shortly after the event is in the log.
-    /// Until then, the message is on the queue.
+    /// The consumer counts an event as recorded when it acknowledges the message, shortly after the event is in the
+    /// log. Until the acknowledgement, the message is on the queue.
     pub fn contradicts_ledger(&self) -> bool {
         let recorded = self.folder.ledger.recorded;
         !(recorded..=recorded.saturating_add(self.folder.queued)).contains(&self.events())

@@ -1,4 +1,4 @@
-//! The lines of log segments: recorded events with their positions. Backups write them, and restores read them.
+//! The lines of log segments: recorded events with their positions. Backups write these lines, and restores read them.
 
 use domain::OrderId;
 use serde::{Deserialize, Serialize};
@@ -34,7 +34,8 @@ pub struct EventRecord {
     pub order_id: OrderId,
     /// The event's version in the log of the order.
     pub version: u64,
-    /// The value of the log entry: the event, and in some entries of version 1 a newline and the id of the message.
+    /// The value of the log entry: the event as JSON. In some entries of version 1, a newline and the message id
+    /// follow.
     pub entry: Vec<u8>,
     /// The value of the event's row in `receipts`, if there is such a row.
     pub receipt: Option<Vec<u8>>,

@@ -105,8 +105,8 @@ pub struct Options {
     pub max_receives: u32,
     /// How long a new message stays invisible.
     pub delay: Duration,
-    /// The free disk space, in bytes, below which no new event is accepted. Accepted events are still processed: the
-    /// space is reserved for them.
+    /// The free disk space, in bytes, below which no new event is accepted. The remaining space is reserved for
+    /// processing events that were accepted earlier.
     pub min_free_bytes: u64,
     /// Whether events are committed inline: the commit that accepts an event also records it, if no event of its order
     /// is queued. If `false`, every event is queued.

@@ -35,7 +35,7 @@ const MAX_PAUSE: Duration = Duration::from_millis(200);
 const MAX_TAIL_AGE: i64 = 60 * 60 * 1_000_000;
 /// How many chunks a query reads.
 const CHUNKS_PER_READ: usize = 50;
-/// The maximum number of chunks that are searched for entries that were recorded before the window.
+/// The maximum number of chunks that are searched for entries from before the window.
 const MAX_SEARCHED: usize = 500;
 
 /// Appends to the partitions of a feed.

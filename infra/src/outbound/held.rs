@@ -172,7 +172,8 @@ impl OutboundTable {
         self.items(self.after(pk, after).limit(i32::try_from(limit).unwrap_or(i32::MAX)), limit).await
     }
 
-    /// Writes the row with the next revision. Returns `None` if the stored row has changed since `row` was read.
+    /// Writes a held order's row with the next revision. Returns `None` if the stored row has changed since `row` was
+    /// read.
     pub(crate) async fn put_held(&self, of: &Subscription, row: &HeldRow) -> anyhow::Result<Option<HeldRow>> {
         let put = self.put_of(of, row)?;
         let call = self.client.put_item().table_name(&self.name).set_item(Some(put.item));
@@ -182,7 +183,8 @@ impl OutboundTable {
         Ok(is_put.then_some(put.row))
     }
 
-    /// Stores a skip and writes the row of its order, both or neither. Returns whether the stored row still had its revision.
+    /// Stores a skipped delivery and writes the row of its order, both or neither. Returns `false` if the stored row
+    /// has changed since `row` was read.
     pub(crate) async fn put_skipped(
         &self,
         of: &Subscription,
@@ -227,7 +229,8 @@ impl OutboundTable {
         Ok(HeldPut { row: put, item, condition, names, values })
     }
 
-    /// Deletes the rows of a deleted subscription, but stops after a few seconds of work. No code reads the remaining rows.
+    /// Deletes the rows of a deleted subscription, but stops after a few seconds of work. The remaining rows are never
+    /// read.
     pub(crate) async fn delete_held(&self, of: &Subscription) -> anyhow::Result<()> {
         for _ in 0..MAX_DELETED_PAGES {
             let rows = self.page_after(held_pk(of), "", MAX_DELETES).await?;

@@ -1,7 +1,7 @@
-//! Reads the feed: the API's [`EventFeed`].
+//! Reads the feed: implements the API's [`EventFeed`].
 //!
-//! A page contains the same share of events of every partition that has events, sorted by time. Chunks contain the data
-//! that filters need, so only events that pass the filter are read from the log.
+//! A page contains an equal share of events from every partition that has events, sorted by time. Chunks contain the
+//! data that filters need, so only events that pass the filter are read from the log.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,5 +1,5 @@
-//! The window contains the newest events of a partition. The writer uses it to recognise entries that are already in the
-//! feed. `append` keeps a window for each partition.
+//! The window contains the newest events of a partition. The writer uses the window to recognise entries that are
+//! already in the feed. `append` keeps a window for each partition.
 
 use std::collections::{HashSet, VecDeque};
 

@@ -20,8 +20,8 @@ pub(super) struct CallAttempts(Arc<AttemptCounts>);
 struct AttemptCounts {
     /// The number of attempts that were sent or were about to be sent.
     sent: AtomicU32,
-    /// The number of attempts with a known result. SQS answered them, or no connection could be made, so they changed
-    /// nothing.
+    /// The number of attempts with a known result. Such an attempt was answered by SQS, or changed nothing because no
+    /// connection could be made.
     settled: AtomicU32,
 }
 

@@ -20,7 +20,7 @@ const LINGER: Duration = Duration::from_millis(2);
 const MAX_PENDING: usize = 1024;
 
 /// Gathers single events of concurrent callers into calls of up to 10 events. Each caller waits for the answer to its
-/// own event. A publish of several events is passed on unchanged.
+/// own event. A call that publishes several events is passed on unchanged.
 #[derive(Debug)]
 pub struct CoalescingPublisher {
     queue: Queue,

@@ -33,7 +33,8 @@ impl Queue {
         origin: &str,
         messages: &[ParkRequest<'_>],
     ) -> Vec<anyhow::Result<()>> {
-        // Each message has its own call, because one message may be as large as a whole batch. Dead letters are rare.
+        // Each message has a separate call, because one message may be as large as a whole batch, and dead letters are
+        // rare.
         let calls = messages.iter().map(|parking| async move {
             let sent = async {
                 let entry = self.dead_letter_entry(origin, parking)?;

@@ -72,7 +72,8 @@ fn payload() -> EventPayload {
     }
 }
 
-/// Starts a receiver that sends `answer` on each connection. Returns its port and the requests that it receives.
+/// Starts a receiver that sends `answer` on each connection. Returns the receiver's port and the requests that it
+/// receives.
 async fn receiver(answer: &'static [u8]) -> (u16, tokio::sync::mpsc::UnboundedReceiver<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();

@@ -19,7 +19,7 @@ use crate::embedded::store::writer::Durability;
 
 /// How long an alert is delayed after its first dead letter, so that it also covers the dead letters that follow soon.
 const GATHER_TIME: Duration = Duration::from_secs(1);
-/// The maximum number of dead letters that one alert covers. Each dead letter takes a few bytes of memory.
+/// The maximum number of dead letters that one alert covers. Each dead letter of an alert takes a few bytes of memory.
 const MAX_LETTERS_PER_ALERT: usize = 1_000_000;
 /// The longest pause before an alert is tried again.
 const MAX_RETRY_PAUSE: Duration = Duration::from_secs(300);

@@ -16,7 +16,8 @@ use crate::now;
 const MAX_LETTERS_OF_COMMIT: usize = 500;
 /// The maximum size of the bodies that one commit imports, in bytes. A larger body has a separate commit.
 const MAX_BODY_BYTES_OF_COMMIT: usize = 8 << 20;
-/// The name that the import records as the author of a repair. A command on a data folder has no authenticated user.
+/// The name that the import records as the author of a repair. The import has no authenticated user, because it is a
+/// command on a data folder.
 const REPAIRED_BY: &str = "orders dlq import";
 
 /// A dead letter to import.

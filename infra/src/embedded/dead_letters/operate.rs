@@ -42,8 +42,8 @@ impl DeadLetters {
             after.key.parse::<u64>().context("the position in the list of dead letters is not a number")
         });
         let end = end.transpose()?.unwrap_or(u64::MAX);
-        // A search for discarded dead letters cannot read a parked sequence, because discarded dead letters are in no
-        // sequence.
+        // A search for discarded dead letters cannot read a parked sequence, because a parked sequence contains no
+        // discarded dead letters.
         let in_sequence =
             filter.order_id.as_ref().filter(|_| filter.state != Some(DeadLetterState::Discarded));
         let view = self.store.view();

@@ -29,7 +29,7 @@ impl DeadLetters {
         row.map(|row| serde_json::from_slice(&row).context("a dead letter")).transpose()
     }
 
-    /// The sequence numbers of the order's dead letters, in order. Only numbers below `end` are returned.
+    /// The sequence numbers below `end` in the order's parked sequence, in ascending order.
     pub(crate) fn sequence_in<R: ReadStore>(
         &self,
         state: &R,

@@ -1,4 +1,4 @@
-//! Tests what happens to orders that are unpaid at their deadline, with the real engine and a clock that the tests set.
+//! Tests what happens to orders that are unpaid at their deadline. The tests use the real engine and set its clock.
 
 mod races;
 

@@ -79,7 +79,7 @@ impl FeedReader {
     }
 
     /// Reads the events that come after a position and may pass the filter, in order. Finds no events if the position
-    /// is at the end of the feed. This function blocks.
+    /// is at the end of the feed. The function blocks.
     pub(crate) fn read(&self, mask: FeedMask, after: u64, limits: ReadLimits) -> anyhow::Result<FeedSlice> {
         self.scan(mask, after, limits, |view, entry| {
             Ok(self.record(view, entry)?.map(|record| {
@@ -90,7 +90,7 @@ impl FeedReader {
     }
 
     /// Like [`read`](Self::read), but `take` decides what the slice contains for each event. `take` also returns the
-    /// number of bytes that count for the limit.
+    /// number of bytes to count toward the limit.
     pub(crate) fn scan<R>(
         &self,
         mask: FeedMask,

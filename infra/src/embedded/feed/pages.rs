@@ -1,5 +1,5 @@
-//! Pages of the feed, as the port [`EventFeed`](api::ports::feed::EventFeed) defines them. The engine's implementation of the
-//! port calls these functions.
+//! Reads pages of the feed, as defined by the port [`EventFeed`](api::ports::feed::EventFeed). The engine's
+//! implementation of the port calls these functions.
 
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -107,7 +107,7 @@ impl ContentSummary {
     /// Whether the ledger agrees with the log and the queue.
     ///
     /// An event is counted as recorded when its message is acknowledged, shortly after the event is in the log. Until
-    /// then, the message is on the queue.
+    /// the acknowledgement, the message is on the queue.
     pub fn agrees(&self) -> bool {
         let recorded = self.ledger.recorded;
         (recorded..=recorded.saturating_add(self.queued)).contains(&self.events)
@@ -137,7 +137,7 @@ pub enum NextStart {
     },
 }
 
-/// Describes the folder at `path`. It is an error if the folder cannot be read, or is not a folder of this program.
+/// Describes the folder at `path`. Fails if the folder cannot be read, or is not a data folder.
 pub fn inspect(path: &Path) -> Result<Inspection, OpenError> {
     let (folder, usage) = DataFolder::examine(path)?;
     let in_use = usage == FolderUse::InUse;

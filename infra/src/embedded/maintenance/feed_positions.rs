@@ -79,7 +79,7 @@ impl Rebuild<'_> {
         self.commit().await
     }
 
-    /// Removes the damaged rows in `wrong`, and marks the positions `from` to `to` as lost, if there are any.
+    /// Removes the damaged rows in `wrong`. Marks the positions `from` to `to` as lost, if that range is not empty.
     fn lost_positions(&mut self, from: u64, to: u64, time: i64, wrong: &mut Vec<Vec<u8>>) {
         let feed = &self.log.store.keys.feed;
         let key = feed_key(from);

@@ -53,8 +53,8 @@ impl Publisher {
             return Ok(None);
         }
         let loaded = match envelope.event {
-            // The order is not loaded, because it usually does not exist yet. If it exists, its version 1 is taken,
-            // and the event is queued.
+            // The order is not loaded, because it usually does not exist yet. If it exists, another event has version
+            // 1, and this event is queued.
             Event::Created(_) => LoadedOrder::default(),
             _ => {
                 let wanted = LoadRequest {

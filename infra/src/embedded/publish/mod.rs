@@ -37,7 +37,7 @@ pub struct NewMessage {
     pub body: Vec<u8>,
 }
 
-/// The reason why messages were not accepted, or may not have been accepted. The reason applies to all messages of one
+/// The reason why messages were not accepted, or may not have been accepted. The reason applies to all messages of the
 /// call.
 #[derive(Debug, thiserror::Error)]
 pub enum SendError {
@@ -132,7 +132,7 @@ impl Publisher {
         let message = Message { group: Some(String::new()), attributes, ..Message::default() };
         let prepare = |(number, event): (usize, &Envelope)| {
             // Only the first event of each order is judged here. If that event is queued, the later events of the order
-            // must follow it on the queue.
+            // must be queued after it.
             let is_first = events[..number].iter().all(|earlier| earlier.order_id != event.order_id);
             let judged = if is_first { self.judge_inline(&message, event)? } else { None };
             Ok(match judged {

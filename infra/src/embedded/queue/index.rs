@@ -172,7 +172,7 @@ impl QueueIndex {
         self.groups.get(group)?.messages.iter().find(|entry| entry.dedup == dedup)
     }
 
-    /// Reserves the last place of the group for a message. The message can be received only after
+    /// Reserves the last place of the group for a message. The message can be received only after a call of
     /// [`QueueIndex::make_durable`].
     pub(crate) fn reserve(
         &mut self,

@@ -45,8 +45,8 @@ impl EmbeddedQueue {
     }
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, QueueIndex> {
-        // A panic while the lock is held is a bug. With a half-changed index, the engine would lose messages, so the
-        // engine must not continue.
+        // A panic while the lock is held is a bug. With an incompletely changed index, the engine would lose messages,
+        // so it must not continue.
         self.index.lock().expect("the queue index is intact")
     }
 

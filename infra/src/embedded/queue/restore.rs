@@ -29,8 +29,8 @@ pub(crate) fn restore(keys: &Keyspaces, stage: &mut Stage, index: &mut QueueInde
     Ok(())
 }
 
-/// How long a delayed message still stays invisible. Even if the clock was set back, the result is at most the delay
-/// that the message was sent with.
+/// How long a delayed message still stays invisible. Even if the clock was set back, the result is at most the original
+/// delay of the message.
 fn delay_left(header: &MessageHeader, now_micros: i64) -> Duration {
     let sent_with = header.visible_at.saturating_sub(header.enqueued_at);
     let left = header.visible_at.saturating_sub(now_micros).min(sent_with);

@@ -259,7 +259,7 @@ impl Merge {
 }
 
 impl Ord for Head {
-    /// The heap returns its greatest element first. So the position that comes next in the list must compare as the
+    /// The heap returns its greatest element first. So the position that is next in the list must compare as the
     /// greatest.
     fn cmp(&self, other: &Self) -> Ordering {
         let (one, two) = (&self.position, &other.position);

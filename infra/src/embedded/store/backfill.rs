@@ -84,8 +84,8 @@ pub(crate) struct Backfill {
     pub(crate) searchable: BTreeSet<String>,
 }
 
-/// Stages the cursor of a full backfill, which fills all indexes and projections. A folder of a format
-/// without indexes needs a full backfill.
+/// Stages the cursor of a full backfill, which fills all indexes and projections. A folder whose format has no indexes
+/// needs a full backfill.
 pub(crate) fn announce(keys: &Keyspaces, stage: &mut Stage) {
     put_cursor(keys, stage, &Cursor { scope: Scope::Everything, after: None, events: 0 });
 }
@@ -96,8 +96,8 @@ fn put_cursor(keys: &Keyspaces, stage: &mut Stage, cursor: &Cursor) {
 }
 
 impl Backfill {
-    /// Determines which backfill is due, and stages its cursor. `lacks_indexes` states whether the folder has a format
-    /// without indexes.
+    /// Determines which backfill is due, and stages its cursor. `lacks_indexes` states whether the folder's format has
+    /// no indexes.
     pub(crate) fn plan(
         keys: &Keyspaces,
         stage: &mut Stage,

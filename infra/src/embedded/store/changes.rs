@@ -1,5 +1,6 @@
-//! Records which commit last changed an order, so that the reader's cache knows whether a cached order is current. A
-//! [`Stage`](super::stage::Stage) collects its [`ChangedOrders`], and the committer records them in [`OrderChanges`].
+//! Records which commit last changed an order, so that the reader's cache can determine whether a cached order is
+//! current. A [`Stage`](super::stage::Stage) collects its [`ChangedOrders`], and the committer records them in
+//! [`OrderChanges`].
 
 use std::hash::BuildHasher;
 use std::sync::atomic::{AtomicU64, Ordering};

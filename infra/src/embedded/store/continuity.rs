@@ -94,12 +94,12 @@ pub(crate) struct JournalTail {
     pub(crate) path: PathBuf,
     /// The byte range of the whole commits that are not known to be durable.
     pub(crate) commits: Range<u64>,
-    /// Whether the remains of a torn commit follow the last whole commit. A power cut leaves such remains.
+    /// Whether the last whole commit is followed by the remains of a torn commit, which a power cut leaves.
     pub(crate) is_torn: bool,
 }
 
-/// Checks the store, and returns the ends of its journals. `extent` states what must be durable. It is `None` for a
-/// folder of format 3, which has no extent. The keyspaces up to number `last` must exist.
+/// Checks the store, and returns the ends of its journals. `extent` states which commits must be in the store. `None`
+/// for a folder of format 3, which has no extent. The keyspaces up to number `last` must exist.
 pub(crate) fn check(store: &Path, extent: Option<&Extent>, last: u64) -> Result<Vec<JournalTail>, Flaw> {
     let tables = TableCoverage::read(store, last)?;
     let mut scan = JournalScan::default();
@@ -192,8 +192,8 @@ impl TableCoverage {
         self.missing(last).is_none()
     }
 
-    /// The first keyspace whose tables lack writes: its number, the last write in its tables, and the last write that
-    /// they should contain.
+    /// Finds the first keyspace whose tables lack writes. Returns the number of the keyspace, the last write in its
+    /// tables, and the last write that the tables should contain.
     fn missing(&self, last: &LastWrites) -> Option<(u64, u64, u64)> {
         let ends = KEPT.into_iter().zip(self.0.0).zip(last.0);
         ends.map(|((keyspace, held), last)| (keyspace, held, last)).find(|(_, held, last)| held < last)
@@ -216,8 +216,8 @@ struct JournalScan {
 }
 
 impl JournalScan {
-    /// Adds a batch from a journal. Returns the number of the batch's commit if commits are missing before it and the
-    /// tables do not contain their writes.
+    /// Adds a batch from a journal. If commits are missing before the batch and the tables do not contain their writes,
+    /// returns the number of the batch's commit.
     fn add(
         &mut self,
         batch: &JournalBatch<'_>,

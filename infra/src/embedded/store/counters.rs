@@ -1,4 +1,4 @@
-//! The counters of the store. The writer changes them in the same commit as the data that they count.
+//! The counters of the store. The writer changes the counters in the same commit as the data that they count.
 
 use std::sync::{Arc, Mutex, PoisonError};
 

@@ -1,6 +1,6 @@
-//! The file `EXTENT`: how far the journals are on the disk. The syncing thread writes it after each sync, and the next
-//! start compares the journals with it. The file is separate, so that a damaged journal cannot hide what must be
-//! durable.
+//! The file `EXTENT`: how far the journals are on the disk. The syncing thread writes the file after each sync, and the
+//! next start compares the journals with it. The file is separate from the journals, so that a damaged journal cannot
+//! hide which commits must be there.
 //!
 //! ```text
 //! byte 0     first slot   "ORDEXT1\n", the numbers of an `Extent` (u64 each), and the XXH3 of these bytes (u64)
@@ -10,9 +10,9 @@
 //! All numbers are little-endian. If both slots are intact, the slot with the later commit is valid.
 //!
 //! The syncing thread overwrites the older slot after each sync of the journal, once the callers have their results. A
-//! slot lies within one sector, so a power cut leaves either its old or its new content. The file itself is synced once
-//! a second and when the service stops. After a power cut it may lag behind the journals by a second, but it is never
-//! ahead of them.
+//! slot lies within one sector, so a power cut leaves either the old or the new content of the slot. The file itself is
+//! synced once a second and when the service stops. After a power cut, the file may lag behind the journals by a
+//! second, but is never ahead of them.
 
 use std::fs::File;
 use std::io;

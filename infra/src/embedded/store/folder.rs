@@ -109,7 +109,8 @@ impl DataFolder {
         self.lacks_indexes() || self.state == FolderState::Format5
     }
 
-    /// Whether the folder had format 3 or 4 when it was claimed. These formats have no indexes except the customers' lists.
+    /// Whether the folder had format 3 or 4 when it was claimed. Formats 3 and 4 have no indexes except the customers'
+    /// lists.
     pub(crate) fn lacks_indexes(&self) -> bool {
         matches!(self.state, FolderState::Format3 | FolderState::Format4)
     }

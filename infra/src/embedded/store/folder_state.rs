@@ -32,7 +32,7 @@ pub(crate) enum FolderState {
     Complete,
 }
 
-/// A data folder that a restore is filling, within the folder to restore. See [`restore`](crate::embedded::restore).
+/// The name of the subfolder in which a restore builds the data folder. See [`restore`](crate::embedded::restore).
 pub(crate) const RESTORING: &str = "restoring";
 
 /// Determines how complete the folder is. Fails if the folder contains files of other programs.
@@ -70,7 +70,8 @@ pub(crate) fn state_of(path: &Path) -> Result<FolderState, OpenError> {
     let has_lock = entries.iter().any(|entry| entry.file_name() == "LOCK");
     let ours = ["LOCK", "store.new", "store", "EXTENT", "FORMAT", "FORMAT.new"].map(OsStr::new);
     let ours = entries.iter().all(|entry| ours.contains(&entry.file_name().as_os_str()));
-    // EXTENT is synced before FORMAT is written. So if EXTENT cannot be read here, a first start was interrupted.
+    // EXTENT is synced before FORMAT is written. So if EXTENT cannot be read and FORMAT is not complete, a first start
+    // was interrupted.
     let has_extent = ExtentFile::read(path).is_ok_and(|extent| extent.is_some());
     // A first start that is interrupted in its last step leaves a truncated FORMAT. Any other text was written by
     // another program.

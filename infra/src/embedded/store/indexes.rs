@@ -52,8 +52,8 @@ impl Index {
     }
 }
 
-/// An index and the key of a row in it. In the index `references`, the value of a row is the order's id. In all other
-/// indexes, the value is empty.
+/// A row of an index, as the index and the key of the row. In the index `references`, the value of a row is the order's
+/// id. In all other indexes, the value is empty.
 pub(crate) type IndexRow = (Index, Vec<u8>);
 
 /// The changes to the indexes when an event is appended.
@@ -90,7 +90,8 @@ pub(crate) fn rows_of(order: &Order, searchable: &BTreeSet<String>) -> Vec<Index
 }
 
 impl IndexChanges {
-    /// The changes to the indexes when an order changes from `previous` to `order`. For a new order, `previous` is `None`.
+    /// Computes the changes to the indexes when an order changes from `previous` to `order`. For a new order,
+    /// `previous` is `None`.
     pub(crate) fn between(previous: Option<&Order>, order: &Order, searchable: &BTreeSet<String>) -> Self {
         let mut added = rows_of(order, searchable);
         let mut removed = previous.map(|previous| rows_of(previous, searchable)).unwrap_or_default();

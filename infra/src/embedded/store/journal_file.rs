@@ -34,8 +34,8 @@ impl JournalFile {
         self.file.sync_data()
     }
 
-    /// Moves to the newest journal. Journal numbers have no gaps, and the oldest journals are removed first. So if the
-    /// current journal still exists and no journal has the next number, the current journal is the newest.
+    /// Moves to the newest journal. Journal numbers have no gaps, and the oldest journals are removed first. So the
+    /// current journal is the newest if it still exists and no journal has the next number.
     fn follow(&mut self) -> io::Result<()> {
         loop {
             match open(&self.store, self.number + 1) {

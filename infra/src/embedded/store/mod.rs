@@ -73,7 +73,7 @@ impl Store {
     }
 
     /// The latest commit, even if it is not synced yet. Used on the writing thread, and for decisions that the writing
-    /// thread checks again.
+    /// thread verifies later.
     pub(crate) fn latest(&self) -> LatestCommit {
         LatestCommit { dead_letters: self.counters().letters }
     }

@@ -87,7 +87,8 @@ impl OpenError {
         }
     }
 
-    /// The error that reports a flaw which [`continuity`](super::continuity) found in the folder at `path`.
+    /// Makes the error that reports a flaw of the folder at `path`. The check in [`continuity`](super::continuity)
+    /// finds such flaws.
     pub(crate) fn of_flaw(path: &Path, flaw: Flaw) -> Self {
         let name = |file: &Path| file.strip_prefix(path).unwrap_or(file).display().to_string();
         match flaw {

@@ -144,7 +144,7 @@ fn io_of(error: impl std::fmt::Display) -> std::io::Error {
     std::io::Error::other(format!("{error:#}"))
 }
 
-/// Commits the staged writes, if there are any, and records that everything in the store is on the disk.
+/// Commits the staged writes, if there are any, and records in the extent that everything in the store is on the disk.
 pub(crate) fn first_commit(
     folder: &DataFolder,
     committer: &mut Committer,

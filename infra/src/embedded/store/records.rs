@@ -57,7 +57,8 @@ impl ReceiveCount {
     }
 }
 
-/// The messages whose first receive was in the same delivery. One row counts the first receives of all these messages.
+/// The messages that were received for the first time in one delivery. One row counts the first receives of all these
+/// messages.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct FirstReceives {
     pub(crate) at: Timestamp,

@@ -38,8 +38,8 @@ pub use lost::{LostEvent, LostEventState};
 mod lost;
 
 /// The number of positions that a recovery leaves without events. Readers of the feed may have seen events after the
-/// cut, and the positions of these events must not get other events. The number is larger than the number of events
-/// that the journals of a folder can contain.
+/// cut, whose positions must not be given to other events. The number is larger than the number of events that the
+/// journals of a folder can contain.
 const LOST_POSITIONS: u64 = 10_000_000;
 
 /// The findings of a recovery, and its result.
@@ -179,8 +179,8 @@ fn cut_journals(store: &Path, cut: &JournalCut) -> io::Result<Vec<PathBuf>> {
 }
 
 fn cut_off(path: &Path, store: &Path, cut: &JournalCut, extent: Option<&Extent>) -> io::Result<()> {
-    // Writes the extent first, so that an interrupted recovery never leaves an extent that claims more than the
-    // journals hold.
+    // Writes the extent first, so that after an interrupted recovery, the extent never contains more commits than the
+    // journals.
     let at = extent.map_or(0, |extent| extent.at);
     let kept = Extent {
         commit: cut.kept.commit,

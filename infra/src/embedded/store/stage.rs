@@ -83,8 +83,8 @@ impl Stage {
         self.batch.remove(keyspace, key);
     }
 
-    /// Adds an event to the feed, at the next position. Positions follow the order of the calls. The job must also
-    /// stage the log entry of the event.
+    /// Adds an event to the feed, at the next position. Positions are assigned in the order of the calls. The job must
+    /// also stage the log entry of the event.
     pub(crate) fn record(&mut self, entry: NewFeedEntry) {
         self.bytes += entry.bytes.len();
         self.recorded.push(entry);
@@ -109,8 +109,8 @@ impl Stage {
         self.awaiting_sync.effects.push(if_synced(effect));
     }
 
-    /// Like [`Stage::after_sync`], but runs after the callers have their results. Use it for work that no caller waits
-    /// for.
+    /// Like [`Stage::after_sync`], but runs after the callers have their results. Use this function for work that no
+    /// caller waits for.
     pub(crate) fn after_replies(&mut self, effect: impl FnOnce() + Send + 'static) {
         self.awaiting_sync.effects_after_replies.push(if_synced(effect));
     }

@@ -28,7 +28,7 @@ use super::sync::{self, AwaitingSync, Completion, Disk, Failure};
 /// The number of jobs, or the approximate number of bytes, at which a commit takes no further job.
 const MAX_JOBS_OF_COMMIT: usize = 1024;
 const MAX_COMMIT_BYTES: usize = 8 << 20;
-/// The maximum number of queued jobs. Further callers wait until the queue has space for their jobs.
+/// The maximum number of queued jobs. At the maximum, further callers wait until the queue has space for their jobs.
 const MAX_QUEUED_JOBS: usize = 4096;
 
 /// The error of a job whose writes were not made or may not be durable.
@@ -37,7 +37,7 @@ pub(crate) enum WriteError {
     /// None of the job's writes were made, and none will be made.
     #[error("{0:#}")]
     NotWritten(anyhow::Error),
-    /// The commit or its sync failed after the job had staged its writes. The writes may exist after the next start.
+    /// The commit of the job or its sync failed, so it is unknown whether the job's writes exist after the next start.
     #[error("{0:#}; after a restart, the data that was being written may or may not exist")]
     Unknown(anyhow::Error),
 }

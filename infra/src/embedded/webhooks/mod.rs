@@ -31,8 +31,8 @@ pub struct EmbeddedWebhooks {
     engine: Embedded,
     /// The `source` of the CloudEvents.
     source: String,
-    /// Posts test events. The dispatcher uses a separate sender, because the connections of a sender belong to one
-    /// thread.
+    /// The sender that posts test events. The dispatcher uses a separate sender, because the connections of a sender
+    /// belong to one thread.
     sender: Arc<dyn WebhookSender>,
     subscriptions: watch::Sender<Subscriptions>,
     workers: Arc<Workers>,

@@ -20,8 +20,8 @@ const MEASURE_EVERY: Duration = Duration::from_millis(1);
 /// The thread sleeps if it has waited for a processor for more than 1/20 of the time. On an idle machine, the thread
 /// waits for less, because a wake-up takes only a few microseconds.
 const PARTS: u32 = 20;
-/// How long the thread sleeps. Between two sleeps it runs for about a millisecond, so it takes about a tenth of a
-/// processor. An operator's request waits for a few sleeps at most.
+/// How long the thread sleeps. Between two sleeps, the thread runs for about a millisecond, so it takes about a tenth
+/// of a processor. An operator's request waits for a few sleeps at most.
 const SLEEP: Duration = Duration::from_millis(10);
 
 thread_local! {
@@ -47,8 +47,8 @@ pub fn start() {
     PACE.set(pace);
 }
 
-/// Sleeps if the calling thread had to wait for a processor. Does nothing on threads that have not called [`start`]. This
-/// function blocks, so the caller must not hold a lock.
+/// Sleeps if the calling thread had to wait for a processor. Does nothing on threads that have not called [`start`].
+/// The function blocks, so the caller must not hold a lock.
 pub(super) fn give_way() {
     PACE.with_borrow_mut(|pace| {
         if let Some(pace) = pace

@@ -1,4 +1,5 @@
-//! Tests what happens if an event is recorded after a pass has read an order and before the pass proposes to cancel it.
+//! Tests what happens if an event is recorded after a pass has read an order and before the pass proposes to cancel the
+//! order.
 
 use std::sync::atomic::AtomicUsize;
 

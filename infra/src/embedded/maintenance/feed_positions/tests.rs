@@ -100,7 +100,7 @@ async fn a_damaged_feed_is_reported_and_corrected_and_no_position_gets_another_e
         for options in [check, RebuildOptions::default()] {
             let found = engine.rebuild(options, &|_| ()).await.unwrap().differences;
             let of_feed: Vec<_> = found.examples.iter().filter(|it| it.starts_with("feed")).collect();
-            // A check does not remove the wrong row that it has reported. So it may also report the wrong entries in
+            // A check does not remove the wrong row that it has reported, so it may also report the wrong entries in
             // that row.
             let of_feed = &of_feed[..if options.check_only { differences.len() } else { of_feed.len() }];
             assert_eq!(of_feed, differences, "{name}: {found:?}");

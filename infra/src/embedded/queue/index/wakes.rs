@@ -1,4 +1,5 @@
-//! Schedules the groups of the queue: when a group is checked again, and how long receivers wait for more messages.
+//! Schedules the groups of the queue: determines when a group is checked again, and how long receivers wait for more
+//! messages.
 
 use std::cmp::Reverse;
 use std::sync::Arc;

@@ -61,7 +61,7 @@ pub(crate) enum FeedItem<'a> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct FeedEntry<'a> {
     pub(crate) position: u64,
-    /// The type of the event. `None` if its log entry could not be read when the event got its position.
+    /// The type of the event. `None` if the log entry of the event could not be read when the event got its position.
     pub(crate) event_type: Option<EventType>,
     pub(crate) customer_hash: u32,
     pub(crate) version: u64,

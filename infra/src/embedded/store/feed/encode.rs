@@ -7,7 +7,8 @@ use uuid::Uuid;
 use super::decode::FeedItem;
 use super::{FORMAT, FeedEnd, LOST, MAX_ENTRIES_OF_ROW, UNKNOWN, code_of};
 
-/// The feed entry of an event that has no position yet. The caller encodes it, to save time on the writing thread.
+/// The feed entry of an event that has no position yet. The caller encodes the entry, to save time on the writing
+/// thread.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct NewFeedEntry {
     pub(crate) recorded_at_micros: i64,
@@ -100,7 +101,8 @@ fn begin_row(time: i64, entry_bytes: usize) -> Vec<u8> {
     row
 }
 
-/// Appends a number as LEB128: seven bits in each byte, lowest bits first. All bytes except the last have the high bit set.
+/// Appends a number as LEB128: each byte contains seven bits, lowest bits first. All bytes except the last have the
+/// high bit set.
 fn put_varint(bytes: &mut Vec<u8>, mut number: u64) {
     while number >= 0x80 {
         bytes.push(number as u8 | 0x80);

@@ -42,7 +42,8 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::keyspaces::Keyspaces;
 use decode::{FeedEntry, FeedRow};
 
-/// The maximum number of entries in a row. To find a position, a reader decodes a whole row, so rows are short.
+/// The maximum number of entries in a row. The number is small, because a reader that looks for a position decodes a
+/// whole row.
 pub(crate) const MAX_ENTRIES_OF_ROW: usize = 256;
 /// The format of a row, which is its first byte.
 const FORMAT: u8 = 1;
@@ -144,8 +145,8 @@ impl FeedMask {
         Self { customer_hash: filter.customer_id.as_ref().map(customer_hash), types }
     }
 
-    /// Returns `false` if the filter certainly does not select the event. After `true`, the caller must check the
-    /// event's log entry.
+    /// Returns `false` if the filter certainly does not select the event. If the result is `true`, the caller must
+    /// check the event's log entry.
     pub(crate) fn may_pass(self, entry: &FeedEntry<'_>) -> bool {
         let Some(event_type) = entry.event_type else { return true };
         self.types & Self::bit_of(Some(event_type)) != 0

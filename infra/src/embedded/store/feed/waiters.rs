@@ -100,8 +100,7 @@ impl FeedWaiters {
             return;
         }
         for (first, row) in rows {
-            // Only a bug of the encoder can cause a row that cannot be decoded. Readers get the error when they read
-            // the row.
+            // A row is undecodable only because of a bug in the encoder. Readers get the error when they read the row.
             let Ok(row) = FeedRow::decode(&feed_key(*first), row) else { continue };
             for item in row.items().flatten() {
                 waiting.compared = waiting.compared.max(item.last_position());
@@ -174,8 +173,8 @@ impl Waiting {
 }
 
 impl FeedWaiter<'_> {
-    /// Waits for an event that may pass the filter. Returns the position right before that event, from which the reader
-    /// continues.
+    /// Waits for an event that may pass the filter. Returns the position right before that event, after which the
+    /// reader continues.
     pub(crate) async fn woken(&mut self) -> u64 {
         match (&mut self.woken).await {
             Ok(position) => position - 1,

@@ -25,8 +25,8 @@ const CLEAR: u8 = 4;
 const TRAILER: &[u8] = b"FJL\x03";
 const START_BYTES: usize = 13;
 
-/// Reads a journal without the zeros after its last batch. A new journal consists almost completely of zeros, so
-/// reading it takes little memory.
+/// Reads a journal without the zeros after its last batch. Most of a new journal is zeros, so reading the journal takes
+/// little memory.
 pub(crate) fn read(journal: &Path) -> io::Result<Vec<u8>> {
     const CHUNK_BYTES: usize = 256 << 10;
     let mut file = File::open(journal)?;
@@ -121,7 +121,8 @@ impl<'a> JournalBatches<'a> {
         Self { journal, end: 0, latest: None }
     }
 
-    /// The whole batches after the readable end of the journal, wherever they start. fjall would cut them off.
+    /// Finds all whole batches after the readable end of the journal, wherever they start. fjall would cut off these
+    /// batches.
     pub(crate) fn after_end(&self) -> Vec<JournalBatch<'a>> {
         let (mut found, mut at) = (Vec::new(), self.end);
         while let Some(start) = next_start(self.journal, at) {
