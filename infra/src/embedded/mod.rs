@@ -149,10 +149,10 @@ struct Rooms {
     /// The status of the continuous backup. Empty until a continuous backup starts.
     backup: OnceLock<Arc<BackupStatus>>,
     store: Arc<Store>,
-    // Dropped after the modules. Dropping the threads waits until they end, and they end only after all modules are
-    // dropped.
+    // The threads are dropped after the modules. Dropping them waits until they end, and they end only after all
+    // modules are dropped.
     _threads: WriterThreads,
-    // Dropped last, because it holds the folder's lock.
+    // The folder is dropped last, because it holds the lock.
     folder: DataFolder,
 }
 

@@ -22,7 +22,7 @@ use super::{Head, OutboundTable};
 const MAX_EXAMINED: usize = 10_000;
 /// How many chunks a query reads.
 const CHUNKS_PER_READ: usize = 100;
-/// The first and the longest pause between two reads of the heads.
+/// The first pause between two reads of the heads, and the maximum pause.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const MAX_PAUSE: Duration = Duration::from_secs(2);
 

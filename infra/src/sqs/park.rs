@@ -1,4 +1,4 @@
-//! Sends messages to the dead-letter queue, with the reason and their origin as attributes.
+//! Sends messages to the dead-letter queue, with the reason and the origin of each message as attributes.
 
 use anyhow::Context;
 use aws_sdk_sqs::types::{

@@ -1,4 +1,4 @@
-//! Sends the messages of another queue: the queue of a data folder that is restored to AWS or moved to AWS.
+//! Sends the messages of a data folder's queue, when the folder is restored or moved to AWS.
 
 use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;

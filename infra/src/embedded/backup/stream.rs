@@ -1,4 +1,4 @@
-//! Sends the content of a running service to a client of the API, as the port [`BackupStreams`] defines it.
+//! Sends the content of a running service to a client of the API, as defined by the port [`BackupStreams`].
 //! `infra::backup::stream` defines the format.
 
 use std::sync::Arc;

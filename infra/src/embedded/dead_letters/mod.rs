@@ -37,7 +37,7 @@ pub(crate) struct DeadLetters {
     queue: Arc<EmbeddedQueue>,
     /// The lock that each change of dead letters holds from its preparation until its commit.
     turn: Arc<AsyncMutex<()>>,
-    /// Wakes the task that raises alerts when an alert is pending.
+    /// The signal that wakes the task which raises alerts, when an alert is pending.
     alarm: Notify,
 }
 

@@ -80,7 +80,7 @@ impl Publisher {
         if self.queue.has_messages_of(order_id) {
             return Ok(false);
         }
-        // Usually the store contains no dead letters. The counter shows that without a read of the parked sequence.
+        // Usually the store contains no dead letters. If the counter is 0, the parked sequence need not be read.
         if stage.counters.letters > 0
             && self.dead_letters.sequence_length(&self.store.latest(), order_id, 1)? > 0
         {

@@ -32,7 +32,7 @@ pub(crate) use receive_counts::ObsoleteReceives;
 
 pub(crate) type GroupName = Arc<str>;
 
-/// Identifies one delivery of one message.
+/// One delivery of one message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Delivery {
     pub(crate) group: GroupName,

@@ -27,7 +27,7 @@ pub(crate) use restore::restore;
 pub(crate) struct EmbeddedQueue {
     pub(crate) store: Arc<Store>,
     index: Mutex<QueueIndex>,
-    /// Wakes a receiver that waits for messages.
+    /// The signal that wakes a receiver which waits for messages.
     pub(crate) arrivals: Notify,
     delay: Duration,
     capacity: Capacity,

@@ -49,7 +49,7 @@ pub(super) fn check(
 }
 
 impl Found {
-    /// Adds the events of a row of the feed, which must be in the log.
+    /// Adds the events of a row of the feed. The events must be in the log.
     fn add_row(&mut self, keys: &Keyspaces, row: fjall::Guard) -> anyhow::Result<()> {
         let (key, value) = row.into_inner()?;
         for item in FeedRow::decode(&key, &value)?.items() {

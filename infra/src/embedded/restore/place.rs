@@ -28,7 +28,7 @@ const PARTS: [&str; 3] = ["store", "EXTENT", "FORMAT"];
 /// A folder that this process restores.
 pub(super) struct Place {
     path: PathBuf,
-    // Holds the lock, which is released when the file is closed.
+    // The file that holds the lock. Closing the file releases the lock.
     _lock: File,
 }
 

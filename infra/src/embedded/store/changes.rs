@@ -10,8 +10,9 @@ use foldhash::fast::FixedState;
 
 use super::{keys, keyspaces};
 
-/// The number of slots. Several orders share a slot, so a change of one order makes the cached copies of the other
-/// orders in the slot look outdated. At 10,000 changes a second, a cached order looks outdated about every 26 seconds.
+/// The number of slots in which [`OrderChanges`] records changed orders. Several orders share a slot, so a change of
+/// one order makes the cached copies of the other orders in the slot look outdated. At 10,000 changes a second, a
+/// cached order looks outdated about every 26 seconds.
 const SLOTS: usize = 1 << 18;
 
 /// The orders that one commit changes, as hashes of the order ids.

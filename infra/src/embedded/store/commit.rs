@@ -74,7 +74,7 @@ impl Committer {
         self.keys.write_large_tables()
     }
 
-    /// Adds lost positions to the end of the feed, and stages their row. The commit must not record events.
+    /// Adds lost positions to the end of the feed, and stages a row for them. The same commit must not record events.
     pub(crate) fn stage_lost_positions(&mut self, stage: &mut Stage, count: u64) {
         let row = feed::encode::lost_row(self.feed.time, count);
         stage.put(&self.keys.feed, (self.feed.position + 1).to_be_bytes(), row);

@@ -39,7 +39,7 @@ pub(crate) const FORMAT_NUMBER: u32 = 6;
 pub(crate) struct DataFolder {
     path: PathBuf,
     state: FolderState,
-    // Holds the lock, which is released when the file is closed. `None` if the folder was only examined.
+    // The file that holds the lock. Closing the file releases the lock. `None` if the folder was only examined.
     _lock: Option<File>,
 }
 
@@ -174,7 +174,8 @@ impl DataFolder {
         Ok((extent, tails))
     }
 
-    /// Returns the flaw of the store, or `None` if the store has no flaw. Also returns the extent, if it can be read.
+    /// Looks for a flaw of the store. Returns `None` if the store has no flaw. Also returns the extent, if it can be
+    /// read.
     pub(crate) fn flaw(&self) -> Result<(Option<Flaw>, Option<Extent>), OpenError> {
         let extent = match ExtentFile::read(&self.path) {
             Ok(extent) => extent,

@@ -53,8 +53,8 @@ use writer::WriterHandle;
 
 /// An open store. All modules of the engine share it.
 pub(crate) struct Store {
-    // Declared before the writer's handle, so that the keyspaces are dropped first. Dropping the last handle ends the
-    // threads and releases the folder.
+    // The keyspaces are declared before the writer's handle, so that they are dropped first. Dropping the last handle
+    // ends the threads and releases the folder.
     pub(crate) keys: Keyspaces,
     totals: LatestTotals,
     synced: Arc<SyncedView>,

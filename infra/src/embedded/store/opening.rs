@@ -43,7 +43,7 @@ pub(crate) struct Opening<'a> {
     counters: Counters,
     /// The extent that was read from the folder, if it has one.
     promised: Option<Extent>,
-    // Dropped last, because it holds the folder's lock.
+    // The folder is dropped last, because it holds the lock.
     folder: DataFolder,
 }
 

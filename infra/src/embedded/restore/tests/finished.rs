@@ -1,5 +1,5 @@
-//! Tests moments between two increments. The state of such a moment is older than its log, so some messages and dead
-//! letters are finished.
+//! Tests restores to moments between two increments. The state of such a moment is older than its log, so some messages
+//! and dead letters are finished.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -43,7 +43,7 @@ type Group = (Option<u32>, u32);
 struct Waiter {
     /// The position up to which the reader has seen all events.
     after: u64,
-    /// Sends the reader the position of the first event that may pass its filter.
+    /// The channel that sends the reader the position of the first event that may pass its filter.
     sender: oneshot::Sender<u64>,
     runtime: Handle,
 }
