@@ -23,7 +23,6 @@ pub(crate) fn repaired(letter: &DeadLetter) -> Option<Repaired> {
     })
 }
 
-/// Encodes bytes as hexadecimal digits.
 pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

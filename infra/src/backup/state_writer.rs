@@ -11,7 +11,6 @@ use super::segment::FULL_SEGMENT_BYTES;
 /// The average size of the lines of a segment, in bytes.
 const AVERAGE_SEGMENT_BYTES: u64 = 1 << 20;
 
-/// Lines that become one segment.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct StateLines {
     pub(super) keyspace: String,

@@ -29,7 +29,6 @@ impl EventRef {
 /// Consecutive events of a partition.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Chunk {
-    /// The position of the first event.
     pub(super) first: u64,
     /// The latest time at which an event of the chunk or of an earlier chunk was recorded, in microseconds. So a reader
     /// that wants all events from a given time on starts at the first chunk with that time or a later time.

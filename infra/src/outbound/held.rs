@@ -249,7 +249,6 @@ impl OutboundTable {
         Ok(())
     }
 
-    /// The skip of an event.
     pub(crate) async fn skipped(
         &self,
         of: &Subscription,

@@ -86,7 +86,6 @@ impl OutboundTable {
         self.client.query().table_name(&self.name).expression_attribute_values(":pk", text(pk))
     }
 
-    /// Reads all items that a query finds.
     async fn all(&self, query: QueryFluentBuilder) -> anyhow::Result<Vec<Item>> {
         self.items(query, usize::MAX).await
     }

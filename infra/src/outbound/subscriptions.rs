@@ -21,7 +21,6 @@ const FRESH: Duration = Duration::from_secs(2);
 /// How often a success is stored while no delivery fails.
 const NOTE_EVERY: Duration = Duration::from_secs(60);
 
-/// The health of a subscription's receiver.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct ReceiverHealth {
     pub(crate) succeeded_at: Option<Timestamp>,

@@ -42,7 +42,6 @@ impl Window {
         self.from <= time
     }
 
-    /// The position at which the window begins.
     pub(super) fn first(&self) -> u64 {
         self.first
     }

@@ -93,7 +93,6 @@ mod tests {
 
     use super::*;
 
-    /// Accepts everything.
     struct AcceptAll;
 
     #[async_trait]

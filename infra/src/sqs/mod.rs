@@ -102,7 +102,6 @@ impl Queue {
     }
 }
 
-/// The approximate numbers of messages on a queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct MessageCounts {
     pub(crate) visible: u64,

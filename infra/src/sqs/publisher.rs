@@ -29,7 +29,6 @@ const FIRST_PAUSE: Duration = Duration::from_millis(100);
 /// The maximum number of concurrent calls of one `publish`.
 const CONCURRENCY: usize = 8;
 
-/// An event to send.
 struct OutgoingEntry {
     /// The index of the event among the events to publish.
     place: usize,
@@ -128,7 +127,6 @@ impl Queue {
         pending.into_iter().partition(|outgoing| orders.insert(outgoing.order_id.clone()))
     }
 
-    /// Sends a wave in batches.
     async fn send(&self, wave: Vec<OutgoingEntry>) -> Vec<(OutgoingEntry, PublishResult)> {
         let calls = batches_of(wave, |outgoing| outgoing.bytes, MAX_BATCH, MAX_BYTES)
             .into_iter()
@@ -204,7 +202,6 @@ impl OutgoingEntry {
     }
 }
 
-/// A string as a message attribute.
 pub(super) fn text_attribute(value: &str) -> MessageAttributeValue {
     let attribute = MessageAttributeValue::builder().data_type("String").string_value(value);
     attribute.build().expect("the type is set, and nothing else is required")

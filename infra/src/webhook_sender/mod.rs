@@ -26,7 +26,6 @@ use target::Targets;
 
 /// How long connecting to a receiver may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long an idle connection is kept.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The options of an [`HttpSender`].

@@ -18,14 +18,11 @@ use super::addresses::refusal;
 /// The maximum number of names that are kept. At the maximum, a new name removes all others, which bounds the memory.
 const MAX_NAMES: usize = 1000;
 
-/// Looks up names of hosts.
 #[async_trait]
 pub(crate) trait HostLookup: Send + Sync {
-    /// The addresses of a host.
     async fn lookup(&self, host: &str) -> io::Result<Vec<IpAddr>>;
 }
 
-/// Looks up host names with the operating system's resolver.
 pub(crate) struct SystemLookup;
 
 #[async_trait]

@@ -63,7 +63,6 @@ impl Fill<'_> {
         Ok(())
     }
 
-    /// Sends the remaining messages.
     pub(super) async fn flush(&mut self, queue: &mut QueueFill) -> anyhow::Result<()> {
         while !queue.waiting.is_empty() {
             self.send_batch(queue).await?;

@@ -140,7 +140,6 @@ impl<'a> Fill<'a> {
         self.finish(&first.folder, report).await
     }
 
-    /// Begins to read the source.
     async fn open(&self, source: &mut dyn BackupSource, from: u64) -> anyhow::Result<SourceHeader> {
         let header = source.begin(BackupRequest { from, rejected_before: None }).await?;
         let SourceHeader { folder, .. } = &header;

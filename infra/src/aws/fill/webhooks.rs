@@ -32,7 +32,6 @@ pub(super) struct WebhookFill {
 }
 
 impl WebhookFill {
-    /// Adds a row of the source.
     pub(super) fn add(&mut self, row: &StateRow) -> anyhow::Result<()> {
         match decode::webhook(row)? {
             WebhookRow::Subscription(subscription) => {

@@ -34,7 +34,6 @@ pub(crate) fn event(
     Ok((event, message.map(str::to_owned).or(of_receipt)))
 }
 
-/// Decodes the receipt in a row of `receipts`.
 pub(crate) fn receipt(row: &StateRow) -> anyhow::Result<Receipt> {
     let (order_id, event_id) =
         keys::split_receipt_key(&row.key).context("the key of a receipt is malformed")?;
@@ -49,7 +48,6 @@ pub(crate) fn receipt(row: &StateRow) -> anyhow::Result<Receipt> {
     })
 }
 
-/// Decodes the dead letter in a row of `dead_letters`.
 pub(crate) fn dead_letter(row: &StateRow) -> anyhow::Result<DeadLetter> {
     serde_json::from_slice(&row.value).context("a dead letter")
 }
@@ -65,7 +63,6 @@ pub(crate) struct QueuedMessage {
     pub(crate) body: Vec<u8>,
 }
 
-/// Decodes the message in a row of `queue`.
 pub(crate) fn message(row: &StateRow) -> anyhow::Result<QueuedMessage> {
     let StoredMessage { header, body } = StoredMessage::decode(&row.value)?;
     Ok(QueuedMessage {
@@ -78,7 +75,6 @@ pub(crate) fn message(row: &StateRow) -> anyhow::Result<QueuedMessage> {
     })
 }
 
-/// A row of `webhooks`.
 pub(crate) enum WebhookRow {
     Subscription(Box<Subscription>),
     Progress(SubscriptionId, Progress),
@@ -86,7 +82,6 @@ pub(crate) enum WebhookRow {
     Skipped,
 }
 
-/// Decodes a row of `webhooks`.
 pub(crate) fn webhook(row: &StateRow) -> anyhow::Result<WebhookRow> {
     let (kind, id) = Row::of_key(&row.key).context("the key of a webhook row is malformed")?;
     Ok(match kind {

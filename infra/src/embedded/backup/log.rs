@@ -15,7 +15,6 @@ use crate::embedded::store::{keys, records};
 /// The place in the log where the next read begins.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct LogPlace {
-    /// The position of the next record.
     pub(super) next: u64,
 }
 

@@ -25,7 +25,6 @@ async fn publish(engine: &Embedded, events: &[Envelope]) {
     }
 }
 
-/// The content of a backup.
 #[derive(Debug, Default)]
 struct Content {
     records: Vec<LogRecord>,

@@ -213,7 +213,6 @@ fn distinct(mut letters: Vec<Incoming>, imported: &mut Imported) -> Vec<Incoming
     taken
 }
 
-/// Whether `one` is the repaired version of `other`.
 fn is_repair_of(one: &Incoming, other: &Incoming) -> bool {
     let original = one.letter.original.as_ref();
     one.names_itself && other.names_itself && original == Some(&other.letter.body)

@@ -116,7 +116,6 @@ impl DeadLetters {
         }
     }
 
-    /// Stages an alert for a dead letter.
     fn stage_alert(&self, stage: &mut Stage, seq: u64, letter: &DeadLetter) {
         let since = letter.parked_at.micros().to_be_bytes();
         stage.put(&self.store.keys.alerts, seq.to_be_bytes(), since);

@@ -81,7 +81,6 @@ fn due_rows(engine: &Embedded) -> usize {
     engine.store().keys.due.iter().count()
 }
 
-/// Handles all queued messages.
 async fn drain(engine: &Embedded) {
     let shared = Arc::new(engine.clone());
     let consumer = Consumer {

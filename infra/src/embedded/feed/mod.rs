@@ -29,7 +29,6 @@ pub(crate) struct FeedReader {
 /// The limits of one read of the feed.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ReadLimits {
-    /// The maximum number of events that the read returns.
     pub(crate) events: usize,
     /// The maximum number of entries to examine.
     pub(crate) examined: usize,
@@ -43,7 +42,6 @@ pub(crate) struct FeedRecord {
     pub(crate) position: u64,
     pub(crate) order_id: OrderId,
     pub(crate) version: u64,
-    /// The log entry, as stored in the log.
     pub(crate) entry: UserValue,
 }
 

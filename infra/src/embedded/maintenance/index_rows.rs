@@ -48,7 +48,6 @@ impl Rebuild<'_> {
     }
 }
 
-/// The order that a row belongs to.
 fn order_of(index: Index, key: &[u8], value: &[u8]) -> anyhow::Result<OrderId> {
     let position = match index {
         Index::Status => position_of(key, 2),

@@ -190,7 +190,6 @@ impl Rebuild<'_> {
         }
     }
 
-    /// Compares the ledger with the log and the queue.
     async fn ledger(&mut self) -> anyhow::Result<()> {
         let (events, Totals { counters, queued }) = (self.report.events, self.log.store.view().totals);
         let ledger = counters.ledger;

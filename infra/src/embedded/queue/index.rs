@@ -137,7 +137,6 @@ impl QueueIndex {
         self.depth
     }
 
-    /// The sequence number of the next message.
     pub(crate) fn next_seq(&self) -> u64 {
         self.next_seq
     }
@@ -299,7 +298,6 @@ impl QueueIndex {
         entry.is_some_and(|entry| entry.lease == lease)
     }
 
-    /// Removes the message.
     pub(crate) fn remove(&mut self, group: &str, seq: u64) {
         let Some((group, queue)) = self.groups.get_key_value(group) else { return };
         let Some(at) = queue.position(seq) else { return };

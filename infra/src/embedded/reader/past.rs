@@ -43,7 +43,6 @@ mod tests {
     use super::*;
     use crate::embedded::testing::{created, open_inline};
 
-    /// Whether the future is still pending.
     async fn is_pending(future: impl Future + Unpin) -> bool {
         tokio::select! {
             biased;

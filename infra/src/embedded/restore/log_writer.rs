@@ -153,14 +153,12 @@ impl<'a> LogWriter<'a> {
         Ok(())
     }
 
-    /// Commits the remaining staged events.
     pub(super) fn finish(mut self) -> anyhow::Result<WrittenLog> {
         self.commit()?;
         Ok(WrittenLog { events: self.events, orders: self.orders, hash: self.hash, end: self.end })
     }
 }
 
-/// What the log writer has written.
 pub(super) struct WrittenLog {
     pub(super) events: u64,
     pub(super) orders: u64,

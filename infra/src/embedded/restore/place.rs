@@ -63,7 +63,6 @@ impl Place {
         self.path.join(RESTORING)
     }
 
-    /// The path of the folder that is restored.
     pub(super) fn path(&self) -> &Path {
         &self.path
     }

@@ -9,7 +9,6 @@ use crate::embedded::store::keys;
 use crate::embedded::store::keyspaces::Keyspaces;
 use crate::embedded::store::records::{StoredReceipt, contains_id, split_log_entry};
 
-/// The record of an event in the log.
 pub(super) struct RecordOfEvent {
     /// The id of the message that carried the event, if it is known.
     pub(super) message: Option<String>,

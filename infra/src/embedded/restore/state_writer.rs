@@ -205,7 +205,6 @@ impl<'a> StateWriter<'a> {
         Ok(Some(row))
     }
 
-    /// Commits the remaining rows.
     pub(super) fn finish(self) -> anyhow::Result<StateCounts> {
         self.committer.commit(self.stage)?;
         Ok(self.counts)

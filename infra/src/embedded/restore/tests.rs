@@ -32,7 +32,6 @@ async fn publish(engine: &Embedded, events: &[Envelope]) {
     }
 }
 
-/// Closes the engine, and opens its folder again.
 fn reopen(folder: &TempDir, engine: Embedded, inline: bool) -> Embedded {
     drop(engine);
     Embedded::open(folder.path(), Options { inline, ..options() }).unwrap()

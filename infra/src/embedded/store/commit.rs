@@ -17,7 +17,6 @@ pub(crate) struct Committer {
     pub(crate) keys: Keyspaces,
     pub(crate) totals: LatestTotals,
     pub(crate) changes: Arc<OrderChanges>,
-    /// The latest commit.
     pub(crate) chain: Chain,
     /// The end of the feed as of the latest commit.
     pub(crate) feed: FeedEnd,
@@ -25,14 +24,12 @@ pub(crate) struct Committer {
 
 /// A commit that was written.
 pub(crate) struct Committed {
-    /// A view of the store as of the commit.
     pub(crate) view: View,
     /// The rows of the feed that the commit added, each with its first position.
     pub(crate) feed_rows: Vec<(u64, UserValue)>,
 }
 
 impl Committer {
-    /// An empty stage for the next commit.
     pub(crate) fn stage(&self) -> Stage {
         Stage::new(&self.keys.db, self.totals.get())
     }

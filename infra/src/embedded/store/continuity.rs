@@ -44,7 +44,6 @@ pub(crate) enum Flaw {
 /// The place in the journals where the readable commits end too early.
 #[derive(Debug)]
 pub(crate) struct JournalCut {
-    /// The number of the journal.
     pub(crate) journal: u64,
     pub(crate) path: PathBuf,
     /// The byte offset at which the readable part of the journal ends.
@@ -70,7 +69,6 @@ impl From<LayoutError> for Flaw {
 }
 
 impl JournalCut {
-    /// Describes the cut for the operator.
     pub(crate) fn describe(&self, file: &str) -> String {
         let number = |number: Option<u64>, what: &str| number.map(|number| format!("{number} {what}"));
         let lost = [

@@ -18,7 +18,6 @@ pub(crate) struct Counters {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Totals {
     pub(crate) counters: Counters,
-    /// The number of messages on the queue.
     pub(crate) queued: u64,
 }
 

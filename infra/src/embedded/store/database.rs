@@ -12,7 +12,6 @@ use super::keyspaces::Keyspaces;
 use super::open_error::OpenError;
 use crate::embedded::priority;
 
-/// The size of fjall's block cache.
 const CACHE_BYTES: u64 = 32 << 20;
 
 /// The number of threads that flush and compact. fjall reserves the first thread for flushes. While all other threads

@@ -33,7 +33,6 @@ const EXTENT_BYTES: usize = 8 * (1 + 5 + KEPT.len() + 1);
 /// States that all commits up to the commit with number `commit` are on the disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Extent {
-    /// The number of the latest commit.
     pub(crate) commit: u64,
     /// The number of the journal that contains the commit.
     pub(crate) journal: u64,

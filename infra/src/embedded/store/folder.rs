@@ -32,7 +32,6 @@ use super::keyspaces::{self, Keyspaces};
 use super::open_error::OpenError;
 use crate::folders;
 
-/// The number of the current format.
 pub(crate) const FORMAT_NUMBER: u32 = 6;
 
 /// A data folder that this process has locked.
@@ -129,7 +128,6 @@ impl DataFolder {
         matches!(self.state, FolderState::Format4 | FolderState::Format5 | FolderState::Complete)
     }
 
-    /// The path of the database.
     pub(crate) fn store(&self) -> PathBuf {
         self.path.join("store")
     }

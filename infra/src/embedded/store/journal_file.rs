@@ -57,7 +57,6 @@ impl JournalFile {
     }
 }
 
-/// The number of the newest journal.
 pub(crate) fn newest_journal(store: &Path) -> io::Result<u64> {
     let journals = layout::journals(store).map_err(|error| io::Error::other(format!("{error:?}")))?;
     journals.last().map(|(number, _)| *number).ok_or_else(|| io::Error::other("the store has no journal"))

@@ -199,7 +199,6 @@ impl Keyspaces {
         })
     }
 
-    /// How many of the keyspaces exist.
     pub(crate) fn count_in(db: &Database) -> usize {
         NAMES.iter().filter(|name| db.keyspace_exists(name)).count()
     }

@@ -66,7 +66,6 @@ impl<'a> Opening<'a> {
         Ok(Self { path, keys, stage, counters, promised, folder })
     }
 
-    /// The error for a store that contains unreadable data.
     pub(crate) fn damaged(&self, error: &anyhow::Error) -> OpenError {
         damaged(self.path, error)
     }

@@ -12,9 +12,7 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread;
 use std::time::Duration;
 
-/// How many bytes one step frees.
 const STEP_BYTES: u64 = 1 << 20;
-/// The pause between two steps.
 const STEP_PAUSE: Duration = Duration::from_millis(20);
 /// How often the thread looks for removed journals.
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);

@@ -98,7 +98,6 @@ pub(crate) struct MessageHeader {
     pub(crate) enqueued_at: i64,
     /// When the message becomes visible, in microseconds since 1970.
     pub(crate) visible_at: i64,
-    /// The message attributes.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) attributes: BTreeMap<String, String>,
 }

@@ -16,7 +16,6 @@ use super::keyspaces::NumberedKeyspace;
 /// The store as of one commit.
 pub(crate) struct View {
     snapshot: Snapshot,
-    /// The number of the commit.
     pub(crate) commit: u64,
     /// The totals as of the commit.
     pub(crate) totals: Totals,

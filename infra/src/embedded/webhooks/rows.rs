@@ -75,7 +75,6 @@ pub(super) fn decode<T: DeserializeOwned>(what: &'static str, row: &UserValue) -
     serde_json::from_slice(row).with_context(|| format!("a row of webhooks is malformed: {what}"))
 }
 
-/// All subscriptions.
 pub(super) fn subscriptions(store: &Store) -> anyhow::Result<BTreeMap<SubscriptionId, Arc<Subscription>>> {
     let rows = store.latest().range(&store.keys.webhooks, with_prefix(&[Row::Subscription as u8]));
     let decoded = rows.map(|row| {
@@ -104,7 +103,6 @@ pub(super) fn held_orders<S: ReadStore>(
     rows.map(|row| decode("a held order", &row.value()?))
 }
 
-/// Removes all rows that belong to a subscription.
 pub(super) fn remove_all(stage: &mut Stage, store: &Store, id: SubscriptionId) -> anyhow::Result<()> {
     for kind in Row::ALL {
         for row in store.latest().range(&store.keys.webhooks, with_prefix(&kind.key(id))) {

@@ -12,7 +12,6 @@ use crate::embedded::store::keys;
 use crate::embedded::store::keyspaces::Keyspaces;
 use crate::embedded::testing::created;
 
-/// A feed that is damaged.
 struct DamagedFeed {
     name: &'static str,
     damage: fn(&Keyspaces),

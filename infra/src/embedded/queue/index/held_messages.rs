@@ -18,7 +18,6 @@ pub(crate) struct HeldMessage {
     pub(crate) event: Option<Box<Envelope>>,
     pub(crate) body: Vec<u8>,
     pub(crate) enqueued_at: Timestamp,
-    /// The message attributes.
     pub(crate) attributes: BTreeMap<String, String>,
 }
 

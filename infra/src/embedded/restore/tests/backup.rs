@@ -18,7 +18,6 @@ use crate::embedded::store::keyspaces::{self, Keyspaces, NAMES};
 use crate::embedded::store::{Store, keys};
 use crate::embedded::testing::eur;
 
-/// The number of records in a segment.
 const RECORDS_OF_SEGMENT: usize = 7;
 
 async fn store_lines(target: &Target, lines: &[u8]) -> SegmentRef {
@@ -86,7 +85,6 @@ fn folder_state(store: &Store, keys: &Keyspaces, position: u64) -> FolderState {
     }
 }
 
-/// Adds an increment to the target.
 pub(super) async fn back_up(engine: &Embedded, target: &Target) -> Manifest {
     let (store, keys) = (engine.store(), &engine.store().keys);
     let (mut log, mut hash, mut position) = (Vec::new(), RunningHash::default(), 0);

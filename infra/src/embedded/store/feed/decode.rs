@@ -6,7 +6,6 @@ use uuid::Uuid;
 
 use super::{FORMAT, LOST, type_of};
 
-/// A stored row.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct FeedRow<'a> {
     /// The position of the first entry.
@@ -57,7 +56,6 @@ pub(crate) enum FeedItem<'a> {
     },
 }
 
-/// The decoded feed entry of an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct FeedEntry<'a> {
     pub(crate) position: u64,

@@ -50,7 +50,6 @@ pub(crate) fn read(journal: &Path) -> io::Result<Vec<u8>> {
 /// An atomic batch that is whole and has the right checksum.
 #[derive(Debug, Clone)]
 pub(crate) struct JournalBatch<'a> {
-    /// The byte range of the batch in the journal.
     pub(crate) range: Range<usize>,
     pub(crate) seqno: u64,
     items: &'a [u8],
