@@ -36,8 +36,8 @@ struct Expected {
 pub(super) struct LogCutter {
     next: u64,
     hash: RunningHash,
-    /// The end of the previous increment, which the records must reach with the same hash. `None` once they have
-    /// reached that end.
+    /// The position and the hash at the end of the previous increment, with which the records must agree. `None` once
+    /// they have reached that position.
     expected: Option<Expected>,
     current: LogLines,
 }

@@ -120,7 +120,7 @@ pub fn is_fifo(url: &str) -> bool {
     url.ends_with(".fifo")
 }
 
-/// The results of a batch call with `count` entries. The id of each entry is its index.
+/// The results of a batch call with `count` entries. The id of an entry is its index.
 fn each(count: usize, failed: &[BatchResultErrorEntry]) -> Vec<anyhow::Result<()>> {
     let mut results: Vec<_> = (0..count).map(|_| Ok(())).collect();
     for entry in failed {

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use domain::Ledger;
 use serde::{Deserialize, Serialize};
 
-/// The ledger and the number of dead letters. Stored as one row of `meta`.
+/// The ledger and the number of dead letters, which are stored as one row of `meta`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub(crate) struct Counters {
     #[serde(flatten)]

@@ -49,8 +49,8 @@ use fjall::{AbstractTree, Database, Keyspace, KeyspaceCreateOptions, PersistMode
 /// sizes are small.
 const MEMTABLE_BYTES: u64 = 4 << 20;
 const MERGED_TABLE_BYTES: u64 = 8 << 20;
-/// How many bytes of keys and values a restore or an upgrade leaves in memory, without a table. These bytes take
-/// several times as much memory, because many rows are small.
+/// How many bytes of keys and values a restore or an upgrade leaves in memory, without a table. The memory in use is
+/// several times as large, because many rows are small.
 const UNWRITTEN_BYTES: u64 = 8 << 20;
 /// A memtable with fewer bytes of keys and values is not made a table, because every table takes some memory too.
 const MIN_TABLE_BYTES: u64 = 512 << 10;

@@ -78,7 +78,7 @@ impl Pace {
     }
 }
 
-/// Whether the processors are busy, if the thread has waited for `waited` within `elapsed`.
+/// Whether the processors are busy. `waited` is the time that the thread has waited for a processor within `elapsed`.
 fn is_busy(waited: Duration, elapsed: Duration) -> bool {
     waited * PARTS > elapsed
 }
