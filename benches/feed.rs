@@ -1,8 +1,9 @@
 //! Measures the rate at which one reader reads the feed of recorded events, in pages of 1000 events. The reader first calls the
 //! engine in this process. Then it reads over HTTP, and requests each page after it has received the previous page.
 //!
-//! Run it with `cargo bench --bench feed`, or with another number of orders: `cargo bench --bench feed -- 2000000`. An order has 2.5
-//! events on average. `--data FOLDER` stores the orders in this folder, and a later run with the same number finds them there.
+//! Run it with `cargo bench --bench feed`, or with another number of orders: `cargo bench --bench feed --
+//! 2000000`. An order has 2.5 events on average. `--data FOLDER` keeps the orders in FOLDER for later runs
+//! with the same number.
 
 #![allow(clippy::print_stdout, reason = "a benchmark prints its result")]
 

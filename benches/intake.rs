@@ -91,8 +91,8 @@ async fn throughput(echoes: [&Process; 2], services: [&Process; 3]) -> anyhow::R
     Ok([median(|round| round.bare), median(|round| round.orders.recorded)])
 }
 
-/// Measures the latency of the echo and of recording orders, at these rates. The latency of the echo shows which part
-/// of the latency comes from the shared machine.
+/// Measures the latency of the echo and of recording orders, at the given rates. The latency of the echo
+/// shows which part of the latency comes from the shared machine.
 async fn latency(echo: &Process, orders: &Process, rates: [f64; 2]) -> anyhow::Result<()> {
     let measured = [
         ("the echo, from the request to the answer", echo, Wait::Echo, rates[0]),
@@ -117,7 +117,7 @@ async fn latency(echo: &Process, orders: &Process, rates: [f64; 2]) -> anyhow::R
     Ok(())
 }
 
-/// The 99th percentile of these sorted times, in ms. Also prints other percentiles.
+/// The 99th percentile of the given sorted times, in ms. Also prints other percentiles.
 fn p99(round: usize, what: &str, waits: &[Duration]) -> f64 {
     let [p50, p90, p99] =
         [50, 90, 99].map(|percent| waits[waits.len() * percent / 100].as_secs_f64() * 1000.0);

@@ -60,7 +60,7 @@ fn open(folder: &Path) -> anyhow::Result<Embedded> {
     Ok(Embedded::open(folder, Options { min_free_bytes: 0, ..Options::new(currency) })?)
 }
 
-/// An id for this number. The ids sort by number, as real ids sort by time.
+/// An id for the given number. The ids sort by number, as real ids sort by time.
 fn id(number: u64) -> Uuid {
     Uuid::from_u128(u128::from(number))
 }
@@ -100,7 +100,6 @@ fn creation(number: u64, at: Timestamp) -> anyhow::Result<Envelope> {
     })
 }
 
-/// Stores the given number of orders.
 async fn store(folder: &Path, orders: u64) -> anyhow::Result<()> {
     use consumer::ports::{Append, OrderLog};
     let (start, engine, at) = (Instant::now(), open(folder)?, Timestamp::parse("2026-11-23T10:00:00Z")?);

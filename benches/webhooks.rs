@@ -1,10 +1,11 @@
 //! Measures how much webhooks slow down the intake of orders, and how fast events are delivered. Run it with
 //! `cargo bench --bench webhooks`.
 //!
-//! Each round measures a service without subscriptions, a service with one subscription, and a service with ten subscriptions. Each
-//! service records orders at full load. The receiver runs on the same machine, with the lowest priority, and answers
-//! immediately. Requests have precedence over deliveries, so the service makes most deliveries after the load. The rate of
-//! deliveries is the number of deliveries that are left at the end of the load, divided by the time until all are made.
+//! Each round measures a service without subscriptions, a service with one subscription, and a service with
+//! ten subscriptions. Each service records orders at full load. The receiver runs on the same machine, with
+//! the lowest priority, and answers immediately. Requests have precedence over deliveries, so the service
+//! makes most deliveries after the load. The rate of deliveries is the number of deliveries left at the end
+//! of the load, divided by the time that they take.
 
 #![allow(clippy::print_stdout, reason = "a benchmark prints its result")]
 

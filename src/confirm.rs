@@ -18,7 +18,7 @@ pub(crate) async fn confirm(
     if !stdin().is_terminal() {
         bail!("cannot ask for confirmation without a terminal: add --yes");
     }
-    // This question to the operator is printed, not logged.
+    // The question is printed and not logged, because its reader is the operator at the terminal.
     let _ = write!(stderr(), "{} [y/N] ", without_controls(&question().await?));
     let mut answer = String::new();
     stdin().lock().read_line(&mut answer)?;

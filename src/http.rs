@@ -106,7 +106,7 @@ fn optional<T: FromStr<Err = String>>(name: &str, text: Option<&String>) -> Resu
 }
 
 impl HttpSettings {
-    /// Applies these settings to an API that is served over TCP.
+    /// Applies the settings to an API that is served over TCP.
     pub(crate) fn apply(&self, state: AppState) -> AppState {
         // Each stream is a connection, so the system's limit of open files applies to streams, too.
         let connections = self.connections().0;
@@ -116,8 +116,8 @@ impl HttpSettings {
         AppState { rate_limit: self.rate_limit, event_streams, ..self.apply_behind_gateway(state) }
     }
 
-    /// Applies these settings to an API behind a gateway. Our rate limit is
-    /// omitted, because the gateway has its own, and there are no streams, because the gateway collects each answer.
+    /// Applies the settings to an API behind a gateway. Our rate limit is omitted, because the gateway has its own.
+    /// There are no streams, because the gateway collects each answer.
     pub(crate) fn apply_behind_gateway(&self, state: AppState) -> AppState {
         let require_idempotency_key = self.require_idempotency_key;
         AppState { cors_origins: self.cors_origins.clone(), require_idempotency_key, ..state }

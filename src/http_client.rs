@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use anyhow::{Context, ensure};
 
-/// A client with the settings that these commands share. A request fails after `timeout`, which
-/// includes the connection and the whole answer.
+/// A client with the settings that these commands share. A request fails after `timeout`, which includes the connection
+/// and the whole answer.
 pub(crate) fn new(timeout: Duration) -> anyhow::Result<reqwest::Client> {
     api::http_client::builder()?.timeout(timeout).build().context("cannot set up the HTTP client")
 }

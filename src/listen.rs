@@ -1,4 +1,4 @@
-//! Parses and binds the addresses that servers listen on. Every role that serves HTTP or metrics uses it.
+//! Parses and binds the addresses that servers listen on. Every role that serves HTTP or metrics uses this module.
 
 use std::io::ErrorKind;
 use std::net::{SocketAddr, ToSocketAddrs};

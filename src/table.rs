@@ -1,5 +1,5 @@
-//! Lists for a terminal, as tables with aligned columns or as lines of JSON. The commands print their
-//! lists with it.
+//! Prints lists on a terminal, as tables with aligned columns or as lines of JSON. The commands that list something use
+//! this module.
 
 #[cfg(feature = "dlq")]
 use serde::Serialize;

@@ -1,8 +1,9 @@
-//! Parses the age at which unpaid orders expire. It is a flag of every role that proposes to cancel these orders.
+//! Parses the age at which unpaid orders expire. Every role that proposes to cancel these orders has a flag for the
+//! age.
 
 use std::time::Duration;
 
-/// The maximum age. A longer age is treated as a typing error.
+/// The maximum age. A longer age is refused, because it is probably a typo.
 const MAX_AGE: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 
 /// Parses an age such as `48h`, `30m` or `7days 12h`.

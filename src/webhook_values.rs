@@ -9,7 +9,7 @@ use consumer::webhooks::Schedule;
 use consumer::webhooks::payload::DEFAULT_SOURCE;
 use infra::webhook_sender::SenderOptions;
 
-/// The maximum for each duration. A longer value is treated as a typing error.
+/// The maximum of every duration here. A longer value is refused, because it is probably a typo.
 const MAX_DURATION: Duration = Duration::from_secs(366 * 24 * 3600);
 const MAX_DELAYS: usize = 50;
 const DEFAULT_DELAYS: &str = "5s,5m,30m,2h,5h,10h,14h,20h,24h";

@@ -1,11 +1,11 @@
 //! Proposes to cancel orders that are unpaid at their deadline. `orders serve` runs this module in the process of the
-//! API. On AWS, it is a separate role. `infra` implements the index of due orders.
+//! API. On AWS, this module is a separate role. `infra` implements the index of due orders.
 //!
-//! A pass goes through the [`DueOrders`], page by page. It reads each order again, and proposes `order_cancelled` with
-//! the version that it read, as any client could. If a payment is recorded before the proposal, the rules reject the
-//! proposal. An order that is still unpaid at its new version stays in the index, and the next pass proposes again.
-//! Nothing is kept in memory: the ids of proposals are derived from the order, so a restarted pass publishes the same
-//! ids.
+//! A pass reads the [`DueOrders`] page by page. For each order on a page, the pass reads the current order and proposes
+//! `order_cancelled` with the version that it read, as any client could. If a payment is recorded before the proposal,
+//! the rules reject the proposal. An order that is still unpaid at its new version stays in the index, and the next
+//! pass proposes again. Nothing is kept in memory. The ids of proposals are derived from the order, so a restarted pass
+//! publishes the same ids.
 
 pub mod gated;
 #[cfg(feature = "lambda")]
@@ -53,8 +53,8 @@ pub trait DueOrders: Send + Sync {
         limit: usize,
     ) -> anyhow::Result<DuePage>;
 
-    /// Reports what a pass found about the orders of a page at the time `now`. The index can then skip orders that need
-    /// no proposal soon. An index that is always up to date ignores the report.
+    /// Reports what a pass found about the orders of a page at the time `now`, so that the index can skip orders that
+    /// need no proposal soon. An index that is always up to date ignores the report.
     async fn report(&self, _found: &[(OrderId, DueState)], _now: Timestamp) -> anyhow::Result<()> {
         Ok(())
     }
@@ -82,7 +82,7 @@ pub struct DuePage {
     pub next: Option<DuePosition>,
 }
 
-/// What a pass found about an order that may be due.
+/// What a pass found about an order on a page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DueState {
     /// The pass has just proposed to cancel the order.
@@ -107,7 +107,7 @@ pub struct ExpiryRole {
     pub reader: Arc<dyn OrderReader>,
     /// Publishes the proposals.
     pub publisher: Arc<dyn EventPublisher>,
-    /// Returns the current time. Every page reads it again, so that a change of the system's clock takes effect
+    /// Returns the current time. Every page reads the clock again, so that a change of the system's clock takes effect
     /// immediately.
     pub clock: fn() -> Timestamp,
     /// The age at which unpaid orders are due. If `None`, orders are due only at their own `expires_at`.
@@ -183,7 +183,7 @@ impl ExpiryRole {
         Ok(pass)
     }
 
-    /// Proposes to cancel each of these orders that is due. Returns how many proposals were accepted.
+    /// Proposes to cancel each of `orders` that is due. Returns how many proposals were accepted.
     async fn propose(&self, orders: &[OrderId], query: DueQuery, pass: &mut Pass) -> anyhow::Result<u64> {
         let looks = stream::iter(orders.to_vec()).map(|order_id| self.look_at_one(order_id, query));
         let found: Vec<_> = looks.buffered(CONCURRENT_READS).collect().await;
@@ -266,8 +266,8 @@ impl ExpiryRole {
     }
 }
 
-/// Records how long after the order's deadline its proposal was accepted. While many orders are due, the gauge shows
-/// how late the proposals are.
+/// Records the time from the order's deadline until the proposal was accepted. While many orders are due, this gauge
+/// shows how late the proposals are.
 fn report_lateness(expiry: &Expiry, now: Timestamp) {
     let micros = now.micros().saturating_sub(expiry.deadline.micros());
     let late = Duration::from_micros(u64::try_from(micros).unwrap_or(0)).as_secs_f64();

@@ -71,8 +71,8 @@ pub fn router(state: AppState) -> Router {
     let hosts = Arc::new(state.hosts.clone());
     let DescribedRoutes { v1, others, api } = described();
     let cors = state.cors_origins.as_ref().map(|origins| origins.layer(&api));
-    // The layer that is added last runs first. Authentication is added later, so it runs before the rate limit, which
-    // can then count requests by principal.
+    // The layer that is added last runs first. Authentication is added after the rate limit, so it runs before the rate
+    // limit, which counts requests by principal.
     let v1 = rate_limited(write_gate::gated(v1, state.write_gate.clone()), state.rate_limit);
     let (auth, clock) = (state.auth.clone(), state.clock);
     let router =

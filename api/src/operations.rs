@@ -14,8 +14,8 @@ pub struct Operations {
     pub letters: Arc<dyn DeadLetterStore>,
     /// The counters.
     pub pipeline: Arc<dyn Pipeline>,
-    /// The currency of orders of schema version 0 that do not state a currency. It must equal the consumer's setting,
-    /// so that the API and the consumer decode a message to the same event.
+    /// The currency of orders of schema version 0 that do not state a currency. The consumer must use the same
+    /// currency, so that the API and the consumer decode a message to the same event.
     pub default_currency: Currency,
 }
 
@@ -31,10 +31,10 @@ pub trait DeadLetterStore: Send + Sync {
         limit: usize,
     ) -> anyhow::Result<DeadLetterList>;
 
-    /// The dead letter with this id.
+    /// The dead letter with the id `id`.
     async fn letter(&self, id: &str) -> anyhow::Result<Option<DeadLetter>>;
 
-    /// The first dead letters in the parked sequence of an order, up to `limit`. They are parked or replaying.
+    /// The first dead letters in the parked sequence of an order, up to `limit`. Each of them is parked or replaying.
     async fn sequence(&self, order_id: &OrderId, limit: usize) -> anyhow::Result<ParkedSequence>;
 
     /// Sends dead letters back to the queue, in the given order, and marks them as replaying. Returns one result for
@@ -86,7 +86,7 @@ pub struct DeadLetterFilter {
     pub state: Option<DeadLetterState>,
     /// The required reason for which the dead letter was parked.
     pub reason: Option<ParkReason>,
-    /// The required order of the dead letter's event.
+    /// The order that the dead letter's event must belong to.
     pub order_id: Option<OrderId>,
     /// Selects dead letters that were parked at this time or later.
     pub parked_from: Option<Timestamp>,
@@ -124,7 +124,7 @@ pub struct DeadLetterList {
 pub struct ParkedSequence {
     /// The dead letters, in order.
     pub letters: Vec<DeadLetter>,
-    /// Whether the sequence has further dead letters after these.
+    /// Whether the sequence has more dead letters than `letters` contains.
     pub is_longer: bool,
 }
 
@@ -168,14 +168,14 @@ pub struct BackupReport {
     pub target: String,
     /// The latest increment since the start of the service.
     pub last: Option<StoredBackup>,
-    /// The time since the latest increment was begun, or 0 if nothing has changed since. `None` if there is no increment
-    /// since the start.
+    /// The time since the latest increment was begun, or 0 if nothing has changed since. `None` if there is no
+    /// increment since the start of the service.
     pub lag: Option<Duration>,
     /// The number of events after the latest increment.
     pub lag_events: Option<u64>,
-    /// The number of attempts that failed since the start.
+    /// The number of attempts that failed since the start of the service.
     pub failures: u64,
-    /// The size of all files that were written since the start, in bytes.
+    /// The size of all files that were written since the start of the service, in bytes.
     pub bytes_written: u64,
     /// Why the latest attempt failed, or `None` if it succeeded.
     pub error: Option<String>,
@@ -188,7 +188,7 @@ pub struct StoredBackup {
     pub number: u64,
     /// When the increment was begun.
     pub time: Timestamp,
-    /// The position up to which it contains the events.
+    /// The increment contains the events up to this position.
     pub position: u64,
 }
 
@@ -207,10 +207,11 @@ pub struct PipelineCounters {
     pub oldest: Option<Duration>,
     /// The number of dead letters that are parked or replaying.
     pub dead_letters: u64,
-    /// Whether each outcome is counted exactly once, whatever fails: the ledger's `recorded`, `rejected`, `discarded` and
-    /// `duplicate`.
+    /// Whether the ledger's `recorded`, `rejected`, `discarded` and `duplicate` count each outcome exactly once, even
+    /// after failures.
     pub exact: bool,
-    /// Whether `accepted` is counted where messages are accepted. If not, it is derived from the other numbers.
+    /// Whether `accepted` is counted directly, when a message is accepted. If not, `accepted` is derived from the other
+    /// numbers.
     pub counts_accepted: bool,
 }
 

@@ -54,7 +54,7 @@ pub enum PublishError {
         /// The maximum size that the queue accepts, in bytes.
         limit: usize,
     },
-    /// The queue could not be reached or refused the event. The event was certainly not accepted, so clients may try
+    /// The queue refused the event, or could not be reached. The event was certainly not accepted, so clients may try
     /// again.
     #[error("the queue is not available")]
     NotAccepted(#[source] anyhow::Error),
@@ -96,7 +96,7 @@ pub trait OrderReader: Send + Sync {
         Ok(past.order())
     }
 
-    /// The receipt of an event, or `None` if no event with this id was accepted for this order. If
+    /// The receipt of an event, or `None` if no event `event_id` was accepted for the order. If
     /// [`sees_queued`](Self::sees_queued) is false, `None` may also mean that the event is still on the queue.
     async fn receipt(&self, order_id: &OrderId, event_id: EventId) -> anyhow::Result<Option<Receipt>>;
 
@@ -159,7 +159,7 @@ pub trait OrderReader: Send + Sync {
         limit: usize,
     ) -> Result<OrderList, FindError>;
 
-    /// The order that has this reference.
+    /// The order whose reference is `reference`.
     async fn order_by_reference(&self, reference: &Reference) -> Result<Option<OrderSnapshot>, FindError>;
 }
 

@@ -41,12 +41,12 @@ pub struct AppState {
     /// The slots for streams of events. If this is `None`, the deployment cannot send streams, and answers requests for
     /// a stream with 406.
     pub event_streams: Option<EventStreams>,
-    /// Becomes true, or loses its sender, when the service stops. Streams and waiting requests end at that time. If this is
-    /// `None`, the service never stops them.
+    /// Becomes true, or loses its sender, when the service stops. Streams and waiting requests end at that time. If
+    /// this is `None`, the service never ends them.
     pub stopping: Option<watch::Receiver<bool>>,
     /// The export of recorded events. If this is `None`, its endpoint answers 404.
     pub exports: Option<Exports>,
-    /// Closes the service for writes while it is moved. If this is `None`, the endpoints of the fence answer 404.
+    /// Refuses writes while the service is moved. If this is `None`, the endpoints of the fence answer 404.
     pub write_gate: Option<Arc<WriteGate>>,
     /// The webhook subscriptions. If this is `None`, their endpoints answer 404.
     pub webhooks: Option<Arc<dyn WebhookStore>>,
@@ -105,8 +105,8 @@ impl AppState {
         }
     }
 
-    /// Whether the service is stopping. A dropped sender means that it is, as in [`AppState::stopped`]: if the two differed,
-    /// a stream would wait for nothing again and again.
+    /// Whether the service is stopping. A dropped sender means that the service is stopping, as in
+    /// [`AppState::stopped`]. If the two functions disagreed, a stream would loop without waiting.
     pub(crate) fn is_stopping(&self) -> bool {
         self.stopping.as_ref().is_some_and(|stopping| *stopping.borrow() || stopping.has_changed().is_err())
     }
@@ -114,7 +114,7 @@ impl AppState {
     /// Completes when the service stops.
     pub(crate) async fn stopped(&self) {
         match self.stopping.clone() {
-            // An error means that the sender was dropped. In that case, the service is already stopping.
+            // An error means that the sender was dropped, which also means that the service is stopping.
             Some(mut stopping) => drop(stopping.wait_for(|is_stopping| *is_stopping).await),
             None => std::future::pending().await,
         }

@@ -1,8 +1,8 @@
-//! Closes the service for writes while it is moved. `lib.rs` adds the gate to the routes, the operator endpoint closes and
-//! opens it, and [`expiry`](crate::expiry) passes it like a client.
+//! The write gate, which refuses writes while the service is moved. `lib.rs` puts the gate before the routes. The
+//! operator endpoints of the fence close and open the gate. [`expiry`](crate::expiry) passes the gate like a client.
 //!
-//! The gate guarantees an order: once [`WriteGate::close`] has returned, every write that passed the gate has ended, and no
-//! other one begins. So what is read from then on is all that there will be.
+//! Once [`WriteGate::close`] has returned, every write that passed the gate has ended, and no other write begins. So
+//! whoever reads the store from then on reads all writes.
 
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -19,26 +19,26 @@ use crate::problem::Problem;
 /// The path of the endpoint that closes and opens the gate. The gate does not stop its requests.
 pub(crate) const FENCE_PATH: &str = "/v1/fence";
 
-/// The gate of a service.
+/// Lets writes pass while no fence is set.
 pub struct WriteGate {
     store: Arc<dyn FenceStore>,
     fence: RwLock<Option<Fence>>,
-    /// Locked for reading by every write that has passed.
+    /// Every write that has passed the gate holds a read lock.
     writes: Arc<tokio::sync::RwLock<()>>,
     /// Locked while the fence changes.
     change: Mutex<()>,
 }
 
-/// The right to write. The gate waits for it when it closes.
+/// The permission for one write. `WriteGate::close` waits until every `WritePass` is dropped.
 #[derive(Debug)]
 pub struct WritePass(#[expect(dead_code, reason = "held until it is dropped")] OwnedRwLockReadGuard<()>);
 
-/// The fence is final, so it stays as it is.
+/// The error for a change of a final fence, which cannot be lifted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct FenceIsFinal;
 
 impl WriteGate {
-    /// The gate, with the fence that is stored.
+    /// Creates the gate, which is closed if the store has a fence.
     pub fn new(store: Arc<dyn FenceStore>) -> anyhow::Result<Arc<Self>> {
         let fence = RwLock::new(store.fence()?);
         Ok(Arc::new(Self { store, fence, writes: Arc::default(), change: Mutex::default() }))
@@ -55,11 +55,12 @@ impl WriteGate {
             return Err(fence);
         }
         let pass = Arc::clone(&self.writes).read_owned().await;
-        // The gate may have closed meanwhile.
+        // The gate may have closed while this write waited for the lock.
         self.fence().map_or(Ok(WritePass(pass)), Err)
     }
 
-    /// Closes the gate, or changes the fence. Returns when every write that has passed has ended.
+    /// Closes the gate, or changes the fence of a closed gate. Returns when every write that has passed the gate has
+    /// ended.
     pub(crate) async fn close(&self, fence: Fence) -> anyhow::Result<Result<Fence, FenceIsFinal>> {
         let _change = self.change.lock().await;
         let before = self.fence();
@@ -71,8 +72,8 @@ impl WriteGate {
         self.store.put_fence(Some(&fence)).await?;
         self.set(Some(fence.clone()));
         drop(self.writes.write().await);
-        // A request that was cut off can leave a write behind in the store's queue. The store writes in order, so this write
-        // comes after it.
+        // A request that was cut off may have left a write in the store's queue. The store writes in order, so this
+        // second `put_fence` returns after that write.
         self.store.put_fence(Some(&fence)).await?;
         tracing::warn!(address = fence.address, is_final = fence.is_final, "the service accepts no writes");
         Ok(Ok(fence))
@@ -95,7 +96,7 @@ impl WriteGate {
     }
 }
 
-/// Lets writes to these routes pass the gate, if there is one.
+/// Adds the gate to `routes`. Without a gate, returns `routes` unchanged.
 pub(crate) fn gated<S: Clone + Send + Sync + 'static>(
     routes: Router<S>,
     gate: Option<Arc<WriteGate>>,

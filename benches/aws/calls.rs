@@ -74,7 +74,7 @@ impl<'a> Roles<'a> {
         })
     }
 
-    /// Runs `work` on this many orders, and counts the calls until the queue is empty.
+    /// Runs `work` on `orders` orders, and counts the calls until the queue is empty.
     async fn round(
         &self,
         orders: usize,

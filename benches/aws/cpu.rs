@@ -55,7 +55,7 @@ fn print(name: &str, costs: &[Cost], memory: f64) {
     println!("    {name}: {cpu:.0}; {memory:.0} MiB resident; elapsed {elapsed:.0}");
 }
 
-/// Lets a function handle approximately this many messages.
+/// Lets a function handle approximately `messages` messages.
 async fn round(
     deployment: &Deployment,
     function: &mut FunctionProcess,

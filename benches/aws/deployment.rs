@@ -40,14 +40,13 @@ impl Deployment {
         command
     }
 
-    /// Starts our function with this role.
+    /// Starts our function with the given role.
     pub(crate) async fn function(&self, role: &str) -> anyhow::Result<FunctionProcess> {
         let mut command = self.command(&self.program);
         command.env("_HANDLER", role).env("ORDERS_INSECURE_NO_AUTH", "true");
         FunctionProcess::start(command).await
     }
 
-    /// Starts the v0 consumer.
     pub(crate) async fn v0_consumer(&self) -> anyhow::Result<FunctionProcess> {
         let mut command = python::command(V0_HANDLER).map_err(anyhow::Error::msg)?;
         command.envs(self.environment(&self.emulator.endpoint));

@@ -1,6 +1,6 @@
-//! Events in the form in which Lambda passes them to a function. Our consumer and the v0 consumer both understand
-//! every message. Creations have the form that our API writes, but also contain the time in `data`, where the v0
-//! consumer expects it. Changes have the form of a v0 producer.
+//! Events in the form in which Lambda passes them to a function. Our consumer and the v0 consumer both
+//! understand every message. `order_created` events have the form that our API writes, but also contain the
+//! time in `data`, where the v0 consumer expects it. Later events have the form of a v0 producer.
 
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -8,7 +8,7 @@ use uuid::Uuid;
 const TIME: &str = "2026-11-23T10:00:00Z";
 const STATUSES: [&str; 4] = ["confirmed", "paid", "shipped", "delivered"];
 
-/// Makes batches of ten messages for the queue with this ARN. The orders in them are new.
+/// Makes batches of ten messages for the queue with the given ARN. The orders in them are new.
 pub(crate) type Load = fn(queue_arn: &str) -> Vec<Value>;
 
 /// One batch that creates ten orders.

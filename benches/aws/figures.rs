@@ -32,7 +32,8 @@ impl fmt::Display for Spread {
 pub(crate) fn cpu(process: u32) -> anyhow::Result<Duration> {
     let mut nanoseconds = 0;
     for thread in std::fs::read_dir(format!("/proc/{process}/task"))? {
-        // This file states the time in nanoseconds. /proc/{pid}/stat states the same time only in hundredths of a second.
+        // `schedstat` states the time in nanoseconds. `/proc/{pid}/stat` states it only in hundredths of a
+        // second.
         let schedule = std::fs::read_to_string(thread?.path().join("schedstat"))?;
         nanoseconds += schedule.split(' ').next().unwrap_or("0").parse::<u64>()?;
     }

@@ -70,14 +70,13 @@ impl FunctionProcess {
             ("AWS_LAMBDA_LOG_GROUP_NAME", "/aws/lambda/measured"),
             ("AWS_LAMBDA_LOG_STREAM_NAME", "measured"),
         ]);
-        // The output is dropped, because this benchmark does not read the logs of the consumers.
+        // The output is dropped, because the benchmark does not read the logs of the consumers.
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         let started = Instant::now();
         let process = command.spawn().with_context(|| format!("{command:?}"))?;
         Ok(Self { process, started, events, answers, shared })
     }
 
-    /// Invokes the function with an event.
     pub(crate) async fn invoke(&mut self, event: &Value) -> anyhow::Result<Answer> {
         self.events.send(event.to_string()).await?;
         let answer = tokio::time::timeout(PATIENCE, self.answers.recv()).await;

@@ -63,7 +63,6 @@ fn print(name: &str, starts: &[ColdStart]) {
     println!("    MiB:         {:.1}", spread(|start| start.memory_mib));
 }
 
-/// Prints the size of the program, with and without symbols.
 fn print_size(program: &Path) -> anyhow::Result<()> {
     let mib = |path: &Path| anyhow::Ok(std::fs::metadata(path)?.len() as f64 / f64::from(1 << 20));
     print!("  size of the program: {:.1} MiB", mib(program)?);

@@ -9,7 +9,7 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep_until};
 
 pub(crate) const CONNECTIONS: u32 = 64;
-/// When the client sends requests at a fixed rate, it measures one out of this many requests.
+/// When the client sends requests at a fixed rate, it measures one of every `MEASURED_EVERY` requests.
 const MEASURED_EVERY: u32 = 8;
 const WAIT: &str = "prefer: wait=20\r\n";
 const BODY: &str = r#"{"customer_id":"c-1","currency":"EUR","items":[{"sku":"tea","quantity":2,"unit_price":450},{"sku":"cup","quantity":1,"unit_price":900}]}"#;
@@ -178,7 +178,7 @@ impl Wait {
     }
 }
 
-/// Sends requests at this rate. Returns the sorted times of those requests that are measured.
+/// Sends requests at the given rate. Returns the sorted times of those requests that are measured.
 pub(crate) async fn paced(
     port: u16,
     wait: Wait,

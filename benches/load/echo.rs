@@ -1,6 +1,7 @@
-//! The echo to which rates are compared, and an echo that also waits for the disk. No service that stores a request
-//! before it answers can be faster than the second echo. And a sink, the receiver of webhooks: it uses as little CPU time as
-//! possible, because a real receiver runs on another machine.
+//! The servers that the benchmarks need besides the service: two echoes, and a receiver of webhooks. One echo
+//! only answers. The other echo also waits for the disk, and no service that stores a request before it
+//! answers can be faster. The receiver uses as little CPU time as possible, because a real receiver runs on
+//! another machine.
 
 use std::fs::File;
 use std::io::Write;
@@ -25,7 +26,7 @@ pub(super) async fn bare() -> anyhow::Result<()> {
     serve(Router::new().route("/", post(async |Json(body): Json<Value>| Json(body)))).await
 }
 
-/// Like `bare`, but answers only after the body is on the disk. One thread writes all pending bodies to this file and
+/// Like `bare`, but answers only after the body is on the disk. One thread writes all pending bodies to `path` and
 /// syncs it.
 pub(super) async fn durable(path: &Path) -> anyhow::Result<()> {
     let file = File::create_new(path)?;
@@ -50,13 +51,13 @@ fn store(mut file: File, pending: &Receiver<Job>) {
         }
         file.write_all(&bytes).and_then(|()| file.sync_data()).expect("the file can be written");
         for request in stored {
-            // The send fails if the client has closed the connection.
+            // Sending fails if the client has closed the connection.
             let _ = request.send(());
         }
     }
 }
 
-/// Answers every request with 204, without a look at it.
+/// Answers every request with 204, without reading it.
 pub(super) async fn sink() -> anyhow::Result<()> {
     let listener = listen().await?;
     loop {

@@ -74,13 +74,13 @@ impl Process {
         Self::start(command.args(arguments).env("PORT", port.to_string()), port).await
     }
 
-    /// Starts the service on this data folder. `ORDERS_BIN` selects another build, for comparison.
+    /// Starts the service on the given data folder. `ORDERS_BIN` selects another build, for comparison.
     pub(crate) async fn orders(data: &Path, more: &[&str]) -> anyhow::Result<Self> {
         let more = [&["--log-level", "warn"], more].concat();
         Self::logging(data, &more, Stdio::inherit()).await
     }
 
-    /// Starts the service with its default log level. The service logs to this file.
+    /// Starts the service with its default log level. The service logs to the given file.
     pub(crate) async fn orders_with_log(data: &Path, log: &Path) -> anyhow::Result<Self> {
         Self::logging(data, &[], File::create(log)?.into()).await
     }
@@ -124,7 +124,7 @@ impl Process {
             .context("the ledger does not contain the number of events in flight")
     }
 
-    /// The requests per second that the process answers at this path, measured for the given time.
+    /// The requests per second that the process answers at the given path, measured for the given time.
     pub(crate) async fn rate(&self, path: &'static str, time: Duration) -> anyhow::Result<f64> {
         let start = Instant::now();
         Ok(answered(self.port, path, time).await? as f64 / start.elapsed().as_secs_f64())

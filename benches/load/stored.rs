@@ -21,13 +21,13 @@ const LIVES: [&[&str]; 4] = [
     &["order_created", "order_confirmed", "order_paid", "order_shipped", "order_delivered"],
 ];
 
-/// An id for this number. The ids sort by number, as real ids sort by time.
+/// An id for the given number. The ids sort by number, as real ids sort by time.
 fn id(number: u64) -> Uuid {
     Uuid::from_u128(u128::from(number))
 }
 
-/// Calls `measure` with a folder that contains stored orders, and with their number. The arguments can state another number
-/// than `orders`, and with `--data` a folder that is kept for further runs.
+/// Calls `measure` with a folder of stored orders, and with their number. The arguments can state another
+/// number than `orders`. With `--data`, the folder is kept for further runs.
 pub(crate) async fn with_stored(
     orders: u64,
     measure: impl AsyncFnOnce(&Path, u64) -> anyhow::Result<()>,
@@ -44,7 +44,6 @@ pub(crate) async fn with_stored(
     measure(&data, orders).await
 }
 
-/// Stores the given number of orders.
 async fn store(folder: &Path, orders: u64) -> anyhow::Result<()> {
     let options = Options { min_free_bytes: 0, ..Options::new(Currency::parse("EUR")?) };
     let (start, engine) = (Instant::now(), Embedded::open(folder, options)?);
@@ -61,7 +60,7 @@ async fn store(folder: &Path, orders: u64) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// An append with all events of the order that has this number.
+/// An append with all events of the order with the given number.
 fn append(number: u64, customer: u64) -> anyhow::Result<Append> {
     let first = Timestamp::parse("2026-11-23T10:00:00Z")?.micros() + number as i64 * 10_000;
     let recorded = |(kind, version): (&str, u64)| {

@@ -37,7 +37,6 @@ fn main() -> anyhow::Result<()> {
     })
 }
 
-/// Starts the peer on this database.
 async fn peer(database: &Path) -> anyhow::Result<Process> {
     let requirements = Path::new(SOURCES).join("requirements.txt");
     let venv =

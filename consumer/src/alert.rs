@@ -92,7 +92,7 @@ pub struct WebhookAlert {
     /// The kind of alert, which is always `webhook`.
     #[serde(rename = "type")]
     pub kind: &'static str,
-    /// The subscription.
+    /// The id of the subscription.
     pub subscription_id: String,
     /// Why the subscription was stopped. `None` if it was not stopped.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -105,7 +105,8 @@ pub struct WebhookAlert {
 }
 
 impl WebhookAlert {
-    /// The alert about what happened to a subscription. It does not contain the URL, which may be a credential.
+    /// The alert about what happened to a subscription. The alert leaves out the URL, which may be a
+    /// credential.
     pub fn new(subscription: &Subscription, pending: &PendingAlert) -> Self {
         Self {
             kind: "webhook",
@@ -192,7 +193,7 @@ impl Default for DeadLetterAlert {
 }
 
 impl DeadLetterAlert {
-    /// The alert about these dead letters, or `None` if there are none.
+    /// The alert about `letters`, or `None` if there are none.
     pub fn of<'a>(letters: impl IntoIterator<Item = &'a DeadLetter>) -> Option<Self> {
         let mut alert = Self::default();
         letters.into_iter().for_each(|letter| alert.add(letter));

@@ -1,8 +1,9 @@
 //! Handles batches from the dead-letter queue: archives each dead letter, and raises one alert for each batch. The
 //! poll loop or the Lambda handler calls this module.
 //!
-//! A dead letter is acknowledged only after it is archived and its alert is raised. Until then, its message stays on
-//! the queue. Archiving a dead letter again changes nothing, and alerts are delivered at least once.
+//! A message is acknowledged only after its dead letter is archived and the alert is raised. Until then, the
+//! message stays on the queue. Archiving a dead letter again changes nothing, and alerts are delivered at
+//! least once.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -17,7 +18,8 @@ use crate::disposition::Disposition;
 use crate::handler::{BatchHandler, HandledMessage};
 use crate::ports::{Alerts, Archive, Clock, DEAD_LETTER, Message, REPAIRED, REPLAYS};
 
-/// The names of the message attributes that describe a dead letter. The adapter that parks a message writes them.
+/// The names of the message attributes that describe a dead letter. The adapter that parks a message writes
+/// these attributes.
 pub mod attributes {
     /// Why the message was parked, as a text of [`domain::ParkReason::as_str`].
     pub const REASON: &str = "reason";

@@ -17,7 +17,7 @@ pub enum Plan {
         /// The version that the event gets in the log.
         version: u64,
     },
-    /// Store this outcome, because the rules refuse the event.
+    /// Store the outcome, because the rules refuse the event.
     Reject(Outcome),
     /// Write nothing, because an earlier delivery of the same message led to this outcome.
     AlreadyHandled(Outcome),
@@ -38,12 +38,12 @@ pub struct OrderContext<'a> {
     pub parked: &'a [String],
     /// The outcome of the event, if the event was already handled.
     pub earlier: Option<&'a EventOutcome>,
-    /// The other order that already has the reference which the event would give to this order.
+    /// The other order that already has the reference that the event would give to its order.
     pub reference_holder: Option<&'a OrderId>,
 }
 
 impl<'a> OrderContext<'a> {
-    /// Selects from a loaded order what the decision about this event depends on.
+    /// Selects the parts of a loaded order on which the decision about an event depends.
     pub fn of(loaded: &'a LoadedOrder, envelope: &Envelope) -> Self {
         let earlier = loaded.outcomes.iter().find(|outcome| outcome.event_id == envelope.event_id);
         let reference_holder = reference_of(&envelope.event).and_then(|wanted| {
@@ -65,9 +65,9 @@ impl<'a> OrderContext<'a> {
 
 /// Decides what to do with the event in `envelope`, which arrived in `message`.
 ///
-/// On an ordered queue, an event that follows a parked event of its order is parked too. This applies even to an event
-/// that is legal now, because redriving the parked event may make it illegal. Only an `order_created` is never parked
-/// for that reason.
+/// On an ordered queue, an event that follows a parked event of its order is parked too. This applies even to
+/// an event that is legal now, because redriving the parked event may make it illegal. Only an
+/// `order_created` event is never parked for that reason.
 ///
 /// On a queue without order, a legal event is recorded, and an early event is retried until its predecessors are
 /// recorded. If its predecessors are parked, the early event is parked too, unless the message is a replay.

@@ -6,7 +6,7 @@ use domain::{Outcome, ParkReason, RejectReason};
 /// What happens to a message: whether it is acknowledged or retried, and how the ledger counts it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Disposition {
-    /// Acknowledge the message: its event is in the log with this version.
+    /// Acknowledge the message: its event is in the log with the given version.
     Recorded(u64),
     /// Acknowledge the message: the rules refused its event.
     Rejected(RejectReason, String),
@@ -14,11 +14,12 @@ pub enum Disposition {
     Duplicate,
     /// Acknowledge the message: it came from the dead-letter queue and is archived.
     Archived,
-    /// Acknowledge the message: the work that it asked for is done. It carried no event, so no outcome is counted.
+    /// Acknowledge the message: the work that it asked for is done. No outcome is counted, because the
+    /// message carried no event.
     Completed,
     /// Do nothing: the message is now a dead letter and has already left the queue.
     Parked(ParkReason, String),
-    /// Receive the message again, for this reason.
+    /// Receive the message again, for the given reason.
     Retry(String),
 }
 

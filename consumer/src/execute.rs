@@ -19,8 +19,8 @@ use crate::plan::{LoadedOrders, plan_group};
 use crate::ports::{Append, Clock, DeadLetters, LedgerStore, LoadRequest, LoadedOrder, Message, OrderLog};
 use crate::settle::{ExecutedGroup, Settler};
 
-/// A group is planned at most this often while other writers keep appending to its orders. After that, the messages of the group
-/// are retried later.
+/// How often a group is planned, at most, while other writers keep appending to its orders. After that, the
+/// messages of the group are retried later.
 const ROUNDS: u32 = 4;
 /// The maximum pause before a group is planned again. The pause keeps two consumers from conflicting repeatedly.
 const CONFLICT_PAUSE: Duration = Duration::from_millis(50);
@@ -175,10 +175,10 @@ fn at_deadline(message: Message, disposition: OnceLock<Disposition>) -> HandledM
     HandledMessage { message, disposition, delay: None }
 }
 
-/// Divides the orders of a group into those that are assumed not to exist, and those that must be loaded. In the first
-/// round, an order is assumed not to exist if its first event in the group creates it and is received for the first
-/// time. The reference of such an order is assumed to be free. If an assumption is wrong, the append fails, and the
-/// next round loads every order.
+/// Divides the orders of a group into those that are assumed not to exist, and those that must be loaded. In
+/// the first round, an order is assumed not to exist if its first event in the group is an `order_created`
+/// event that is received for the first time. The reference of such an order is assumed to be free. If an
+/// assumption is wrong, the append fails, and the next round loads every order.
 fn orders_to_load(messages: &[DecodedMessage], is_first_round: bool) -> (LoadedOrders, Vec<LoadRequest>) {
     let mut assumed = LoadedOrders::default();
     let mut requests: Vec<LoadRequest> = Vec::new();

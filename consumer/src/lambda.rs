@@ -5,8 +5,9 @@
 //! be received again. Parked messages are not listed, because they are dead letters. The mapping must have the
 //! setting `ReportBatchItemFailures`. Without this setting, the mapping ignores the answer and deletes all messages.
 //!
-//! The mapping deletes messages after the answer, and does not report whether the deletion succeeded. If it fails to delete
-//! a message, the metrics count that message again with its next delivery. The ledger does not.
+//! The mapping deletes messages after the answer, and does not report whether the deletion succeeded. If the
+//! mapping fails to delete a message, the metrics count that message again with its next delivery. The ledger
+//! does not count it again.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -37,7 +38,7 @@ pub type IsPing = fn(&str) -> bool;
 /// environment.
 pub type AfterEach = fn() -> BoxFuture<'static, ()>;
 
-/// Serves invocations, one at a time, for as long as the environment lives.
+/// Serves invocations, one at a time, until the environment ends.
 pub async fn run(
     work: Arc<dyn BatchHandler>,
     inbox: Arc<dyn Inbox>,

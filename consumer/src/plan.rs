@@ -1,5 +1,5 @@
-//! Plans one ordering group of a batch before anything is written. It decides about each message in order, and collects
-//! the appends. `execute` calls these pure functions.
+//! Plans one ordering group of a batch before anything is written: decides about each message in order, and
+//! collects the events to append. `execute` calls these pure functions.
 
 use std::collections::HashMap;
 
@@ -16,13 +16,14 @@ pub(crate) type LoadedOrders = HashMap<OrderId, Result<LoadedOrder, String>, Ran
 /// What the consumer does with the messages of a group.
 #[derive(Debug, Default)]
 pub(crate) struct GroupPlan {
-    /// The appends, one for each order that gets events.
+    /// The events to append, one [`Append`] for each order that gets events.
     pub(crate) appends: Vec<Append>,
     /// The plans, one for each message, in order.
     pub(crate) plans: Vec<Plan>,
 }
 
-/// Plans the messages of one group in the order of the queue. Updates `orders` to their state after the plan.
+/// Plans the messages of one group in the order of the queue. Updates `orders` to the state after the planned
+/// events.
 ///
 /// On an ordered queue, all messages after the first message to retry are retried too. On a queue without order, early
 /// events are planned again after all other events, because their predecessors may come later in the same batch. A new
@@ -62,14 +63,13 @@ fn replan_retries(messages: &[DecodedMessage], plans: &mut [Plan], planner: &mut
     has_recorded
 }
 
-/// Collects the plan of a group.
 struct GroupPlanner<'a> {
     /// The orders in their state after the messages that are already planned.
     orders: &'a mut LoadedOrders,
     /// The time at which all events of the group are recorded.
     now: Timestamp,
-    /// Each order has at most one append. A linear search is enough, because a group contains one order or a small
-    /// batch.
+    /// One element for each order that gets events. A linear search is enough, because a group contains one
+    /// order or a small batch.
     appends: Vec<Append>,
 }
 

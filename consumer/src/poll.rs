@@ -122,9 +122,8 @@ pub(crate) fn retries(handled: &[HandledMessage]) -> Vec<(&Message, Duration)> {
         .collect()
 }
 
-/// The backoff of a message, which depends on its receive count. It is up to 30 s · 2^(receives - 1), at most 300 s,
-/// with full jitter ([Exponential backoff and
-/// jitter](https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/)).
+/// The backoff of a message: up to 30 s · 2^(receives - 1), at most 300 s, with full jitter ([Exponential
+/// backoff and jitter](https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/)).
 pub fn retry_delay(receives: u32) -> Duration {
     full_jitter(receives, Duration::from_secs(30), Duration::from_secs(300))
 }

@@ -66,9 +66,9 @@ pub trait Alerts: Send + Sync {
 /// Counts dispositions, for inboxes that do not count the messages that they acknowledge.
 #[async_trait]
 pub trait LedgerStore: Send + Sync {
-    /// Counts messages that are about to be acknowledged, each once: counting a later delivery of a message that was counted
-    /// changes nothing. So a message whose count fails must not be acknowledged, and is counted when it comes back. Parked
-    /// messages are counted as dead letters, and not here.
+    /// Counts messages that are about to be acknowledged. A message that was already counted is not counted
+    /// again. A message that cannot be counted must not be acknowledged, so that it is delivered and counted
+    /// again. Parked messages are counted as dead letters, and not here.
     async fn count(&self, messages: &[(&Message, &Disposition)]) -> Vec<anyhow::Result<()>>;
 }
 
@@ -117,8 +117,8 @@ impl Message {
         self.replayed().unwrap_or(&self.id)
     }
 
-    /// The repairs of the dead letter that this message replays, and its original body. These are read only from the
-    /// attribute of a replay. An attribute of the same name in a producer's message is ignored.
+    /// The repairs of the dead letter that this message replays, and its original body. They are read only
+    /// from the attribute of a replay. An attribute of the same name in a producer's message is ignored.
     pub fn repaired(&self) -> Option<Box<Repaired>> {
         self.replayed()?;
         let text = self.attributes.get(REPAIRED)?;
@@ -129,7 +129,8 @@ impl Message {
         Some(Box::new(repaired))
     }
 
-    /// How often the dead letter in this message was redriven, including this time. 0 if the message is not a replay.
+    /// How often the dead letter in the message was redriven, including this time. 0 if the message is not a
+    /// replay.
     pub fn replays(&self) -> u32 {
         let count = self.attributes.get(REPLAYS).and_then(|count| count.parse().ok());
         count.unwrap_or_else(|| u32::from(self.replayed().is_some()))
@@ -166,8 +167,8 @@ pub trait OrderLog: Send + Sync {
     /// Loads orders, with the outcomes of the given events. The result is never stale.
     async fn load(&self, requests: &[LoadRequest]) -> Vec<anyhow::Result<LoadedOrder>>;
 
-    /// Appends to logs. Each append is independent of the other ones, and contains consecutive versions of one order.
-    /// The append is the commit point; the derived writes may follow later.
+    /// Appends to logs. Each append is independent of the others, and contains consecutive versions of one
+    /// order. The append is the commit point; the derived writes may follow later.
     async fn append(&self, appends: &[Append]) -> Vec<Result<Appended, AppendError>>;
 
     /// Stores the outcomes of events that are not appended, because they are rejected or parked.
@@ -177,11 +178,11 @@ pub trait OrderLog: Send + Sync {
 /// An order to load, with the events whose outcomes are needed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LoadRequest {
-    /// The order.
+    /// The id of the order.
     pub order_id: OrderId,
     /// The ids of the events whose outcomes are needed. Each event may already have been handled.
     pub event_ids: Vec<EventId>,
-    /// The references that these events would give to the order. Most events give no reference.
+    /// The references that the events would give to the order. Most events give no reference.
     pub references: Vec<Reference>,
 }
 
@@ -190,8 +191,9 @@ pub struct LoadRequest {
 pub struct LoadedOrder {
     /// The order after its latest event, even if that event is not projected yet. `None` if the order's log is empty.
     pub order: Option<Order>,
-    /// The ids of the first dead letters in the order's parked sequence. One more than the number of requested events
-    /// is enough, because each event removes at most one dead letter from the sequence.
+    /// The ids of the first dead letters in the order's parked sequence: one more than the number of
+    /// requested events, or all if there are fewer. More ids are not needed, because each event removes at
+    /// most one dead letter.
     pub parked: Vec<String>,
     /// The outcomes of those requested events that already have one.
     pub outcomes: Vec<EventOutcome>,
@@ -202,7 +204,7 @@ pub struct LoadedOrder {
 /// An event with its outcome.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EventOutcome {
-    /// The event.
+    /// The id of the event.
     pub event_id: EventId,
     /// The outcome of the event.
     pub outcome: Outcome,
@@ -240,7 +242,7 @@ pub enum AppendError {
     /// The caller must load the order and decide again.
     #[error("version {version} of order {order_id} is taken by another event")]
     Conflict {
-        /// The order.
+        /// The id of the order.
         order_id: OrderId,
         /// The first version that the append needs but that another event already has.
         version: u64,

@@ -1,4 +1,5 @@
-//! JSON in characters that SQS and SNS accept. The outputs of the relay and the adapter of SQS call this.
+//! JSON in characters that SQS and SNS accept. The outputs of the relay and the adapter of SQS call this
+//! module.
 
 /// Returns the JSON in characters that SQS and SNS accept: all of Unicode except U+FFFE, U+FFFF and control characters
 /// ([SendMessage](https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html)). JSON

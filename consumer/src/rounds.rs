@@ -15,9 +15,9 @@ pub type Batch = Vec<usize>;
 
 /// Sends items in rounds, and returns one result for each. `groups` contains the group of each item.
 ///
-/// A round has at most one item of each group, and the next round begins when all items of this one have a result. `split`
-/// makes batches of a round, and `send` sends a batch and returns a result for each of its items. After a failure, no later
-/// item of the group is sent.
+/// A round has at most one item of each group. The next round begins when all items of the current round have
+/// a result. `split` makes batches of a round, and `send` sends a batch and returns a result for each of its
+/// items. After a failure, no later item of the group is sent.
 pub async fn send_in_rounds<G: Eq + Hash, F>(
     groups: &[G],
     split: impl Fn(Batch) -> Vec<Batch>,

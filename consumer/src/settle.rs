@@ -1,5 +1,6 @@
-//! Finishes a batch after its appends: stores rejections, releases replays from the dead letters, parks messages, and
-//! gives each message its disposition. `execute` calls this module at the end of a batch.
+//! Finishes a batch after its events were appended: stores rejections, releases replays from the dead
+//! letters, parks messages, and gives each message its disposition. `execute` calls this module at the end of
+//! a batch.
 
 use domain::{Envelope, OrderId, ParkReason, Receipt};
 
@@ -33,14 +34,15 @@ impl ExecutedGroup {
         })
     }
 
-    /// Splits the group into its messages. A message gets its disposition here if the results of the appends determine it.
+    /// Splits the group into its messages, and sets the dispositions that do not depend on storing or
+    /// parking.
     fn into_pending(self, number: usize) -> impl Iterator<Item = PendingMessage> {
         let Self { group, plans, appended } = self;
         let failure = appended.iter().find_map(|(_, result)| result.as_ref().err()).map(explain);
         group.messages.into_iter().zip(plans).map(move |(decoded, plan)| {
             let disposition = match (&plan, &failure) {
-                // The decision about the event assumed that earlier events were appended, but those appends failed.
-                // In an ordered group, the message is retried in any case.
+                // The rules refused the event after earlier events that could not be appended, so the refusal
+                // may be wrong. In an ordered group, the message is retried in any case.
                 (Plan::Reject(_), Some(why)) if decoded.message.group.is_none() => {
                     Some(Disposition::Retry(why.clone()))
                 }
@@ -176,9 +178,9 @@ impl Settler<'_> {
         }
     }
 
-    /// Parks messages. In each ordered group, parks only the first one that must be parked, so that the parked
-    /// sequence keeps its order even if parking fails. In other groups, parks all messages. Returns whether more
-    /// messages may have to be parked.
+    /// Parks messages. In each ordered group, parks only the first message that must be parked, so that the
+    /// parked sequence keeps its order even if parking fails. In other groups, parks all messages. Returns
+    /// whether more messages may have to be parked.
     async fn park_next(&self, pending: &mut [PendingMessage]) -> bool {
         let mut latest_group = None;
         let mut is_first_of_group = |message: &&mut PendingMessage| {
@@ -205,7 +207,8 @@ impl Settler<'_> {
     }
 }
 
-/// The disposition of a message after the appends. `None` if the message must still be rejected or parked.
+/// The disposition of a message after the planned events were appended. `None` if the message must first be
+/// stored as rejected or moved to the dead letters.
 fn after_append(
     plan: &Plan,
     order_id: Option<&OrderId>,

@@ -20,7 +20,7 @@ async fn dispositions(fake: &Arc<Fake>, messages: Vec<Message>) -> BTreeMap<Stri
     handled.into_iter().map(|handled| (handled.message.id, word(&handled.disposition))).collect()
 }
 
-/// The messages in the form that a queue without order delivers: they have no group.
+/// The messages as a queue without order delivers them: without a group.
 fn without_order(what: &[&str]) -> Vec<Message> {
     messages(what).into_iter().map(|message| Message { group: None, ..message }).collect()
 }
@@ -79,8 +79,8 @@ async fn a_failing_order_holds_back_its_group_and_no_other() {
 async fn an_order_assumed_to_be_new_is_loaded_after_a_conflict() {
     let fake = Arc::new(Fake::default());
     dispositions(&fake, messages(&["created@a", "confirmed@a"])).await;
-    // The creation is delivered again: as the same message, as another message with the same event, and as another
-    // event.
+    // The `order_created` event is delivered again: as the same message, as another message with the same
+    // event, and as another event.
     let mut again = messages(&["created@a", "created@a", "x@a"]);
     again[1].id = "copy".to_owned();
     again[1].body = again[0].body.clone();
@@ -129,7 +129,7 @@ async fn an_unreadable_message_without_an_order_holds_back_no_order() {
     assert_eq!(found, expected(&wanted));
 }
 
-/// The message in the form in which a redrive sends it.
+/// The message as a redrive sends it.
 fn replay(message: Message) -> Message {
     let attributes = [(DEAD_LETTER.to_owned(), message.id.clone()), (REPLAYS.to_owned(), "1".to_owned())];
     Message { attributes: attributes.into(), id: format!("replay of {}", message.id), ..message }
@@ -243,7 +243,6 @@ async fn an_early_event_is_rejected_if_ordered_retried_if_not_and_parked_after_a
     assert_eq!(parked.dead.lock().unwrap()[0].1, ParkReason::BehindParked);
 }
 
-/// All permutations of `words`.
 fn permutations<'a>(words: &[&'a str]) -> Vec<Vec<&'a str>> {
     if words.is_empty() {
         return vec![Vec::new()];

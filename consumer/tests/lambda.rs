@@ -40,7 +40,7 @@ async fn answer(fake: &Arc<Fake>, inbox: &Arc<FakeInbox>, json: &str) -> anyhow:
     Ok(serde_json::to_value(answer).unwrap())
 }
 
-/// The answer that reports the messages at these places of a fixture as failed.
+/// The answer that reports the messages at the given places of a fixture as failed.
 fn failures(json: &str, places: &[usize]) -> Value {
     let event: Value = serde_json::from_str(json).unwrap();
     let named: Vec<_> = places
@@ -194,7 +194,7 @@ async fn a_message_without_an_id_fails_the_invocation_only_if_it_has_to_be_retri
     assert_eq!(answer(&fake, &inbox, NAMELESS).await.unwrap(), json!({ "batchItemFailures": [] }));
     assert_eq!(*fake.loads.lock().unwrap(), 2, "without a valid receive count, every order is loaded");
 
-    // One of these messages has no id, and the other has the id null.
+    // One of the messages has no id, and the other has the id null.
     for order in ["o-1", "o-3"] {
         let error = answer(&failing(order), &inbox, NAMELESS).await.unwrap_err().to_string();
         assert!(error.contains("without an id") && error.contains("no connection"), "{error}");

@@ -18,7 +18,7 @@ const ORDERS: [&str; 3] = ["a", "b", "c"];
 /// The content of a message, apart from its order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum What {
-    /// The event with this index in [`LIFE`].
+    /// The event with the given index in [`LIFE`].
     Event(usize),
     /// An unreadable message with a known order.
     Poison,

@@ -1,4 +1,4 @@
-//! Tests how the poll loop counts a batch if the queue fails to delete it.
+//! Tests how the poll loop counts a batch that the queue fails to delete.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic, because a panic makes the test fail")]
 
@@ -57,7 +57,7 @@ impl Inbox for StickyQueue {
 #[tokio::test]
 async fn messages_are_counted_before_they_are_acknowledged() {
     let mut sent = messages(&["created@a", "shipped@a", "created@b", "confirmed@b"]);
-    // This message has a new id, but contains the same event as an earlier message.
+    // The message has a new id, but contains the same event as an earlier message.
     sent.push(Message { id: "again".to_owned(), ..sent[3].clone() });
     sent.iter_mut().for_each(|message| message.receive_count = 0);
     let (empty, mut emptied) = watch::channel(false);

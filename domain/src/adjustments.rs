@@ -40,7 +40,7 @@ impl AdjustmentKind {
         }
     }
 
-    /// The kind with this name. The inverse of [`AdjustmentKind::as_str`].
+    /// The kind whose name is `name`. The inverse of [`AdjustmentKind::as_str`].
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.as_str() == name)
     }
@@ -58,8 +58,8 @@ pub struct Adjustment {
     pub label: Option<Text<200>>,
     /// The amount to add. A discount has a negative amount.
     pub amount: SignedAmount,
-    /// The line that the adjustment belongs to, if any. The amount then counts in proportion to the units of the line
-    /// that are neither cancelled nor returned.
+    /// The line that the adjustment belongs to, if any. The amount of such an adjustment counts in proportion
+    /// to the units of the line that are neither cancelled nor returned.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub line_id: Option<LineId>,
 }
@@ -106,9 +106,9 @@ impl Adjustments {
         self.0.iter().map(|adjustment| i128::from(adjustment.amount.minor().max(0))).sum()
     }
 
-    /// The total of an order with these lines and adjustments, before any unit is cancelled or returned. Every line that an
-    /// adjustment refers to must exist. The sum without the discounts must also fit an [`Amount`], because a cancellation can end
-    /// a discount.
+    /// The total of an order that has these adjustments and the lines `items`, before any unit is cancelled
+    /// or returned. Every line that an adjustment refers to must exist. The sum without the discounts must
+    /// also fit an [`Amount`], because cancelling units can end a discount.
     pub fn total_with(&self, items: &LineItems) -> Result<Amount, InvalidValue> {
         if let Some(id) = self.unknown_line(|id| items.line(id).is_some()) {
             let rule = format!("must name lines of the order, but the order has no line {:?}", id.as_str());

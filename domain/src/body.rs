@@ -4,7 +4,7 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-/// Arbitrary bytes. The JSON contains them in the member `body` if they are UTF-8, and otherwise in the member
+/// The bytes of a body. Its JSON has the member `body` if the bytes are UTF-8, and otherwise the member
 /// `body_base64`.
 #[derive(Clone, PartialEq, Eq, Default)]
 pub struct MessageBody(pub Vec<u8>);

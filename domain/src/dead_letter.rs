@@ -41,7 +41,7 @@ pub struct DeadLetter {
     /// The queue that the message comes from.
     #[serde(default)]
     pub origin: String,
-    /// The ordering group of the message on that queue.
+    /// The ordering group of the message on its queue.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub group: Option<String>,
     /// How often the message was received. The number is 0 if unknown.
@@ -84,7 +84,7 @@ pub enum DeadLetterState {
     Parked,
     /// The message was sent back to the queue, and is not handled yet.
     Replaying,
-    /// An operator discarded the dead letter. It is kept for reference.
+    /// An operator discarded the dead letter. The dead letter is kept for reference.
     Discarded,
 }
 
@@ -115,7 +115,8 @@ pub struct Discard {
 }
 
 impl DeadLetter {
-    /// Creates the dead letter of a message with this body. The caller sets the fields that the body does not contain.
+    /// Creates the dead letter of a message with the given body. The caller sets the fields that the body
+    /// does not contain.
     pub fn new(
         id: impl Into<String>,
         body: Vec<u8>,

@@ -7,8 +7,7 @@ use serde_json::value::RawValue;
 use crate::reasons::ParkReason;
 use crate::wording;
 
-/// The schema version that this program writes. The program reads all versions up to this
-/// one.
+/// The schema version that this program writes. The program also reads all earlier versions.
 pub const SCHEMA_VERSION: u32 = 2;
 
 /// Why a message cannot be read as an event. `Display` describes what is wrong and where.
@@ -23,7 +22,7 @@ pub enum DecodeError {
     /// The `schema_version` is unknown.
     #[error("unknown schema version {0}: this program reads up to {SCHEMA_VERSION}")]
     UnknownSchema(u32),
-    /// The data breaks a rule for events of this type.
+    /// The data breaks a rule for events of its type.
     #[error("invalid {at}: {why}")]
     Invalid {
         /// A path to the invalid member of the message, such as `data.items[0].quantity`.
@@ -49,7 +48,7 @@ impl DecodeError {
     }
 }
 
-/// Whether the JSON is an array. Callers refuse arrays, which serde would accept for a struct if they list its fields in order.
+/// Whether the JSON is an array. Callers refuse arrays, because serde would accept an array for a struct.
 pub(crate) fn is_array(json: &[u8]) -> bool {
     json.trim_ascii_start().first() == Some(&b'[')
 }

@@ -51,8 +51,8 @@ pub fn subscription_id_for_key(principal: &str, key: &str) -> SubscriptionId {
     SubscriptionId::from(derive(&["webhook subscription", principal, key]))
 }
 
-/// The UUIDv5 of the parts. Each part is preceded by its length, so that different lists of parts never give the same
-/// name.
+/// The UUIDv5 of the parts. Each part is preceded by its length, so that different lists of parts never give
+/// the same id.
 fn derive(parts: &[&str]) -> Uuid {
     let mut name = String::new();
     for part in parts {

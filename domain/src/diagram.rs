@@ -1,5 +1,5 @@
-//! Generates the status diagram and the tables of guards that `docs/api.md` contains. A test compares the document with
-//! this output.
+//! Generates the status diagram and the tables of guards that `docs/api.md` contains. A test compares the
+//! document with the generated text.
 
 use std::collections::{BTreeSet, HashSet};
 

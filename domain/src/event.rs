@@ -186,8 +186,8 @@ pub struct Paid {
     /// The id of the payment at the payment provider.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub payment_id: Option<Text<128>>,
-    /// The captured amount. If absent, it is the rest of the payment's authorization, or the amount that is due if the
-    /// payment has no authorization.
+    /// The captured amount. If absent, the rest of the payment's authorization, or the amount that is due if
+    /// the payment has no authorization.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub amount: Option<Amount>,
     /// The means of payment, such as `card`.

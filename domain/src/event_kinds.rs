@@ -59,7 +59,7 @@ macro_rules! event_kinds {
             ($d callback:ident) => { $d callback! { $($kind($data))* } };
         }
 
-        /// Calls a macro with `Kind [Guards]` for each kind of event. The module of the guards uses it.
+        /// Calls a macro with `Kind [Guards]` for each kind of event. The guards module uses this macro.
         macro_rules! for_each_kind_with_guards {
             ($d callback:ident) => { $d callback! { $($kind $guards)* } };
         }
@@ -194,7 +194,7 @@ event_kinds! { $
 }
 
 impl EventType {
-    /// The type with this name. The inverse of [`EventType::as_str`].
+    /// The type whose name is `name`. The inverse of [`EventType::as_str`].
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|candidate| candidate.as_str() == name)
     }

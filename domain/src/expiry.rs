@@ -23,9 +23,9 @@ pub struct Expiry {
     pub proposal: Envelope,
 }
 
-/// Whether the order can never get a deadline again: something was captured or shipped, or nothing is left to ship. Any
-/// other order without a deadline may still get one, because an authorization may be voided and an amendment may raise
-/// a total of 0.
+/// Whether the order can never get a deadline again: something was captured or shipped, or nothing is left to
+/// ship. Any other order without a deadline may still get one, because an authorization may be voided, and an
+/// amendment may raise the total from 0.
 pub fn never_expires(order: &Order) -> bool {
     let units = order.units();
     units.left() == 0 || units.shipped > 0 || order.money().captured > 0

@@ -122,7 +122,7 @@ impl Order {
     /// needs.
     fn change(&mut self, event: &Event) {
         match event {
-            // The guards refuse a second creation, so there is nothing to change.
+            // The guards refuse a second `order_created` event.
             Event::Created(_) => {}
             Event::Amended(amended) => self.amend(amended),
             Event::Annotated(annotated) => {

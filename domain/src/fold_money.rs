@@ -6,8 +6,8 @@ use crate::order::Order;
 use crate::payments::{Payment, Refund};
 use crate::value::Text;
 
-/// The amount of a capture, never negative. If the event states no amount, it is the rest of the payment's
-/// authorization, or the amount that is due if the payment has no authorization.
+/// The amount of a capture, never negative. If the event states no amount, the result is the rest of the
+/// payment's authorization, or the amount that is due if the payment has no authorization.
 pub(crate) fn captured_amount(order: &Order, paid: &Paid) -> i64 {
     if let Some(amount) = paid.amount {
         return amount.minor();
@@ -18,7 +18,7 @@ pub(crate) fn captured_amount(order: &Order, paid: &Paid) -> i64 {
     }
 }
 
-/// The payment with this id. `None` if no payment has the id, or if no id is given.
+/// The payment with the id `payment_id`. `None` if no payment has the id, or if no id is given.
 pub(crate) fn known_payment<'a>(order: &'a Order, payment_id: Option<&Text<128>>) -> Option<&'a Payment> {
     order.payments.get(payment_index(order, payment_id)?)
 }
@@ -33,7 +33,8 @@ fn payment_index(order: &Order, payment_id: Option<&Text<128>>) -> Option<usize>
     order.payments.iter().position(|payment| payment.payment_id.as_ref() == Some(id))
 }
 
-/// The amount that can still be refunded: of the payment that the event names, or of all payments if it names none.
+/// The amount that can still be refunded of the payment that the event names. If the event names no payment,
+/// the amount that can still be refunded of all payments.
 pub(crate) fn refundable(order: &Order, refunded: &Refunded) -> i64 {
     match &refunded.payment_id {
         Some(_) => known_payment(order, refunded.payment_id.as_ref()).map_or(0, Payment::refundable),
@@ -78,8 +79,8 @@ pub(crate) fn capture(order: &mut Order, paid: &Paid) {
         }),
     }
     order.settled_by_payment |= paid.settles;
-    // A capture after the refund that settled the order is owed to the customer, so the order no longer counts as
-    // refunded in full.
+    // An amount that is captured after the refund that settled the order is owed to the customer. So the
+    // order no longer counts as refunded in full.
     order.settled_by_refund &= amount == Amount::ZERO;
 }
 
@@ -107,7 +108,7 @@ pub(crate) fn refund(order: &mut Order, refunded: &Refunded) {
         goodwill: refunded.goodwill,
     });
     order.settled_by_refund |= refunded.settles;
-    // After a refund that is no concession, the customer has paid less than the total, so the order no longer counts as
-    // paid in full.
+    // After a refund that is no concession, the customer has paid less than the total. So the order no longer
+    // counts as paid in full.
     order.settled_by_payment &= refunded.goodwill || amount == 0;
 }

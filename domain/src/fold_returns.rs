@@ -7,14 +7,14 @@ use crate::order_line::{OrderLine, line_quantities, units};
 use crate::parcels::{Return, ReturnState, free_number};
 use crate::value::Text;
 
-/// The return with this id. `None` if no return has the id, or if no id is given.
+/// The return with the id `return_id`. `None` if no return has the id, or if no id is given.
 pub(crate) fn known_return<'a>(order: &'a Order, return_id: Option<&Text<64>>) -> Option<&'a Return> {
     let id = return_id?;
     order.returns.iter().find(|it| it.return_id == *id)
 }
 
-/// The units that come back with this event. If the event states none, these are the units of the requested return. `None` means
-/// all units that are delivered and not returned.
+/// The units that come back with a return: the units in the event, or otherwise the units of the requested
+/// return. `None` means all units that are delivered and not returned.
 pub(crate) fn returned_items<'a>(order: &'a Order, returned: &'a Returned) -> Option<&'a [LineQuantity]> {
     let requested = || known_return(order, returned.return_id.as_ref()).map(|it| it.items.as_slice());
     returned.items.as_ref().map(LineQuantities::lines).or_else(requested)

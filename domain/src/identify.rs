@@ -14,7 +14,7 @@ use crate::ids::{CorrelationId, EventId, OrderId};
 pub struct MessageIdentity {
     /// The order of the event.
     pub order_id: Option<OrderId>,
-    /// The event.
+    /// The id of the event.
     pub event_id: Option<EventId>,
     /// The `type` of the message, whether the program knows the type or not. Absent if the text is too long for a type.
     pub event_type: Option<String>,

@@ -56,7 +56,6 @@ pub fn judge(order: Option<&Order>, reference_holder: Option<&OrderId>, envelope
     }
 }
 
-/// Checks the guards of an event.
 pub(crate) fn judge_event(order: Option<&Order>, event: &Event) -> Check {
     guard::all(event.event_type().guards().iter().map(|guard| guard.check(order, event)))
 }

@@ -45,12 +45,13 @@ impl LineId {
         &self.0
     }
 
-    /// The id of the line at this index if the client gave the line no id: its number, counted from 1.
+    /// The id of the line at `index` if the client gave the line no id: its number, counted from 1.
     pub(crate) fn of_place(index: usize) -> String {
         (index + 1).to_string()
     }
 
-    /// The index of the line with this id. `lines` yields the index of each line with the id that the client gave the line.
+    /// The index of the line with the given id. `lines` yields, for each line, its index and the id that the
+    /// client gave it.
     pub(crate) fn find<'a>(
         mut lines: impl Iterator<Item = (usize, Option<&'a Self>)>,
         id: &str,
@@ -140,19 +141,18 @@ impl LineItems {
         &self.lines
     }
 
-    /// The line with this id.
     pub(crate) fn line(&self, id: &str) -> Option<&LineItem> {
         let ids = self.lines.iter().map(|line| line.line_id.as_ref());
         LineId::find(ids.enumerate(), id).map(|index| &self.lines[index])
     }
 
-    /// The id of the line at this index.
+    /// The id of the line at `index`.
     pub fn line_id(&self, index: usize) -> Cow<'_, str> {
         line_id(self.lines[index].line_id.as_ref(), index)
     }
 }
 
-/// The id of the line at this index: the client's id, or otherwise the number of the line.
+/// The id of the line at `index`: the client's id, or otherwise the number of the line.
 pub fn line_id(given: Option<&LineId>, index: usize) -> Cow<'_, str> {
     given.map_or_else(|| LineId::of_place(index).into(), |id| id.as_str().into())
 }

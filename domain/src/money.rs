@@ -4,8 +4,8 @@ use serde::{Deserialize, Deserializer, Serialize, de};
 
 use crate::value::{InvalidValue, integer, string_value};
 
-/// An amount in the minor unit of its order's currency, from 0 to 2^53 - 1. This is the largest integer that every JSON
-/// reader represents exactly (RFC 8259 section 6).
+/// An amount in the minor unit of its order's currency, from 0 to 2^53 - 1. The maximum is the largest
+/// integer that every JSON reader represents exactly (RFC 8259 section 6).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize)]
 #[serde(transparent)]
 pub struct Amount(i64);

@@ -18,7 +18,7 @@ use crate::value::{Timestamp, is_false};
 /// An order in the state after its latest recorded event.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Order {
-    /// The order.
+    /// The id of the order.
     pub order_id: OrderId,
     /// The customer who placed the order.
     pub customer_id: CustomerId,
@@ -213,7 +213,7 @@ impl Order {
         }
     }
 
-    /// The status that follows from the counters. [`Order::status`] stores this value.
+    /// The status that follows from the counters, which [`Order::status`] stores.
     pub(crate) fn derived_status(&self) -> OrderStatus {
         let (units, Money { captured, refunded, .. }) = (self.units(), self.money());
         let is_refunded = self.settled_by_refund || (refunded > 0 && refunded == captured);
@@ -275,8 +275,8 @@ impl Order {
     pub fn deadline(&self, unpaid_age_micros: Option<i64>) -> Option<Timestamp> {
         let age = unpaid_age_micros.filter(|_| !self.ship_unpaid);
         let aged = age.and_then(|age| Timestamp::from_micros(self.created_at.micros().checked_add(age)?));
-        // Every append calls this function, and most orders have no deadline of either kind. So this cheap check
-        // comes first.
+        // Every append calls this function, and most orders have no deadline. So the cheap check for a
+        // deadline comes first.
         let deadline = self.expires_at.into_iter().chain(aged).min()?;
         let units = self.units();
         let is_open =

@@ -66,7 +66,6 @@ impl OrderLine {
         self.quantity.get().saturating_sub(self.cancelled).saturating_sub(self.returned)
     }
 
-    /// The price of all ordered units.
     pub(crate) fn ordered_price(&self) -> i128 {
         i128::from(self.unit_price.map_or(0, Amount::minor)) * i128::from(self.quantity.get())
     }
@@ -102,7 +101,7 @@ impl<'a> LineFinder<'a> {
         Self { lines, next: 0 }
     }
 
-    /// The index of the line with this id.
+    /// The index of the line with the given id.
     pub(crate) fn find(&mut self, id: &str) -> Option<usize> {
         let indexes = (self.next..self.lines.len()).chain(0..self.next);
         let found = LineId::find(indexes.map(|index| (index, self.lines[index].line_id.as_ref())), id)?;

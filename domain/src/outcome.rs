@@ -42,7 +42,7 @@ pub enum Outcome {
     },
 }
 
-/// The `state` of a receipt. This is the [`Outcome`] without details, or `accepted` while the event has no outcome.
+/// The `state` of a receipt: the [`Outcome`] without details, or `accepted` while the event has no outcome.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ReceiptState {
@@ -61,7 +61,7 @@ pub enum ReceiptState {
 pub struct Receipt {
     /// The order of the event.
     pub order_id: OrderId,
-    /// The event.
+    /// The id of the event.
     pub event_id: EventId,
     /// The type of the event.
     pub event_type: EventType,
@@ -70,12 +70,12 @@ pub struct Receipt {
     /// The hash of the request that proposed the event, if the request had an idempotency key. Clients do not see this
     /// hash.
     pub request_hash: Option<String>,
-    /// The id of the message that was handled with this outcome, if known. Clients do not see this id.
+    /// The id of the message that was handled with the outcome, if known. Clients do not see this id.
     pub message: Option<String>,
 }
 
 impl Receipt {
-    /// The receipt of an event with this outcome, or with `None` while the event is in flight.
+    /// The receipt of an event. `outcome` is `None` while the event is in flight.
     pub fn of(envelope: &Envelope, outcome: Option<Outcome>) -> Self {
         Self {
             order_id: envelope.order_id.clone(),

@@ -9,13 +9,12 @@ use crate::value::Timestamp;
 /// The moment in the history of an order at which a reader wants to see the order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AsOf {
-    /// Right after the event with this version.
+    /// The state right after the event with the given version.
     Version(u64),
-    /// Right after the last version that was recorded at this time or earlier.
+    /// The state right after the last version that was recorded at the given time or earlier.
     ///
-    /// If a clock was set back, a version may have an earlier time than its predecessor. So a version with a later
-    /// time does not end the search: the log is always folded to its end to find the last version with a suitable
-    /// time.
+    /// If a clock was set back, a version may have an earlier time than its predecessor. So the log is always
+    /// folded to its end: a version with a later time does not end the search.
     Time(Timestamp),
 }
 
@@ -25,7 +24,7 @@ pub struct Past {
     as_of: AsOf,
     /// The order after all events that were folded so far.
     folded: Option<Order>,
-    /// A copy of the order from before it was changed by events after the requested moment.
+    /// A copy of the order as it was before the events after the requested moment.
     reached: Option<Order>,
     /// Whether the event that was folded last happened at the requested moment or before.
     is_part: bool,

@@ -15,9 +15,9 @@ use crate::value::Timestamp;
 /// The predicted result of redriving a dead letter.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Prediction {
-    /// The event would be recorded with this version.
+    /// The event would be recorded with the given version.
     WouldRecord(u64),
-    /// The event is already recorded with this version.
+    /// The event is already recorded with the given version.
     AlreadyRecorded(u64),
     /// The rules would refuse the event, once the events of the preceding dead letters are handled.
     Illegal(Refusal),
@@ -27,9 +27,9 @@ pub enum Prediction {
     FollowsParked,
 }
 
-/// Predicts the result of redriving each of `letters`. They are the dead letters of a parked sequence, in order, or
-/// one dead letter that belongs to no order. `outcomes` contains the outcomes of those events that already have a
-/// final one.
+/// Predicts the result of redriving each of `letters`. `letters` are the dead letters of a parked sequence,
+/// in order, or one dead letter that belongs to no order. `outcomes` contains the final outcomes of the
+/// events that already have one.
 pub fn predict(
     order: Option<&Order>,
     outcomes: &[(EventId, Outcome)],

@@ -55,7 +55,7 @@ pub struct Subscription {
     /// The types of event to deliver. Empty: all types.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub types: BTreeSet<EventType>,
-    /// Only events of this customer's orders are delivered.
+    /// The customer whose orders' events are delivered. `None`: the events of all customers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub customer_id: Option<CustomerId>,
     /// What the subscription is for, in free text.
@@ -71,8 +71,8 @@ pub struct Subscription {
     pub stopped: Option<Stopped>,
     /// The secrets that sign deliveries, newest first.
     pub secrets: Vec<SigningSecret>,
-    /// The hash of the request that created the subscription, if it had an idempotency key. It distinguishes a retry from
-    /// another request under the same key.
+    /// The hash of the request that created the subscription, if the request had an idempotency key. The hash
+    /// distinguishes a retry from another request with the same key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request_hash: Option<String>,
     /// When the subscription was created.
@@ -128,7 +128,7 @@ pub struct SigningSecret {
     pub expires_at: Option<Timestamp>,
 }
 
-/// Omits the secret.
+/// `Debug` omits the secret.
 impl std::fmt::Debug for SigningSecret {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("SigningSecret").field("expires_at", &self.expires_at).finish_non_exhaustive()
@@ -149,17 +149,17 @@ pub struct TooManySecrets {
 /// Which events of a type a subscription selects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Selection<'a> {
-    /// All of them.
+    /// All events of the type.
     All,
-    /// Those of this customer's orders.
+    /// The events of the given customer's orders.
     OfCustomer(&'a CustomerId),
-    /// None of them.
+    /// No event.
     None,
 }
 
 impl Subscription {
-    /// Sets a state in which no deliveries are made, and the reason. A subscription that already has this state keeps
-    /// its earlier reason.
+    /// Stops deliveries with the given state and reason. A subscription that already has the state keeps its
+    /// earlier reason.
     pub fn stop(&mut self, state: SubscriptionState, reason: impl Into<String>, at: Timestamp) {
         if self.state != state {
             (self.state, self.stopped) = (state, Some(Stopped { reason: reason.into(), at }));
@@ -196,10 +196,11 @@ impl Subscription {
         Ok(())
     }
 
-    /// Which events of this type the subscription selects. `None` is a type that a newer program has recorded and this one does
-    /// not know: only subscriptions to all types select it.
+    /// Which events of a type the subscription selects. `None` stands for a type that this program does not
+    /// know, because a newer program recorded it. Only subscriptions to all types select such events.
     ///
-    /// Every place that chooses events for a subscription asks this function, so that none forgets the customer.
+    /// All code that chooses events for a subscription calls this function, so that no caller forgets the
+    /// customer.
     pub fn selection(&self, event_type: Option<EventType>) -> Selection<'_> {
         let is_of_type = self.types.is_empty() || event_type.is_some_and(|it| self.types.contains(&it));
         match &self.customer_id {
@@ -209,7 +210,7 @@ impl Subscription {
         }
     }
 
-    /// Whether the subscription selects events of this type, of an order of this customer.
+    /// Whether the subscription selects an event of the given type and customer.
     pub fn selects(&self, event_type: Option<EventType>, customer_id: &CustomerId) -> bool {
         match self.selection(event_type) {
             Selection::All => true,
@@ -218,7 +219,7 @@ impl Subscription {
         }
     }
 
-    /// The secrets that sign a delivery at this time, newest first.
+    /// The secrets that sign a delivery at the time `at`, newest first.
     pub fn secrets_at(&self, at: Timestamp) -> impl Iterator<Item = &str> {
         let valid = move |secret: &&SigningSecret| secret.expires_at.is_none_or(|end| at < end);
         self.secrets.iter().filter(valid).map(|secret| secret.secret.as_str())

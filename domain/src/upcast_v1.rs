@@ -105,8 +105,8 @@ struct RefundedV1 {
     amount: Option<Amount>,
 }
 
-/// Upcasts the event of this type with this data. Members that version 1 did not define are ignored, as version 1
-/// itself ignored them.
+/// Upcasts an event of schema version 1. Members that version 1 did not define are ignored, as programs of
+/// version 1 ignored them.
 pub(crate) fn upcast_v1(event_type: &str, data: &RawValue) -> Result<Event, DecodeError> {
     let Some(kind) = EventType::from_name(event_type).filter(|kind| is_of_version_1(*kind)) else {
         return Err(DecodeError::UnknownType(event_type.to_owned()));
@@ -138,7 +138,6 @@ pub(crate) fn upcast_v1(event_type: &str, data: &RawValue) -> Result<Event, Deco
     })
 }
 
-/// Whether version 1 had this kind of event.
 pub(crate) fn is_of_version_1(kind: EventType) -> bool {
     use EventType as E;
     match kind {

@@ -16,7 +16,7 @@ pub struct InvalidValue {
 }
 
 impl InvalidValue {
-    /// The error for a value that breaks this rule.
+    /// The error for a value that breaks `rule`.
     pub fn new(what: &'static str, rule: impl Into<String>) -> Self {
         Self { what, rule: rule.into() }
     }
@@ -40,9 +40,9 @@ pub(crate) fn check_name(what: &'static str, text: &str, max: usize) -> Result<(
     check_text(what, if text.contains(['\n', '\t']) { "" } else { text }, max)
 }
 
-/// Parses an id or a name from a client, and refuses blanks at its beginning and end. A client that added blanks by
-/// mistake could not find the order by the id without them. The types of ids allow such blanks, because logs may
-/// already contain them.
+/// Parses an id or a name from a client, and refuses leading and trailing blanks. A client that added such
+/// blanks by mistake could not find the order by the intended id. The types of ids allow blanks, because logs
+/// may already contain them.
 pub fn without_blanks<T>(
     text: &str,
     parse: impl FnOnce(&str) -> Result<T, InvalidValue>,
@@ -166,8 +166,8 @@ impl Timestamp {
         Self::zoned(text).or_else(|| Self::zoned(&format!("{text}Z"))).ok_or_else(Self::refusal)
     }
 
-    /// Parses an RFC 3339 time that must have an offset. The API uses this parser, because a time without an offset
-    /// is ambiguous and a client can correct it.
+    /// Parses an RFC 3339 time that must have an offset. The API uses this parser, because a time without an
+    /// offset is ambiguous and a client can add the offset.
     pub fn parse_with_offset(text: &str) -> Result<Self, InvalidValue> {
         Self::zoned(text).ok_or_else(|| match Self::zoned(&format!("{text}Z")) {
             Some(_) => InvalidValue::new("timestamp", "must have an offset, such as Z or +00:00"),
@@ -192,12 +192,12 @@ impl Timestamp {
         InvalidValue::new("timestamp", "must be an RFC 3339 time, such as 2026-11-23T10:00:00Z")
     }
 
-    /// The time this many milliseconds after 1970-01-01T00:00:00Z, if RFC 3339 can express it.
+    /// The time `millis` milliseconds after 1970-01-01T00:00:00Z, if RFC 3339 can express the time.
     pub fn from_millis(millis: i64) -> Option<Self> {
         Self::from_micros(millis.checked_mul(1000)?)
     }
 
-    /// The time this many microseconds after 1970-01-01T00:00:00Z, if RFC 3339 can express it.
+    /// The time `micros` microseconds after 1970-01-01T00:00:00Z, if RFC 3339 can express the time.
     pub fn from_micros(micros: i64) -> Option<Self> {
         let at = DateTime::from_timestamp_micros(micros)?;
         (0..10_000).contains(&at.year()).then_some(Self(at))
@@ -214,7 +214,7 @@ impl Timestamp {
         let (date, second) = (self.0.date_naive(), self.0.num_seconds_from_midnight());
         let (year, micros) = (date.year(), self.0.timestamp_subsec_micros());
         if !(0..10_000).contains(&year) {
-            // RFC 3339 cannot express this year, so the time does not come from a parser of this module.
+            // RFC 3339 cannot express this year. So the time does not come from a parser of this module.
             return out.extend_from_slice(self.0.to_rfc3339_opts(SecondsFormat::AutoSi, true).as_bytes());
         }
         let mut text = *b"0000-00-00T00:00:00.000000Z";

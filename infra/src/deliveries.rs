@@ -4,7 +4,7 @@
 use api::ports::webhooks::{Delivery, DeliveryAttempt, DeliveryState, Skip};
 use consumer::webhooks::{Attempt, HeldOrder, HeldState, SkippedDelivery};
 
-/// The failed delivery that holds an order back. `None` if no delivery holds the order back now.
+/// The failed delivery that holds an order back. `None` if no delivery holds the order back any more.
 pub(crate) fn of_held(row: HeldOrder) -> Option<Delivery> {
     let (state, next_attempt_at) = match row.state {
         HeldState::Retrying { due } => (DeliveryState::Retrying, Some(due)),
@@ -25,7 +25,7 @@ pub(crate) fn of_held(row: HeldOrder) -> Option<Delivery> {
     })
 }
 
-/// A delivery that an operator skipped.
+/// Converts a delivery that an operator has skipped.
 pub(crate) fn of_skipped(skipped: SkippedDelivery) -> Delivery {
     Delivery {
         event_id: skipped.event.event_id,
@@ -40,7 +40,7 @@ pub(crate) fn of_skipped(skipped: SkippedDelivery) -> Delivery {
     }
 }
 
-/// An attempt.
+/// Converts an attempt of a delivery.
 pub(crate) fn of_attempt(attempt: Attempt) -> DeliveryAttempt {
     let Attempt { at, latency_ms, status, body_excerpt, error } = attempt;
     DeliveryAttempt { at, latency_ms, status, body_excerpt, error }

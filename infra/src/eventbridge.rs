@@ -1,7 +1,7 @@
 //! Publishes recorded events to an EventBridge bus: an output of the relay.
 //!
-//! The detail of an event is the CloudEvents JSON, and its detail type the CloudEvents `type`. EventBridge passes events on in any
-//! order.
+//! The detail of an EventBridge event is the CloudEvents JSON, and the detail type is the CloudEvents `type`.
+//! EventBridge delivers events in any order.
 
 use anyhow::{Context, bail};
 use async_trait::async_trait;
@@ -13,11 +13,11 @@ use consumer::relay::outputs::{EventOutput, OutgoingEvent};
 
 use crate::sdk::explain;
 
-/// What EventBridge counts for the time of an event
-/// ([entry size](https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-putevent-size.html)).
+/// The number of bytes that EventBridge counts for the time of an event ([entry
+/// size](https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-putevent-size.html)).
 const TIME_BYTES: usize = 14;
 
-/// A bus, by its name or ARN.
+/// A client for an EventBridge bus.
 #[derive(Debug, Clone)]
 pub struct EventBus {
     client: Client,
@@ -26,13 +26,13 @@ pub struct EventBus {
 }
 
 impl EventBus {
-    /// The bus with this name or ARN, and the `source` of events.
+    /// Creates a client for the bus with the given name or ARN. Events are published with `source`.
     pub fn new(client: Client, bus: impl Into<String>, source: impl Into<String>) -> Self {
         Self { client, bus: bus.into(), source: source.into() }
     }
 
-    /// Returns an error if the bus does not exist or EventBridge does not answer. Publishing is no test of that: EventBridge can
-    /// report success for a bus that does not exist.
+    /// Returns an error if the bus does not exist or EventBridge does not answer. Publishing cannot replace this check,
+    /// because EventBridge can report success for a bus that does not exist.
     pub async fn exists(&self) -> anyhow::Result<()> {
         let Err(error) = Box::pin(self.client.describe_event_bus().name(&self.bus).send()).await else {
             return Ok(());
@@ -40,7 +40,8 @@ impl EventBus {
         if error.code() == Some("ResourceNotFoundException") || error.raw_response().is_none() {
             return Err(explain(error)).with_context(|| format!("the event bus {} cannot be used", self.bus));
         }
-        // Any other answer shows that the service is reachable. Usually it means that we have no permission to describe the bus.
+        // Any answer except a missing bus shows that EventBridge is reachable. Usually the permission to describe the
+        // bus is missing.
         tracing::warn!(bus = self.bus, "cannot check that the event bus exists: {:#}", explain(error));
         Ok(())
     }
@@ -81,7 +82,7 @@ impl EventOutput for EventBus {
     }
 }
 
-/// Whether EventBridge accepted the event. The answer has an entry for each event, in the same order.
+/// Returns the error of an entry that EventBridge refused. The answer has an entry for each event, in order.
 fn accepted(entry: &PutEventsResultEntry) -> anyhow::Result<()> {
     if entry.event_id.is_some() {
         return Ok(());

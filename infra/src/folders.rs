@@ -1,11 +1,11 @@
-//! Creates folders so that they survive a power cut. Data folders and backups use it.
+//! Creates folders that survive a power cut. Data folders and backups are created with this module.
 
 use std::fs::{self, File};
 use std::io;
 use std::path::Path;
 
-/// Creates the folder and its missing parents so that they survive a power cut. Each folder is an entry of its parent,
-/// so the parent must be synced.
+/// Creates the folder and its missing parents, and syncs them so that they survive a power cut. A folder is an entry of
+/// its parent, so the parent is synced too.
 pub(crate) fn create_durably(path: &Path) -> io::Result<()> {
     let missing: Vec<_> = path.ancestors().take_while(|folder| !folder.exists()).collect();
     fs::create_dir_all(path)?;
@@ -15,8 +15,8 @@ pub(crate) fn create_durably(path: &Path) -> io::Result<()> {
         if missing.contains(&folder) {
             synced?;
         }
-        // The sync of a parent that existed before may fail, because this user may lack the permission to read it.
-        // Whoever created that parent had to sync it.
+        // Syncing a parent that existed before may fail, if the user of this process may not read it. Such a failure is
+        // ignored, because the creator of the parent had to sync it.
     }
     Ok(())
 }

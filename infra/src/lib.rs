@@ -1,13 +1,12 @@
-//! Adapters: implementations of the ports of `api` and `consumer`. No adapter depends on another, but
-//! for `aws::fill`.
+//! Adapters: implementations of the ports of `api` and `consumer`. No adapter depends on another, except `aws::fill`.
 //!
-//! - [`embedded`]: queue and store in one data folder on this machine (feature `embedded`). The feature includes
+//! - [`embedded`]: queue and store in one data folder on the local machine (feature `embedded`). The feature includes
 //!   [`webhook`], which sends alerts.
 //! - [`backup`]: the format of backups, and the folders and buckets that hold them (feature `embedded`).
-//! - [`sqs`], [`dynamodb`], [`s3`] and [`sns`]: queue, table, archive and alerts on AWS (feature `aws`). [`streams`] is the
-//!   change stream of the table, and [`outbound`] the table of the feed. [`eventbridge`] and [`sns`] publish recorded
-//!   events. [`aws`] constructs these adapters and implements the ports that need several of them. With both features, its
-//!   module `fill` copies a data folder to AWS. `sdk` configures the SDK.
+//! - [`sqs`], [`dynamodb`], [`s3`] and [`sns`]: queue, table, archive and alerts on AWS (feature `aws`). [`streams`]
+//!   reads the change stream of the table, and [`outbound`] is the table with the feed. [`eventbridge`] and [`sns`]
+//!   publish recorded events. [`aws`] constructs these adapters and implements the ports that need several of them.
+//!   With both features, its module `fill` copies a data folder to AWS. `sdk` configures the SDK.
 //! - [`webhook_sender`]: posts recorded events to the URLs of subscriptions (both features). `signing` signs these posts
 //!   and the alerts.
 
@@ -53,7 +52,7 @@ fn is_projected(order: &domain::Order) -> bool {
     order.version > 1
 }
 
-/// The current time by this machine's clock.
+/// The current time by the machine's clock.
 pub fn now() -> domain::Timestamp {
     domain::Timestamp::new(std::time::SystemTime::now().into())
 }

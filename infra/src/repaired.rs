@@ -1,5 +1,5 @@
 //! The repair record that is sent with a redriven dead letter, so that the recorded event shows who repaired it. Both
-//! backends send it.
+//! backends send this record.
 
 use domain::{DeadLetter, MessageBody, Repaired};
 use sha2::{Digest, Sha256};
@@ -23,7 +23,6 @@ pub(crate) fn repaired(letter: &DeadLetter) -> Option<Repaired> {
     })
 }
 
-/// The bytes in hexadecimal digits.
 pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

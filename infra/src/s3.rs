@@ -1,5 +1,5 @@
-//! The archive of dead letters in an S3 bucket. For each dead letter, it keeps the dead letter as it was first parked,
-//! which is never overwritten, and the latest repair.
+//! The archive of dead letters in an S3 bucket. For each dead letter, the archive keeps two objects: the dead letter as
+//! it was first parked, which is never overwritten, and the latest repair.
 //!
 //! | key | holds |
 //! |---|---|
@@ -30,7 +30,7 @@ pub struct Bucket {
 }
 
 impl Bucket {
-    /// The bucket called `name`.
+    /// Creates a client for the bucket called `name`.
     pub fn new(client: Client, name: impl Into<String>) -> Self {
         Self { client, name: name.into() }
     }
@@ -41,7 +41,8 @@ impl Bucket {
         check_reachable(&format!("the bucket {}", self.name), answer)
     }
 
-    /// Archives a dead letter as it was parked, unless the archive already contains it. Returns the key of the object.
+    /// Archives a dead letter as it was first parked, unless the archive already contains that object. Returns the key
+    /// of the object.
     pub(crate) async fn keep(&self, letter: &DeadLetter) -> anyhow::Result<String> {
         let key = key("failed", letter);
         let put = self.client.put_object().bucket(&self.name).key(&key).if_none_match("*");

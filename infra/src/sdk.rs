@@ -23,9 +23,9 @@ pub async fn config() -> SdkConfig {
     loader().load().await
 }
 
-/// The configuration for an emulator at `endpoint`, for tests. It uses made-up credentials and ignores the environment.
-/// The timeout is a minute, because many tests share an emulator. The SDK retries a call that times out, and the
-/// emulator may then carry it out twice.
+/// The configuration for an emulator at `endpoint`, for tests. It contains made-up credentials and ignores the
+/// environment. The timeout is a minute, because many tests share an emulator. A short timeout would make the SDK retry
+/// slow calls, and the emulator could carry out such a call twice.
 #[doc(hidden)]
 pub async fn config_at(endpoint: &str) -> SdkConfig {
     let credentials = aws_sdk_sqs::config::Credentials::new("test", "test", None, None, "tests");
@@ -60,7 +60,7 @@ where
     }
 }
 
-/// Returns whether a conditional write was made. `false` means that its condition was not met.
+/// Returns whether a conditional write was made. `false` means that the condition of the write was not met.
 pub(crate) fn condition_met<T, E>(answer: Result<T, SdkError<E>>) -> anyhow::Result<bool>
 where
     E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
@@ -80,15 +80,15 @@ where
     let Err(error) = answer else { return Ok(()) };
     match error.raw_response().map(|response| response.status().as_u16()) {
         Some(404) => Err(format!("{resource} cannot be used: {:#}", explain(error))),
-        // Any status except 404 shows that the resource can be reached. Usually only the permission to describe it is
-        // missing.
+        // Any status except 404 shows that the resource can be reached. Usually only the permission to describe the
+        // resource is missing.
         Some(_) => Ok(()),
         None => Err(format!("{resource} cannot be reached: {:#}", explain(error))),
     }
 }
 
-/// The first `limit` items of a query. Reads as many pages as needed: a page ends after 1 MiB, and a filter can leave a
-/// page empty.
+/// Reads the first `limit` items of a query, from as many pages as needed. A page ends after 1 MiB, and a filter can
+/// leave a page empty.
 pub(crate) async fn items(
     query: QueryFluentBuilder,
     limit: usize,

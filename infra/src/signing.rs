@@ -1,15 +1,15 @@
-//! Signs alerts and webhook deliveries as
-//! [Standard Webhooks](https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md) defines.
+//! Signs alerts and webhook deliveries, as defined by [Standard
+//! Webhooks](https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md).
 
 use anyhow::Context;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use ring::hmac;
 
-/// The prefix of a secret. Base64 follows it.
+/// The prefix of a secret. The rest of a secret is base64.
 const SECRET_PREFIX: &str = "whsec_";
 
-/// A key made from a secret.
+/// A signing key, which is parsed from a secret.
 pub(crate) struct SigningKey(hmac::Key);
 
 impl SigningKey {
@@ -22,7 +22,8 @@ impl SigningKey {
         Ok(Self(hmac::Key::new(hmac::HMAC_SHA256, &bytes)))
     }
 
-    /// The symmetric signature, version 1 of the specification. `seconds` is the Unix time of the attempt.
+    /// Computes the symmetric signature of a payload (version 1 of the specification). `seconds` is the Unix time of
+    /// the attempt.
     pub(crate) fn sign(&self, id: &str, seconds: i64, payload: &[u8]) -> String {
         let mut context = hmac::Context::with_key(&self.0);
         context.update(format!("{id}.{seconds}.").as_bytes());

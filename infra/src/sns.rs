@@ -16,10 +16,10 @@ use consumer::ports::Alerts;
 
 use crate::sdk::{check_reachable, explain};
 
-/// The maximum length of a subject: less than 100 characters
+/// The maximum length of a subject, which must have less than 100 characters
 /// ([Publish](https://docs.aws.amazon.com/sns/latest/api/API_Publish.html)).
 const MAX_SUBJECT: usize = 99;
-/// The maximum size of the text, and of the JSON, in bytes. Both together fit into the 256 KiB of a message.
+/// The maximum size of an alert's text, and of its JSON, in bytes. Both together fit into the 256 KiB of a message.
 const MAX_TEXT: usize = 100_000;
 
 /// A client for the topic `arn`. Cheap to clone.
@@ -30,7 +30,7 @@ pub struct Topic {
 }
 
 impl Topic {
-    /// The topic with this ARN.
+    /// Creates a client for the topic with the given ARN.
     pub fn new(client: Client, arn: impl Into<String>) -> Self {
         Self { client, arn: arn.into() }
     }

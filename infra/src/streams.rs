@@ -1,5 +1,5 @@
-//! The DynamoDB stream of the table of orders: the relay's [`ChangeStream`] in containers. Lambda functions receive the
-//! records from an event source mapping instead.
+//! Reads the DynamoDB stream of the table of orders: implements the relay's [`ChangeStream`] in containers. Lambda
+//! functions receive the records from an event source mapping instead.
 
 use std::collections::HashMap;
 
@@ -16,7 +16,7 @@ use crate::sdk::explain;
 /// The maximum number of records of a page, which is the limit of the API.
 const MAX_RECORDS: i32 = 1000;
 
-/// A reader of the stream `arn`.
+/// A reader of a change stream.
 #[derive(Debug, Clone)]
 pub struct TableStream {
     client: Client,
@@ -24,7 +24,7 @@ pub struct TableStream {
 }
 
 impl TableStream {
-    /// The stream with this ARN.
+    /// Creates a reader of the stream with the given ARN.
     pub fn new(client: Client, arn: impl Into<String>) -> Self {
         Self { client, arn: arn.into() }
     }
@@ -88,9 +88,10 @@ fn sequence(record: &Record) -> Option<&str> {
     record.dynamodb()?.sequence_number()
 }
 
-/// The new log entry of a record, with the record's sequence number.
+/// Decodes the new log entry in a record. Also returns the record's sequence number. `None` if the record is not of a
+/// new log entry.
 fn entry(record: &Record) -> Option<(String, anyhow::Result<StreamEntry>)> {
-    // A log entry is inserted once. Later changes of its item affect only index attributes.
+    // A log entry is inserted once. Later changes of the entry's item affect only index attributes.
     if record.event_name() != Some(&OperationType::Insert) {
         return None;
     }

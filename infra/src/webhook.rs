@@ -1,4 +1,4 @@
-//! Posts alerts to a webhook, signed as [Standard Webhooks](https://www.standardwebhooks.com) defines. The signature
+//! Posts alerts to a webhook, signed as defined by [Standard Webhooks](https://www.standardwebhooks.com). The signature
 //! lets the receiver verify the sender and reject replays. The embedded service sends its alerts through this module.
 
 use std::time::Duration;
@@ -15,7 +15,7 @@ use uuid::Uuid;
 use crate::now;
 use crate::signing::SigningKey;
 
-/// How long the receiver may take to answer. The specification recommends 15 to 30 s.
+/// How long the receiver may take to answer. The Standard Webhooks specification recommends 15 to 30 s.
 const TIMEOUT: Duration = Duration::from_secs(20);
 
 /// A webhook that receives alerts.
@@ -41,7 +41,7 @@ impl Webhook {
             "the webhook's address must not have a user name or password, which would not be sent; put the credential \
              into its path, or sign alerts with a secret"
         );
-        // Alerts are rare, so a connection that is kept open would be stale by the next alert.
+        // Alerts are rare, so an idle connection would be stale by the next alert.
         let client = http_client::builder()?.pool_max_idle_per_host(0).timeout(TIMEOUT);
         let client = client.build().context("cannot set up the webhook's HTTP client")?;
         Ok(Self { url, secret: secret.map(SigningKey::parse).transpose()?, deployment, client })

@@ -59,7 +59,7 @@ pub(crate) enum RequestFailure {
     Final(anyhow::Error),
 }
 
-/// The service refuses to send a resource piece by piece.
+/// The error for a request for a stream that the service refused.
 #[cfg(feature = "embedded")]
 #[derive(Debug)]
 pub(crate) struct StreamRefused {
@@ -176,8 +176,8 @@ impl ApiClient {
         })
     }
 
-    /// Gets a resource of any size, which the caller reads piece by piece. The time until the answer begins is limited as for
-    /// other requests, and the whole answer by [`LONGEST_STREAM`].
+    /// Gets a resource of any size, which the caller reads piece by piece. The answer must begin within the time limit
+    /// of other requests, and end within [`LONGEST_STREAM`].
     #[cfg(feature = "embedded")]
     pub(crate) async fn stream(&self, path: &str, accept: &str) -> anyhow::Result<reqwest::Response> {
         let send = self.request(Method::GET, path, accept).timeout(LONGEST_STREAM).send();

@@ -1,4 +1,5 @@
-//! Paths of the API with their parameters, and lists that are read page by page. The commands use them.
+//! Paths of the API with their parameters, and lists that are read page by page. The commands that call the API use
+//! this module.
 
 use anyhow::ensure;
 use serde::Deserialize;
@@ -25,7 +26,7 @@ struct Page<T> {
 }
 
 impl List<'_> {
-    /// Reads up to `limit` items, with as many requests as necessary. Also returns whether there are more.
+    /// Reads up to `limit` items, with as many requests as necessary. Also returns whether the list has more items.
     pub(crate) async fn read<T: DeserializeOwned>(
         &self,
         client: &ApiClient,

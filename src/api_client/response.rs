@@ -1,4 +1,4 @@
-//! An answer of the service, and the errors that it describes. [`super::ApiClient`] reads it.
+//! An answer of the service, and the errors that it describes. [`super::ApiClient`] reads the answer.
 
 use std::time::Duration;
 

@@ -40,7 +40,7 @@ impl Access {
 
 impl AuthSettings {
     /// Loads the keys. A file without keys is an error. A URL that does not answer is not an error: requests wait until
-    /// its keys are loaded.
+    /// the keys are loaded.
     pub(crate) async fn access(self) -> anyhow::Result<Access> {
         let (source, rules, limits) = match self {
             Self::Nobody { warn, hosts } => {

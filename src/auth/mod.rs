@@ -87,7 +87,7 @@ pub(crate) enum RequestOrigin {
 pub(crate) enum AuthSettings {
     /// The API does not authenticate requests. `warn` is set if other machines can reach the API.
     Nobody { warn: bool, hosts: Hosts },
-    /// By tokens.
+    /// The API verifies tokens.
     Tokens(KeySource, TokenRules, TokenLimits),
     /// The API relies on the authentication by API Gateway.
     #[cfg(feature = "aws")]

@@ -30,7 +30,7 @@ pub(super) const WAIT: Duration = Duration::from_secs(20);
 /// How long a relay's lease on a shard lasts without a renewal. If a relay crashes, another relay continues with its
 /// shards after this time.
 const SHARD_LEASE: Duration = Duration::from_secs(15);
-/// How often a relay looks for shards that nobody reads.
+/// How often a relay looks for shards that no relay reads.
 const SHARD_TICK: Duration = Duration::from_secs(3);
 /// The longest pause between two reads of a shard without changes. A longer pause costs less, because each read is
 /// billed.

@@ -1,4 +1,5 @@
-//! Makes the target of a restore or a move from its flags, shows the progress, and describes the result.
+//! Creates the target of a fill from its flags, shows the progress of the fill, and describes its result. `orders
+//! restore --aws` and `orders move` use this module.
 
 use std::io::{IsTerminal, stderr};
 use std::sync::{Mutex, PoisonError};
@@ -16,7 +17,7 @@ use super::settings::{self, ConfigErrors};
 /// The time between two log lines.
 const LOG_EVERY: Duration = Duration::from_secs(5);
 
-/// The resources that these flags name.
+/// The target that the flags in `table` and `args` describe.
 pub(crate) async fn target(
     table: &OperatedTableArgs,
     args: &FillArgs,
@@ -49,7 +50,7 @@ impl FillDisplay {
         Self(Mutex::new(ShownStep { step: None, bar, logged: Instant::now() }))
     }
 
-    /// Removes what is shown, before other text is printed.
+    /// Removes the progress from the terminal, before other text is printed.
     pub(crate) fn clear(&self) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).bar.finish_and_clear();
     }

@@ -1,6 +1,5 @@
-//! The AWS roles as Lambda functions. They run the same binary, named `bootstrap`, with the role in `_HANDLER`. When
-//! the execution environment starts, it reads the settings and creates the clients once. All of its invocations use
-//! them.
+//! The AWS roles as Lambda functions. They run the same binary, named `bootstrap`, with the role in `_HANDLER`. When an
+//! execution environment starts, it reads the settings and creates the clients once, for all its invocations.
 
 use std::sync::Arc;
 

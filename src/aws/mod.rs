@@ -38,7 +38,7 @@ pub(crate) use lambda::{command_line, quiet_log_level, role, run as run_lambda};
 use settings::ConfigErrors;
 pub(crate) use webhooks::container as webhook_sender;
 
-/// The API's operator endpoints, if the bucket of dead letters is set.
+/// The ports of the API's operator endpoints, if the bucket of dead letters is set.
 fn operations(
     sdk: &SdkConfig,
     settings: &settings::ApiSettings,
@@ -119,7 +119,7 @@ async fn relay(sdk: &SdkConfig, settings: &settings::RelaySettings) -> anyhow::R
     Ok(relay)
 }
 
-/// How the API would authenticate with these arguments, or all errors in them.
+/// How the API would authenticate with `args`, or all errors in `args`.
 #[cfg(feature = "doctor")]
 pub(crate) async fn check_api(args: &ApiArgs) -> Result<crate::auth::AuthSettings, Vec<String>> {
     let sdk = infra::aws::config().await;
@@ -187,14 +187,14 @@ fn operated_table(sdk: &SdkConfig, settings: &settings::TransferSettings, curren
     table.with_search_index(settings.search_index).expiring_unpaid(settings.unpaid_age)
 }
 
-/// Sets up logging, with progress if stderr is a terminal.
+/// Logs the progress if standard error is a terminal.
 fn log_progress(text: &str) {
     if std::io::stderr().is_terminal() {
         tracing::info!("{text}");
     }
 }
 
-/// The collected configuration errors. At first, they contain only the error from setting up the log, if there is one.
+/// Begins to collect configuration errors. The first one is the error from setting up the log, if there is one.
 pub(crate) fn errors_of(logging: Result<(), String>) -> ConfigErrors {
     let mut errors = ConfigErrors::default();
     errors.check(logging);

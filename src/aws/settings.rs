@@ -1,4 +1,4 @@
-//! Validates the settings of the roles and reports all errors together. The roles and the doctor call it.
+//! Validates the settings of the roles and reports all errors together. The roles and the doctor call this module.
 
 mod errors;
 mod expiry;

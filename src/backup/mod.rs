@@ -55,7 +55,7 @@ enum BackupCommand {
     Verify(VerifyArgs),
 }
 
-/// Writes one increment, and removes old ones. Or verifies a backup.
+/// Runs `orders backup`, which writes one increment and removes old ones, or verifies a backup.
 pub(crate) async fn run(args: BackupArgs) -> anyhow::Result<()> {
     if let Some(BackupCommand::Verify(args)) = &args.command {
         return crate::embedded::verify(args).await;
@@ -105,7 +105,7 @@ fn summary(report: &IncrementReport, location: &str) -> String {
     )
 }
 
-/// A source that shows how far it is read.
+/// The source of a backup, with a progress bar.
 struct ShownSource {
     source: Box<dyn BackupSource>,
     bar: ProgressBar,

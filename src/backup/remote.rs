@@ -11,15 +11,15 @@ use tokio::time::timeout;
 
 use crate::api_client::{ApiClient, with_query};
 
-/// What the service answers with.
+/// The media types that the service may answer with.
 const ACCEPT: &str = "application/octet-stream, application/problem+json";
-/// How long the service may send nothing. It sends a part after each read of its store.
+/// The longest time without a byte from the service. The service sends a part after each read of its store.
 const SILENCE: Duration = Duration::from_secs(60);
 
-/// A running service.
+/// A running service, as the source of a backup.
 pub(crate) struct ServiceSource {
     client: ApiClient,
-    /// The answer of the service, once reading has begun.
+    /// The answer of the service. `None` before reading has begun.
     response: Option<reqwest::Response>,
     decoder: FrameDecoder,
 }
@@ -29,7 +29,7 @@ impl ServiceSource {
         Self { client, response: None, decoder: FrameDecoder::default() }
     }
 
-    /// The next frame, or an error if the stream ends before its last one.
+    /// The next frame, or an error if the stream ends before its last frame.
     async fn frame(&mut self) -> anyhow::Result<Frame> {
         let response = self.response.as_mut().context("the stream has not begun")?;
         loop {

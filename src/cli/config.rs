@@ -18,7 +18,6 @@ pub(crate) struct ConfigArgs {
     line: Vec<OsString>,
 }
 
-/// A row in the table of settings.
 #[derive(Debug, PartialEq)]
 struct SettingRow {
     name: String,

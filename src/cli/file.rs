@@ -36,7 +36,7 @@ struct ConfigEntry {
 }
 
 impl ConfigFile {
-    /// Reads a file for this command line. An error lists all problems, each with file, line and key. It never contains
+    /// Reads a file for `program`. An error lists all problems, each with file, line and key. The error never contains
     /// the value of a secret.
     pub(super) fn read(path: &Path, program: &Command) -> Result<Self, String> {
         let shown = path.display();
@@ -61,7 +61,7 @@ impl ConfigFile {
         }
     }
 
-    /// The command line with the values of this file as defaults.
+    /// The command line with the values of the file as defaults.
     pub(super) fn apply(&self, program: Command) -> Command {
         let program = program.mut_args(|flag| self.with_default(flag, ""));
         program.mut_subcommands(|command| {
@@ -82,7 +82,7 @@ impl ConfigFile {
         }
     }
 
-    /// The file name and the line that set this flag of a command, or `None` if the file does not set the flag.
+    /// The file name and the line that set the flag of a command, or `None` if the file does not set the flag.
     pub(super) fn place(&self, flag: &Arg, top: &str) -> Option<String> {
         self.entry(flag, top).map(|entry| format!("{}, line {}", self.path.display(), entry.line))
     }
@@ -174,7 +174,7 @@ impl EntryReader<'_> {
         self.text.bytes().take(at).filter(|byte| *byte == b'\n').count() + 1
     }
 
-    /// The key on the line that contains this offset, for messages about syntax errors.
+    /// The key on the line that contains the offset `at`, for messages about syntax errors.
     fn key_at(&self, at: usize) -> String {
         let line = self.text.lines().nth(self.line_at(at) - 1).unwrap_or_default();
         match line.split_once('=') {
@@ -218,7 +218,7 @@ fn refusal(flag: &Arg, text: &str) -> Option<String> {
     }
     let reason =
         error.source().map_or_else(|| "not one of the possible values".to_owned(), |it| it.to_string());
-    // The URL is not shown: it may be refused because it contains a password.
+    // The secrets of a URL are not shown, because the URL may be refused for containing a password.
     let shown = if text.contains("://") { crate::redact::url(text) } else { text.to_owned() };
     Some(format!("cannot be {shown:?}: {reason}"))
 }

@@ -1,5 +1,6 @@
 //! Parses the setting of log levels, which may differ by target. This parser is stricter than the filter's own
-//! notation, which reads a misspelt level as the name of a target and then logs nothing. `Cli::log_level` calls it.
+//! notation, which reads a misspelt level as the name of a target and then logs nothing. `Cli::log_level` calls this
+//! parser.
 
 use tracing_subscriber::filter::{LevelFilter, Targets};
 

@@ -90,7 +90,7 @@ pub(super) fn dead_letter_path(id: &str) -> anyhow::Result<String> {
     Ok(format!("/v1/dead-letters/{}", checked_id(id)?))
 }
 
-/// Lists up to `limit` dead letters, reading as many pages as necessary. Also returns whether there are more.
+/// Lists up to `limit` dead letters, reading as many pages as necessary. Also returns whether the list has more.
 pub(super) async fn list(
     client: &ApiClient,
     filter: &FilterArgs,

@@ -1,4 +1,4 @@
-//! Decodes the files and objects of an archive of dead letters. `orders dlq import` uses it.
+//! Decodes the files and objects of an archive of dead letters. `orders dlq import` uses this module.
 
 use anyhow::{Context, bail};
 use domain::{Currency, DeadLetter, Envelope, ParkReason, Timestamp, identify};

@@ -25,7 +25,6 @@ pub(super) async fn list(
     Listing { items: &letters, json, nothing: "no dead letters", reached }.print(table)
 }
 
-/// The lines of a table with aligned columns.
 fn table(letters: &[DeadLetterSummary]) -> Vec<String> {
     let head = ["ID", "PARKED AT", "STATE", "REASON", "ORDER", "EVENT", "DETAIL"];
     let row = |letter: &DeadLetterSummary| {

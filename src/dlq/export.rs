@@ -38,7 +38,7 @@ pub(super) async fn export(client: &ApiClient, filter: &FilterArgs, folder: &Pat
     bail!("{} dead letters could not be written; see the list above", refused.len())
 }
 
-/// Writes one dead letter to a file. Returns how many were written, which is 0 or 1. The inner error concerns only this
+/// Writes one dead letter to a file. Returns the number of written files: 0 or 1. The inner error concerns only this
 /// dead letter. The outer error ends the export.
 async fn export_one(client: &ApiClient, id: &str, folder: &Path) -> anyhow::Result<anyhow::Result<u64>> {
     if let Err(error) = checked_id(id) {

@@ -6,9 +6,9 @@ use clap::Args;
 use infra::backup::target::Target;
 use infra::embedded::backup::continuous::ContinuousBackup;
 
-/// The shortest interval. Each increment takes some requests to a bucket.
+/// The shortest interval, because each increment costs several requests to the bucket.
 const SHORTEST: Duration = Duration::from_secs(1);
-/// The longest interval. A longer one is treated as a typing error.
+/// The longest interval. A longer one is refused, because it is probably a typo.
 const LONGEST: Duration = Duration::from_secs(366 * 24 * 3600);
 
 #[derive(Debug, Args)]

@@ -1,5 +1,5 @@
-//! Restores the continuous backup of the service into a scratch folder, on a schedule, and reports the age of the last backup
-//! that was verified so. `serve` runs it.
+//! Verifies the continuous backup by drills: on a schedule, the service restores its backup into a scratch folder.
+//! Reports the age of the last verified backup. `serve` runs the drills.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -23,9 +23,9 @@ use tokio::time::{Instant, sleep};
 use super::backup_args::interval;
 use super::restore::flow;
 
-/// How often the service looks whether a drill is due or has ended, and reports the age.
+/// How often the service checks whether a drill is due or has ended, and reports the age of the last verified backup.
 const TICK: Duration = Duration::from_secs(1);
-/// When a drill is tried again after a failure, or while there is no backup yet. A longer interval is not shortened.
+/// The longest pause before the next drill, after a drill has failed or has found no backup.
 const RETRY: Duration = Duration::from_secs(60);
 
 const AGE: &str = "orders_backup_verified_age_seconds";
@@ -60,8 +60,8 @@ impl DrillArgs {
     ) -> anyhow::Result<Option<Drill>> {
         let Some(every) = self.backup_drill else { return Ok(None) };
         let parent = self.backup_drill_folder.clone().unwrap_or_else(std::env::temp_dir);
-        // The name is the same after a restart, so a drill removes what a killed service has left. No other service uses it,
-        // because no other service uses the data folder.
+        // The scratch folder has the same name after a restart, so a drill removes what a killed service has left. No
+        // other service uses the scratch folder, because no other service uses the data folder.
         let data = std::fs::canonicalize(data).context("the data folder")?;
         let name = data.to_string_lossy().replace(|c: char| !c.is_ascii_alphanumeric(), "-");
         let scratch = parent.join(format!("orders-drill{name}"));
@@ -84,7 +84,7 @@ impl Drill {
             if running.as_ref().is_some_and(JoinHandle::is_finished)
                 && let Some(ended) = running.take()
             {
-                // A drill that has panicked has failed.
+                // A drill that panicked counts as failed.
                 let done = ended.await.ok().flatten();
                 due = Instant::now() + if done.is_some() { drill.every } else { drill.every.min(RETRY) };
                 verified = done.or(verified);
@@ -99,7 +99,7 @@ impl Drill {
         }
         stop.store(true, Ordering::Relaxed);
         if let Some(running) = running {
-            // What a drill that was stopped has found does not matter any more.
+            // The result of a stopped drill is not needed.
             let _ = running.await;
         }
     }

@@ -19,7 +19,6 @@ pub(crate) struct InspectArgs {
     json: bool,
 }
 
-/// Prints a description of the folder.
 pub(crate) async fn inspect(args: &InspectArgs) -> anyhow::Result<()> {
     let path = args.folder.clone();
     let found = tokio::task::spawn_blocking(move || infra::embedded::inspect::inspect(&path)).await??;

@@ -102,7 +102,7 @@ pub(super) fn require_existing(data: &DataArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Folds every log again and corrects derived writes that differ. With `--check` it only reports the differences.
+/// Folds every log again and corrects derived writes that differ. With `--check`, only reports the differences.
 pub(crate) async fn rebuild(args: &RebuildArgs) -> anyhow::Result<()> {
     if args.check {
         verify_tables(&args.data).await?;

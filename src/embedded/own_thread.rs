@@ -1,5 +1,5 @@
-//! Runs a part of the service on a thread and a runtime of its own, where it may block without delaying the threads that
-//! serve requests. `serve` starts the consumer and the webhooks with it.
+//! Runs a part of the service on a separate thread with its own runtime, where it may block without delaying the
+//! threads that serve requests. `serve` starts the consumer, the webhooks and the continuous backup this way.
 
 use std::thread;
 

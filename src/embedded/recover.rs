@@ -15,7 +15,7 @@ use super::{RebuildArgs, RecoverArgs};
 /// The maximum number of orders to print. The report contains all of them.
 const MAX_ORDERS_SHOWN: usize = 20;
 
-/// Recovers the folder. With `--dry-run` it only reports what would be lost.
+/// Recovers the folder. With `--dry-run`, only reports what would be lost.
 pub(crate) async fn recover(args: &RecoverArgs) -> anyhow::Result<()> {
     require_existing(&args.data)?;
     let (path, dry_run) = (args.data.data.clone(), args.dry_run);

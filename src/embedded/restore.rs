@@ -73,7 +73,7 @@ fn moment(text: &str) -> Result<Until, String> {
     })
 }
 
-/// Restores the folder, and prints what it contains. Or restores to AWS.
+/// Runs `orders restore`: restores to a data folder or to AWS, and prints what was restored.
 pub(crate) async fn restore(args: &RestoreArgs) -> anyhow::Result<()> {
     #[cfg(feature = "aws")]
     if args.table.aws {
@@ -109,7 +109,7 @@ pub(super) async fn restore_to(args: &RestoreArgs, path: PathBuf) -> anyhow::Res
 pub(super) fn print_report(args: &RestoreArgs, text: &str) -> anyhow::Result<()> {
     match args.queue {
         QueueChoice::Again => crate::print(text),
-        // Standard output has the listed messages, and nothing else.
+        // Standard output is reserved for the listed messages.
         QueueChoice::List => {
             crate::telemetry::print(text);
             Ok(())
@@ -117,7 +117,8 @@ pub(super) fn print_report(args: &RestoreArgs, text: &str) -> anyhow::Result<()>
     }
 }
 
-/// Runs `work` on a thread where it may block. SIGTERM and Ctrl-C set the flag, and `work` then ends soon.
+/// Runs `work` on a thread where it may block. SIGTERM and Ctrl-C set the flag that `work` gets. `work` must then
+/// return soon.
 pub(super) async fn stoppable<T: Send + 'static>(
     work: impl FnOnce(&AtomicBool) -> T + Send + 'static,
 ) -> anyhow::Result<T> {
@@ -134,12 +135,11 @@ pub(super) async fn stoppable<T: Send + 'static>(
     }
 }
 
-/// Whether a work goes on that `stop` ends.
+/// Returns `Break` once `stop` is set.
 pub(super) fn flow(stop: &AtomicBool) -> ControlFlow<()> {
     if stop.load(Ordering::Relaxed) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
 }
 
-/// The report as text.
 pub(super) fn describe(report: &RestoreReport) -> String {
     let mut rows = Vec::new();
     let mut add = |name: &str, value: String| rows.push([name.to_owned(), value]);

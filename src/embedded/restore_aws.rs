@@ -1,5 +1,5 @@
-//! Implements `orders restore --aws`. A backup is restored into a scratch folder first, with all checks of a restore. Then AWS is
-//! filled from that folder.
+//! Implements `orders restore --aws`. The backup is first restored into a scratch folder, with all checks of a restore.
+//! AWS is then filled from that folder.
 
 use infra::aws::fill::{Begun, Fill, FillReport, FillSource};
 use infra::backup::source::BackupSource;
@@ -37,7 +37,8 @@ pub(super) async fn restore(args: &RestoreArgs) -> anyhow::Result<()> {
     print_report(args, &text_of(args, &restored, &filled)?)
 }
 
-/// What is restored. The marker in the table has it, so that only the same restore goes on.
+/// Identifies the restore by a text, which the marker in the table contains. A restore that was killed is continued
+/// only by a restore with the same text.
 fn work_of(restored: &RestoreReport, queue: QueueChoice) -> String {
     let state = match &restored.state {
         Some(state) => format!("with the state of increment {}", state.increment),
@@ -57,7 +58,7 @@ fn text_of(args: &RestoreArgs, restored: &RestoreReport, filled: &FillReport) ->
     Ok(format!("{}\n{}", describe(restored), fields(fill::describe(filled)).join("\n")))
 }
 
-/// The scratch folder, which nobody else uses.
+/// The scratch folder as the source of the fill. Nobody else uses the folder.
 struct ScratchFolder(Embedded);
 
 #[async_trait::async_trait]

@@ -34,7 +34,7 @@ use crate::prometheus::SeriesOf;
 use crate::signals::Hangups;
 
 /// The consumer handles two batches at a time: while it writes one, it receives and checks the next one. A larger batch
-/// costs less for each event, but requests wait while the writing thread appends it.
+/// costs less for each event, but delays requests more while the writing thread appends the batch.
 const POLL: PollOptions = PollOptions { concurrency: 2, batch_size: 256, wait: Duration::from_secs(20) };
 
 /// All parts of the service that have metrics.
@@ -123,7 +123,7 @@ fn back_up(
     let drill = args.drill.drill(&backup.target, &args.data.data, args.data.default_currency)?;
     let backing_up = continuous::run(engine, backup, stopped.clone());
     let backing_up = own_thread::run("backup", async move {
-        // Requests come first.
+        // Backups give way to requests.
         priority::lower(priority::BACKUPS);
         backing_up.await;
     })?;

@@ -1,8 +1,8 @@
-//! Implements `orders move`, which moves a running embedded service to AWS: copies its events, follows it, closes it for writes,
-//! and brings along the rest. `main` calls [`run`]; `infra::aws::fill` writes to AWS.
+//! Implements `orders move`, which moves a running embedded service to AWS. The command copies the recorded events
+//! while the service runs, sets the fence, and copies the rest. `main` calls [`run`]; `infra::aws::fill` writes to AWS.
 //!
-//! Every step can be repeated. The marker in the table says how far the copy is, and the fence in the data folder that the service
-//! accepts no writes. So a move that was killed goes on when the same command runs again.
+//! Every step can be repeated. The marker in the table records how far the copy is. The fence in the data folder
+//! records that the service accepts no writes. So a move that was killed continues when the command runs again.
 
 mod service;
 
@@ -20,15 +20,16 @@ use crate::base_url::BaseUrl;
 use crate::table::fields;
 use service::MovedService;
 
-/// What the marker in the table calls a move.
+/// The name of a move in the marker in the table.
 const WORK: &str = "a move";
-/// The service is fenced once it is at most this many events ahead, so that writes are refused for a short time only.
+/// The service is fenced after a pass that copied at most this many events, so that writes are refused only for a short
+/// time.
 const CLOSE_EVENTS: u64 = 500;
-/// The pause between two passes that follow the service.
+/// How long `--follow` pauses before it copies new events again.
 const FOLLOW_PAUSE: Duration = Duration::from_secs(1);
-/// How often `--follow` prints how far behind it is.
+/// How often `--follow` prints how far the copy is behind the service.
 const PRINT_EVERY: Duration = Duration::from_secs(10);
-/// The pause between two looks at the queue.
+/// How often a move checks whether the service's queue is empty.
 const DRAIN_PAUSE: Duration = Duration::from_millis(200);
 
 #[derive(Debug, Args)]
@@ -90,7 +91,7 @@ pub(crate) async fn run(args: MoveArgs) -> anyhow::Result<()> {
     }
 }
 
-/// The move is complete: declares it final if `is_final`.
+/// Handles a move that is already complete. If `is_final`, declares the move final.
 async fn finished(service: &MovedService, is_final: bool, at: &str, cut: &str) -> anyhow::Result<()> {
     let fence = service.fence().await?;
     if fence.since_text() != cut {
@@ -108,7 +109,7 @@ async fn finished(service: &MovedService, is_final: bool, at: &str, cut: &str) -
     ))
 }
 
-/// Lifts the fence. What a move has written beyond events is void from then on, so that no role starts on it.
+/// Lifts the fence. If the move has written more than events, the table becomes unusable, so that no role starts on it.
 async fn back(service: &MovedService, target: &FillTarget, folder: &str) -> anyhow::Result<()> {
     if service.fence().await?.is_final {
         bail!("the move is final, so it cannot be taken back");
@@ -150,7 +151,7 @@ impl Move<'_> {
         crate::print("moved: the new side may open. Then run `orders move --final`")
     }
 
-    /// Copies what is new. Returns how many events the service had that were not copied when the pass began.
+    /// Copies new events. Returns the number of events that were not copied when the pass began.
     async fn pass(&mut self) -> anyhow::Result<u64> {
         let copied = self.fill.copied();
         let folder = self.fill.copy(&mut *self.service.source()).await?;

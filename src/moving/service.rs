@@ -15,16 +15,15 @@ use crate::api_client::{ApiClient, StreamRefused};
 use crate::backup::ServiceSource;
 
 const FENCE: &str = "/v1/fence";
-/// How often a stream is asked for while the service still sends another one, and the pause between two attempts. A stream
-/// that was dropped ends with the service's next attempt to send.
+/// How often a stream is requested while the service still sends another one, and the pause between two requests. The
+/// service notices that a stream was dropped only when it sends the next part.
 const BUSY_TRIES: u32 = 100;
 const BUSY_PAUSE: Duration = Duration::from_millis(300);
 
-/// A running service.
+/// The running service that is moved.
 #[derive(Clone)]
 pub(super) struct MovedService(ApiClient);
 
-/// The fence of a service.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub(super) struct Fence {
     #[serde(default)]
@@ -87,7 +86,7 @@ impl MovedService {
         Ok(queue.visible + queue.in_flight + queue.delayed)
     }
 
-    /// The content of the service, which was not begun to read.
+    /// Reads the content of the service from the beginning.
     pub(super) fn source(&self) -> Box<dyn BackupSource> {
         Box::new(PatientSource(ServiceSource::new(self.0.clone())))
     }

@@ -1,4 +1,4 @@
-//! Writes an event of the feed as a line for people. [`super::run`] prints it.
+//! Formats an event of the feed as a line for people. [`super::run`] prints the line.
 
 use anyhow::Context;
 use serde::Deserialize;
@@ -19,7 +19,7 @@ struct FeedItem {
     data: Map<String, Value>,
 }
 
-/// The line of an item: time, order, version, type, and the beginning of the data.
+/// Formats an item as a line: time, order, version, type, and the beginning of the data.
 pub(super) fn line(item: &str) -> anyhow::Result<String> {
     let item: FeedItem =
         serde_json::from_str(item).context("the service answered with an item that is not an event")?;

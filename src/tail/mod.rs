@@ -1,4 +1,5 @@
-//! Implements `orders tail`: prints the recorded events of a running service, and follows them. `main` calls [`run`].
+//! Implements `orders tail`, which prints the recorded events of a running service and can wait for later events.
+//! `main` calls [`run`].
 //!
 //! `reader` reads pages of the feed and repeats requests that fail. The command reads pages with `Prefer: wait` and not
 //! a stream, because a service behind API Gateway cannot send streams.

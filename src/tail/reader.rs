@@ -1,4 +1,4 @@
-//! Reads the feed page by page, and repeats requests that fail while it follows. [`super::run`] uses it.
+//! Reads the feed page by page. While it follows the feed, repeats requests that fail. [`super::run`] uses this module.
 
 use std::time::Duration;
 
@@ -25,7 +25,6 @@ pub(super) struct FeedPage {
     pub(super) has_more: bool,
 }
 
-/// Reads page after page.
 pub(super) struct TailReader {
     client: ApiClient,
     filter: Vec<(&'static str, String)>,

@@ -1,6 +1,8 @@
-//! The audit at the end of an import: reads every imported order from the target, and compares it with the lines.
+//! The audit at the end of an import: reads every imported order from the target, and compares it with the imported
+//! lines.
 //!
-//! While lines are imported, each order's hash goes to a temporary file, so that an import of any size takes little memory.
+//! While lines are imported, the hash of each order's lines goes to a temporary file, so that an import of any size
+//! takes little memory.
 
 use std::fmt::Write as _;
 use std::fs::File;
@@ -16,7 +18,7 @@ use super::progress::Progress;
 /// The number of log entries that are read from the target in one call.
 const ENTRIES_PER_READ: usize = 200;
 
-/// The hashes of the lines so far.
+/// A temporary file with the hashes of the imported lines.
 pub(super) struct AuditFile {
     file: BufWriter<File>,
     current: Option<Run>,
@@ -51,12 +53,12 @@ impl Run {
     }
 }
 
-/// What the audit has read.
+/// The result of the audit.
 pub(super) struct Audited {
     /// The number of parts of logs: consecutive versions of an order, on lines that follow each other.
     pub(super) parts: u64,
     pub(super) events: u64,
-    /// The parts that differ, at most [`MAX_DIFFERENCES`].
+    /// Descriptions of the parts that differ, at most [`MAX_DIFFERENCES`].
     pub(super) differences: Vec<String>,
     pub(super) differing: u64,
 }
@@ -69,7 +71,7 @@ impl AuditFile {
         Ok(Self { file: BufWriter::new(file), current: None, events: 0 })
     }
 
-    /// Adds the event of a line that the target has now.
+    /// Adds the event of a line that was imported or was in the target already.
     pub(super) fn add(&mut self, event: &RecordedEvent) -> anyhow::Result<()> {
         let order_id = &event.envelope.order_id;
         let follows = |run: &Run| run.order_id == *order_id && run.last + 1 == event.version;
@@ -117,7 +119,7 @@ impl AuditFile {
     }
 }
 
-/// Hashes these versions of an order as the target has them.
+/// Hashes the versions `first` to `last` of an order in the target.
 async fn read(target: &dyn ImportTarget, order_id: &OrderId, first: u64, last: u64) -> anyhow::Result<Run> {
     let mut run = Run::begin(order_id.clone(), first);
     while run.last < last {

@@ -13,11 +13,11 @@ use super::progress::Progress;
 /// How to import a file that is not a whole export.
 pub(super) const PARTIAL: &str = "to import it nevertheless, add --partial";
 
-/// Follows the lines of one or several exports.
+/// Checks the lines of one export, or of several exports one after the other.
 #[derive(Default)]
 pub(super) struct WholeCheck {
     check: ExportCheck,
-    /// Whether there was a last line.
+    /// Whether at least one export has ended.
     has_ended: bool,
 }
 
@@ -37,7 +37,7 @@ impl WholeCheck {
     }
 }
 
-/// Fails unless the file is a whole export, or several.
+/// Fails unless the file consists of one or several whole exports.
 pub(super) fn check_file(path: &Path) -> anyhow::Result<()> {
     let file = File::open(path).with_context(|| format!("cannot read {}", path.display()))?;
     let length = file.metadata().ok().map(|data| data.len());

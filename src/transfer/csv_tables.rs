@@ -1,5 +1,5 @@
-//! Prints orders as tables: one row for each order, for each of its lines, or for each of its payments. `export` calls this
-//! module with the events of each order, which it folds.
+//! Prints orders as tables: one row for each order, for each of its lines, or for each of its payments. `export` passes
+//! the events of each order to this module, which folds them.
 //!
 //! The format is RFC 4180: UTF-8, CRLF, a header row. Amounts are decimals in the currency's major unit. A text that begins
 //! with `=`, `+`, `-`, `@`, a tab or a carriage return gets a `'` before it, because a spreadsheet would take it for a
@@ -91,7 +91,7 @@ impl CsvTable {
 pub(super) struct CsvTables {
     tables: Vec<OpenTable>,
     from: Option<Timestamp>,
-    /// The order whose events are being added.
+    /// The order whose events are being folded.
     order: Option<Order>,
     /// Whether an event of the order was recorded at `from` or later.
     is_selected: bool,
@@ -100,7 +100,7 @@ pub(super) struct CsvTables {
 struct OpenTable {
     table: CsvTable,
     out: Writer<Box<dyn Write + Send>>,
-    /// The file that is being written and its name when it is complete.
+    /// The file that is being written, and the path that it gets when it is complete.
     file: Option<(NamedTempFile, PathBuf)>,
 }
 
@@ -250,7 +250,7 @@ fn payment_rows(order: &Order) -> Vec<Vec<Cow<'_, str>>> {
     order.payments.iter().map(row).collect()
 }
 
-/// A text that a client has chosen, so that no spreadsheet takes it for a formula.
+/// Escapes a text from a client, so that no spreadsheet takes it for a formula.
 fn text(text: &str) -> Cow<'_, str> {
     if text.starts_with(['=', '+', '-', '@', '\t', '\r']) { format!("'{text}").into() } else { text.into() }
 }

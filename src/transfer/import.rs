@@ -1,7 +1,7 @@
 //! Implements `orders import`: reads lines of an export in batches, imports each batch, and audits the result.
 //!
-//! A batch is written by one commit to a data folder. An import that was killed can run again: what is there is compared and
-//! skipped.
+//! A data folder records each batch in one commit. An import that was killed can run again: events that the target
+//! already has are compared and skipped.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, stdin};
@@ -21,16 +21,16 @@ use super::progress::Progress;
 use crate::embedded::open;
 use crate::style::without_controls;
 
-/// The number of lines, or of their bytes, after which a batch ends with its last order.
+/// A batch with this many lines or bytes ends at the next order.
 const BATCH_LINES: usize = 500;
 const BATCH_BYTES: usize = 2 << 20;
-/// The number of lines, or of their bytes, after which a batch ends within an order.
+/// A batch with this many lines or bytes ends even within an order.
 const MAX_BATCH_LINES: usize = 5000;
 const MAX_BATCH_BYTES: usize = 6 << 20;
 
 pub(crate) async fn import(args: &ImportArgs) -> anyhow::Result<()> {
     let is_stdin = args.file.as_os_str() == "-";
-    // Another input, such as a pipe, can be read only once. So it is checked while it is imported.
+    // Any other input, such as a pipe, can be read only once, so it is checked while it is imported.
     if args.file.is_file() && !is_stdin && !args.partial {
         check_file(&args.file)?;
     }
@@ -87,7 +87,6 @@ async fn run(
     import.finish(took, is_cut).await
 }
 
-/// An import that is running.
 struct Import<'a> {
     target: &'a dyn ImportTarget,
     /// Whether the first refused line ends the import.
@@ -98,12 +97,11 @@ struct Import<'a> {
     refused: u64,
 }
 
-/// The lines of a batch.
 #[derive(Default)]
 struct ImportBatch {
     lines: Vec<ImportLine>,
     refused: Vec<RefusedLine>,
-    /// The number of lines, and of their bytes.
+    /// The number of lines, and the number of their bytes.
     count: usize,
     bytes: usize,
 }
@@ -125,7 +123,7 @@ impl Import<'_> {
         self.imported += plan.accepted.len() as u64 - plan.existing;
         plan.accepted.iter().try_for_each(|line| self.audit.add(&line.event))?;
         let mut refused = plan.refused;
-        // If the plan has stopped early, lines after its refused line were not looked at.
+        // If the plan stopped at a refused line, the lines after it were not planned.
         if !self.stops || refused.is_empty() {
             refused.extend(batch.refused);
             refused.sort_by_key(|line| line.number);
@@ -166,7 +164,6 @@ impl Import<'_> {
     }
 }
 
-/// Reads batches of lines.
 struct ImportReader {
     lines: LineReader<Box<dyn BufRead + Send>>,
     default_currency: Currency,
@@ -178,8 +175,8 @@ struct ImportReader {
 }
 
 impl ImportReader {
-    /// The next batch, or `None` at the end. With `stops`, a batch ends with the first line that cannot be decoded; otherwise
-    /// it has at most [`BATCH_LINES`] such lines.
+    /// The next batch, or `None` at the end. With `stops`, a batch ends at the first line that cannot be decoded.
+    /// Otherwise, a batch has at most [`BATCH_LINES`] such lines.
     fn batch(&mut self, stops: bool) -> anyhow::Result<Option<ImportBatch>> {
         let mut batch = ImportBatch::default();
         batch.lines.extend(self.pending.take());
@@ -233,7 +230,7 @@ impl ImportReader {
 }
 
 impl ImportBatch {
-    /// Whether the batch ends before this line. A batch ends between two orders, unless an order is very long.
+    /// Whether the batch ends before `line`. A batch ends between two orders, unless an order is very long.
     fn is_full_before(&self, line: &ImportLine) -> bool {
         let Some(last) = self.lines.last() else { return false };
         let is_full = self.count > BATCH_LINES || self.bytes > BATCH_BYTES;

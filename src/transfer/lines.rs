@@ -1,5 +1,5 @@
-//! Reads the lines of a file with bounded memory. A line that is too long is skipped, and reported as such. [`decode`] reads the
-//! event of a line.
+//! Reads the lines of a file with bounded memory. A line that is too long is skipped and reported as too long.
+//! [`decode`] reads the event of a line.
 
 use std::io::BufRead;
 
@@ -9,7 +9,6 @@ use serde_json::Value;
 /// The maximum length of a line, in bytes. The largest log entry that a backend accepts is shorter.
 pub(super) const MAX_LINE_BYTES: usize = 4 << 20;
 
-/// Reads line by line.
 pub(super) struct LineReader<R> {
     input: R,
     /// The number of the latest line, from 1.
@@ -67,8 +66,8 @@ impl<R: BufRead> LineReader<R> {
     }
 }
 
-/// Reads the event of a line. An event of the current schema version must have no member that this program does not keep,
-/// because it would be lost.
+/// Reads the event of a line. Refuses an event of the current schema version that has a member that this program does
+/// not keep, because the member would be lost.
 pub(super) fn decode(line: &[u8], default_currency: Currency) -> Result<RecordedEvent, String> {
     if line.is_empty() {
         return Err("the line is empty".to_owned());

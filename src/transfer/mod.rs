@@ -1,8 +1,8 @@
 //! Implements `orders export` and `orders import`. `main` calls them.
 //!
-//! An export reads a [`source`]: a data folder that no service is using, a running service, or a table on AWS. It prints
-//! the lines that `api::export::format` defines, or [`csv_tables`]. An import reads [`lines`], has each batch planned by
-//! `consumer::import`, and ends with an [`audit`].
+//! An export reads a [`source`]: a data folder that no service is using, a running service, or a table on AWS. An
+//! export writes the lines that `api::export::format` defines, or [`csv_tables`]. An import reads [`lines`], plans each
+//! batch with `consumer::import`, and ends with an [`audit`].
 
 mod args;
 mod audit;

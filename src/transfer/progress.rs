@@ -17,7 +17,8 @@ pub(super) struct Progress {
 }
 
 impl Progress {
-    /// Shows that `what` happens. `length` is the total of what [`Progress::show`] gets as its position, if it is known.
+    /// Shows the progress of `what`. `length` is the final position, if it is known. [`Progress::show`] gets the
+    /// current position.
     pub(super) fn new(what: &'static str, length: Option<u64>) -> Self {
         let (bar, template) = match length {
             Some(length) => (ProgressBar::new(length), "{prefix} {bar:30} {percent} %, {msg}, {eta} left"),
@@ -34,7 +35,7 @@ impl Progress {
         }
     }
 
-    /// Shows the number of events so far, and the position.
+    /// Updates the number of events and the position.
     pub(super) fn show(&mut self, events: u64, position: u64) {
         let seconds = self.started.elapsed().as_secs_f64().max(0.001);
         let rate = events as f64 / seconds;
@@ -46,7 +47,7 @@ impl Progress {
         }
     }
 
-    /// Removes the bar.
+    /// Removes the bar, and returns the elapsed time.
     pub(super) fn end(self) -> Duration {
         self.bar.finish_and_clear();
         self.started.elapsed()

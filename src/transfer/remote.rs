@@ -1,4 +1,4 @@
-//! Reads an export from a running service, over HTTP. [`super::source`] uses it.
+//! Reads an export from a running service, over HTTP. [`super::source`] uses this module.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -15,12 +15,13 @@ use super::lines::{MAX_LINE_BYTES, decode};
 use crate::api_client::{ApiClient, ApiClientArgs, with_query};
 use crate::base_url::BaseUrl;
 
-/// What the service answers with.
+/// The media types that the service may answer with.
 const ACCEPT: &str = "application/x-ndjson, application/problem+json";
-/// How long the service may send nothing. It can look through millions of events until it finds one that the filter selects.
+/// The longest time without a byte from the service. The service may examine millions of events before it finds one
+/// that the filter selects.
 const SILENCE: Duration = Duration::from_secs(600);
 
-/// Asks the service to export.
+/// Requests an export from the service.
 pub(super) async fn open(
     args: &ExportArgs,
     url: &BaseUrl,
@@ -40,11 +41,11 @@ pub(super) async fn open(
     })
 }
 
-/// An answer that is being read.
+/// An export that is being received.
 pub(super) struct RemoteExport {
     /// `None` after the last line.
     answer: Option<reqwest::Response>,
-    /// The bytes that were received and do not end a line yet.
+    /// The received bytes of an incomplete line.
     unread: VecDeque<u8>,
     check: ExportCheck,
     default_currency: Currency,
@@ -68,7 +69,7 @@ const CUT: &str =
     "the export was cut off, because the service stopped or the connection broke; run the command again";
 
 impl RemoteExport {
-    /// The events of all lines that these bytes complete.
+    /// Adds received bytes, and returns the events of all lines that are now complete.
     fn lines(&mut self, bytes: &[u8]) -> anyhow::Result<Vec<RecordedEvent>> {
         self.unread.extend(bytes);
         let mut events = Vec::new();

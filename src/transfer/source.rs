@@ -1,4 +1,4 @@
-//! Where an export comes from: a data folder that no service is using, a running service, or a table on AWS.
+//! The source of an export: a data folder that no service is using, a running service, or a table on AWS.
 
 use api::ports::export::{ExportReader, LogExport};
 use infra::embedded::{Embedded, OpenError};
@@ -10,7 +10,7 @@ pub(super) struct ExportSource {
     pub(super) reader: Box<dyn ExportReader>,
     /// The engine of the data folder. It is dropped after the reader, because its threads end only when nothing reads.
     _engine: Option<Embedded>,
-    /// About how many events there are, if that is known.
+    /// The approximate number of events, if it is known.
     pub(super) about: Option<u64>,
 }
 

@@ -36,7 +36,6 @@ pub(super) async fn list(one: &OneArgs, filter: &FilterArgs, json: bool) -> anyh
     Listing { items: &deliveries, json, nothing: "no deliveries", reached }.print(table)
 }
 
-/// The lines of a table with aligned columns.
 fn table(deliveries: &[Value]) -> Vec<String> {
     let head = ["EVENT ID", "STATE", "ORDER", "VERSION", "EVENT", "ATTEMPTS", "NEXT ATTEMPT", "LAST ATTEMPT"];
     let row = |delivery: &Value| {

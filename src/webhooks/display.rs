@@ -13,7 +13,6 @@ pub(super) async fn list(client: &ApiClient, json: bool) -> anyhow::Result<()> {
     Listing { items: webhooks, json, nothing: "no webhook subscriptions", reached: None }.print(table)
 }
 
-/// The lines of a table with aligned columns.
 fn table(webhooks: &[Value]) -> Vec<String> {
     let head = ["ID", "STATE", "BEHIND BY", "HELD ORDERS", "TYPES", "URL", "DESCRIPTION"];
     let row = |webhook: &Value| {

@@ -1,4 +1,5 @@
-//! Tests archives of dead letters: which files `orders dlq export` writes, and which ones `orders dlq import` accepts.
+//! Tests archives of dead letters: which files `orders dlq export` writes, and which archives `orders dlq
+//! import` accepts.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -14,7 +15,7 @@ use tempfile::TempDir;
 use crate::support::http::serve;
 use crate::support::service::{Service, orders, run};
 
-/// A payment of this order, as a message.
+/// A payment of the given order, as a message.
 fn payment(order: &str) -> String {
     json!({ "event_id": uuid::Uuid::now_v7(), "type": "order_paid", "schema_version": 1, "correlation_id": "r",
             "timestamp": "2026-11-23T10:00:00Z", "data": { "order_id": order, "payment_id": "p", "amount": 900 } })
@@ -27,7 +28,7 @@ fn letter(id: &str, order: &str, body: &str) -> Value {
             "sent_at": "2026-11-23T10:00:00Z", "parked_at": "2026-11-23T11:00:00Z", "body": body })
 }
 
-/// Runs an import, which must end with this exit code. Returns the printed text.
+/// Runs an import, which must end with the given exit code. Returns the printed text.
 #[track_caller]
 fn import(archive: &Path, data: &Path, code: i32) -> String {
     let output = run(&["dlq", "import", archive.to_str().unwrap()], data);
@@ -176,7 +177,8 @@ async fn many_imported_dead_letters_raise_one_alert() {
     assert_eq!((&ledger["parked"], &ledger["balanced"]), (&json!(LETTERS), &json!(true)));
 }
 
-/// A service that lists dead letters with these ids. For the id `liar`, its answer contains a different id.
+/// A service that lists dead letters with the given ids. For the id `liar`, its answer contains a different
+/// id.
 async fn service_with_ids(ids: Vec<&'static str>) -> String {
     let summary = |id: &str| {
         json!({ "id": id, "state": "parked", "reason": "malformed", "detail": "x", "parked_at": "2026-11-23T10:00:00Z",

@@ -21,20 +21,19 @@ fn encoded(part: &Value) -> String {
     URL_SAFE_NO_PAD.encode(part.to_string())
 }
 
-/// A new key pair.
 pub fn pair() -> Ed25519KeyPair {
     let der = Ed25519KeyPair::generate_pkcs8(&SystemRandom::new()).unwrap();
     Ed25519KeyPair::from_pkcs8(der.as_ref()).unwrap()
 }
 
-/// Writes the public key of `pair` to a key set file, under this id.
+/// Writes the public key of `pair` to a key set file, under the id `kid`.
 pub fn publish(file: &Path, kid: &str, pair: &Ed25519KeyPair) {
     let x = URL_SAFE_NO_PAD.encode(pair.public_key());
     let jwk = json!({ "kty": "OKP", "crv": "Ed25519", "kid": kid, "x": x });
     std::fs::write(file, json!({ "keys": [jwk] }).to_string()).unwrap();
 }
 
-/// A token that expires in this number of seconds.
+/// A token that expires in the given number of seconds.
 pub fn token(kid: &str, pair: &Ed25519KeyPair, expires_in: i64) -> String {
     token_with_scope("orders.read orders.write", kid, pair, expires_in)
 }

@@ -1,4 +1,5 @@
-//! Tests backups with the real binary: of a running service and of a stopped folder, continuous ones, and ones in a bucket.
+//! Tests backups with the real binary: of a running service, of a stopped folder, continuous backups, and
+//! backups in a bucket.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -22,7 +23,7 @@ fn manifests(backup: &Path) -> Vec<Value> {
     files.iter().map(|file| read(file)["manifest"].clone()).collect()
 }
 
-/// The names of the segments with rows of this keyspace.
+/// The names of the segments with rows of the given keyspace.
 fn segments_of(manifest: &Value, keyspace: &str) -> Vec<String> {
     let state = manifest["state"].as_array().unwrap().iter();
     let of_keyspace = state.filter(|segment| segment["keyspace"] == keyspace);
@@ -69,7 +70,7 @@ async fn a_running_service_and_its_folder_give_the_same_backup() {
     nothing_in_flight(&service).await;
     let first = succeeded(&back_up(&path("running"), &["--url", &url]));
     assert!(first.contains("increment 1, 5 new events up to position 5"), "{first}");
-    // Nothing has changed: no second increment.
+    // Nothing has changed, so no second increment is written.
     let same = succeeded(&back_up(&path("running"), &["--url", &url]));
     assert!(same.contains("nothing has changed since increment 1"), "{same}");
     created_and_shipped_too_early(&service, "c-2").await;
@@ -92,7 +93,8 @@ async fn a_running_service_and_its_folder_give_the_same_backup() {
     for member in ["name", "position", "ledger", "next_seq", "queued"] {
         assert_eq!(running["folder"][member], stopped["folder"][member], "{member}");
     }
-    // The stopped folder continues the backup of the service, and the backup of another folder refuses it.
+    // The stopped folder continues the backup of the service. The backup refuses to continue with another
+    // folder.
     let continued = succeeded(&back_up(&path("running"), &["--data", &path("data"), "--keep", "1"]));
     assert!(continued.contains("0 new events") || continued.contains("nothing has changed"), "{continued}");
     assert_eq!(manifests(&at("running")).len(), 1);
@@ -170,7 +172,7 @@ async fn a_service_backs_up_its_folder_again_and_again() {
 async fn a_backup_that_fails_is_repeated_and_the_service_goes_on() {
     let folder = TempDir::new().unwrap();
     let backup = folder.path().join("backup");
-    // A file where the folder should be.
+    // A file exists at the path of the backup folder.
     fs::write(&backup, "").unwrap();
     let arguments = ["--backup-to", backup.to_str().unwrap(), "--backup-every", "2s"];
     let service = Service::start(&folder.path().join("data"), &arguments);
@@ -206,7 +208,8 @@ async fn a_backup_that_was_killed_is_made_by_the_next_run() {
         command.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null());
         command
     };
-    // Killed at growing moments, until one run is fast enough. Each of them leaves no manifest, or a whole one.
+    // The backup is killed after a longer time in each round, until it ends before the kill. A killed backup
+    // leaves no manifest, or a complete one.
     for moment in 0..200 {
         let mut running = command().spawn().unwrap();
         std::thread::sleep(std::time::Duration::from_millis(moment * 5));

@@ -7,7 +7,7 @@ use tempfile::TempDir;
 
 use crate::support::service::{Service, orders};
 
-/// A folder that contains a configuration file with this text.
+/// A folder that contains a configuration file with the given text.
 struct Configured {
     folder: TempDir,
     file: PathBuf,

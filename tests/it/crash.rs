@@ -106,8 +106,8 @@ async fn nothing_is_lost(flags: &[&str]) {
     assert!(ledger["accepted"].as_u64().unwrap() >= receipts.len() as u64, "{ledger}");
     assert!(service.terminate().success());
 
-    // The log contains each accepted event once, in order. It may also contain events that were accepted before the
-    // kill, without an answer.
+    // The log contains each accepted event once, in order. The log may also contain events that were accepted
+    // before the kill, without an answer.
     let mut logged: BTreeMap<String, Vec<(u64, String)>> = BTreeMap::new();
     let mut event_ids = BTreeSet::new();
     for event in exported(&data) {

@@ -66,7 +66,8 @@ async fn dlq_reads_its_token_from_a_file() {
     }
 }
 
-/// Asserts that a command fails because this setting contains a password, and that it does not print the password.
+/// Asserts that a command fails because the given setting contains a password, and that it does not print the
+/// password.
 #[track_caller]
 fn assert_refused(command: Command, setting: &str) {
     let shown = format!("{command:?}");

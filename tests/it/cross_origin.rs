@@ -100,7 +100,7 @@ async fn a_page_of_an_allowed_origin_uses_every_method_and_reads_the_headers() {
         service.accept("/v1/orders", &order("c-1")).await;
     }
     site.serve(&service.url, MANAGE_A_WEBHOOK);
-    // The same page has another origin under another name of the host, and that origin is not allowed.
+    // The page's origin is not allowed if the page is loaded from another host name.
     let foreign = OpenPage::at(&format!("http://localhost:{}", site.port), folder.path());
     let refused = site.report_that("the foreign page reports", |report| !report.is_null()).await;
     assert_eq!(refused, json!({ "error": "TypeError: Failed to fetch" }));
@@ -117,7 +117,8 @@ async fn a_page_of_an_allowed_origin_uses_every_method_and_reads_the_headers() {
     assert!(report["list"]["link"].as_str().is_some_and(|link| link.contains("rel=\"next\"")), "{report:#}");
 }
 
-/// Reports every event of the stream in the order in which the browser delivered them, and how often it connected.
+/// Reports all events of the stream in the order in which the browser delivered them, and how often the
+/// browser connected.
 const FOLLOW_THE_FEED: &str = r#"
     const seen = [];
     let connections = 0, pending = Promise.resolve();
@@ -158,13 +159,14 @@ async fn an_event_source_resumes_after_kills_and_has_each_event_once_and_in_orde
     for (round, end) in ["KILL", "KILL", "TERM"].into_iter().enumerate() {
         let all = |report: &Value| report["seen"].as_array().is_some_and(|seen| seen.len() >= expected);
         site.report_that("the page has what was recorded before it connected", all).await;
-        // These arrive while the stream is open.
+        // These events arrive while the stream is open.
         record(&service).await;
         expected += 20;
         let all = |report: &Value| report["seen"].as_array().is_some_and(|seen| seen.len() >= expected);
         let report = site.report_that("the page has the live events", all).await;
         assert_eq!(report["connections"], round + 1, "the events came over the open stream");
-        // The service ends while events are on their way, and records more before the browser is back.
+        // The service ends while it sends events, and records further events before the browser connects
+        // again.
         record(&service).await;
         service.signal(end);
         service.wait();

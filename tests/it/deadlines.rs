@@ -15,7 +15,6 @@ use crate::support::events::{eur, new_order_id};
 use crate::support::eventually::{check, eventually};
 use crate::support::service::{Api, Service, order};
 
-/// The time this many seconds from now.
 fn in_seconds(seconds: i64) -> Timestamp {
     Timestamp::from_micros(infra::now().micros() + seconds * 1_000_000).unwrap()
 }

@@ -41,7 +41,7 @@ pub(crate) async fn send(data: &Path, messages: impl IntoIterator<Item = (&Order
     engine.send(messages.into_iter().map(message).collect()).await.unwrap();
 }
 
-/// The creation and the confirmation of an order, as messages.
+/// The `order_created` and `order_confirmed` events of an order, as messages.
 fn beginning(id: &OrderId) -> [String; 2] {
     [created(id), confirmed(id)].map(|event| String::from_utf8(event.encode()).unwrap())
 }
@@ -51,7 +51,7 @@ pub(crate) fn with_cut_payment(id: &OrderId) -> impl Iterator<Item = (&OrderId, 
     beginning(id).into_iter().chain([cut_payment(id).0, shipment(id)]).map(move |body| (id, body))
 }
 
-/// Starts a service with these messages of an order. The payment and the shipment are parked.
+/// Starts a service with the given messages of an order. The payment and the shipment are parked.
 pub async fn with_parked_sequence(data: &Path, id: &OrderId) -> Service {
     send(data, with_cut_payment(id)).await;
     let service = Service::start(data, &[]);
@@ -59,7 +59,7 @@ pub async fn with_parked_sequence(data: &Path, id: &OrderId) -> Service {
     service
 }
 
-/// Waits until the order has this many parked events.
+/// Waits until the order has `count` parked events.
 pub(crate) async fn wait_for_parked(api: &Api, id: &OrderId, count: u64) {
     let start = Instant::now();
     loop {
@@ -171,7 +171,8 @@ async fn a_discarded_event_is_rejected_and_the_next_of_its_sequence_is_redriven(
     assert!(again.contains("is discarded. Only a parked dead letter can be changed"), "{again}");
     let shown = dlq(&service, &["show", &ids[0]], true);
     assert!(shown.contains("paid twice"), "{shown}");
-    // Without its payment the order cannot be shipped. The receipt of the shipment states this reason.
+    // Without its payment, the order cannot be shipped. The receipt of the shipment contains that
+    // reason.
     let text = dlq(&service, &["redrive", "--order", id.as_str()], true);
     assert!(text.contains("rejected: order_shipped is not legal while the order is confirmed"), "{text}");
     wait_for_parked(&service, &id, 0).await;

@@ -95,7 +95,7 @@ async fn healthy_orders_continue_a_failing_group_keeps_its_order_and_poison_is_p
         it.unwrap();
     });
 
-    // The second append to this order's log fails twice.
+    // The second append to the log of the order fails twice.
     let log = Flaky::new(engine.clone(), &flaky, 2);
     let consumer = Consumer { max_receives: Some(5), ..consumer_of(log, engine.clone()) };
     let inbox = Hasty::new(engine.clone());

@@ -22,7 +22,7 @@ const KILLS: usize = 3;
 /// The number of events that the service accepts before each kill.
 const EVENTS: usize = 180;
 
-/// An event as a reader has seen it: position, order, version and event id.
+/// An event that a reader has seen: position, order, version and event id.
 type Seen = (u64, String, u64, String);
 
 fn seen(item: &Value) -> Seen {

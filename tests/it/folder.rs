@@ -1,4 +1,5 @@
-//! Tests data folders that cannot be used. Each one results in a clear error and is not changed.
+//! Tests data folders that cannot be used. The program reports a clear error for each, and does not change
+//! the folder.
 
 use std::collections::BTreeMap;
 use std::fs;

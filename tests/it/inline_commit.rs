@@ -1,4 +1,4 @@
-//! Tests the inline commit: if nothing of an event's order is queued, the commit that accepts the event also records
+//! Tests the inline commit: if no event of the order is queued, the commit that accepts an event also records
 //! it. The result must be the same as if every event had been queued.
 
 use std::collections::BTreeMap;
@@ -28,7 +28,8 @@ enum Step {
     Publish(Vec<(usize, Kind)>),
     /// An unreadable message arrives in the group of an order.
     Poison(usize),
-    /// The consumer finishes the messages that it holds. Then the consumer receives up to this many further messages.
+    /// The consumer finishes the messages that it holds, and then receives up to the given number of further
+    /// messages.
     Consume(usize),
     /// The process ends and starts again.
     Restart,
@@ -40,7 +41,7 @@ enum Kind {
     Amended,
     Confirmed,
     Paid,
-    /// Publishes the latest event of this order again.
+    /// Publishes the latest event of the order again.
     Repeated,
 }
 
@@ -217,7 +218,7 @@ async fn version(service: &Service, order_id: &OrderId) -> Option<u64> {
     service.engine.order(order_id).await.unwrap().map(|it| it.order.version)
 }
 
-/// The creation of an order with this reference.
+/// The `order_created` event of an order with the given reference.
 fn referred(order_id: &OrderId, reference: &Reference) -> Envelope {
     let mut envelope = created(order_id);
     if let Event::Created(created) = &mut envelope.event {

@@ -18,7 +18,7 @@ struct AnswerCounts {
     refused: usize,
 }
 
-/// Sends these bodies concurrently with one key.
+/// Sends the given bodies concurrently with one key.
 async fn sent(service: &Service, path: &str, bodies: &[Value]) -> (AnswerCounts, Vec<Answer>) {
     let key = Uuid::now_v7().to_string();
     let headers = [("idempotency-key", key.as_str())];

@@ -98,8 +98,8 @@ async fn streams_are_limited_by_the_open_files_that_the_system_allows() {
     };
     assert_eq!((refused.status().as_u16(), refused.headers()["retry-after"].to_str().unwrap()), (503, "30"));
     assert!(refused.text().await.unwrap().contains("/problems/too-many-streams"));
-    // A quarter of the files is for data. Half of the other 192 may be streams, and one address may have all but an eighth of
-    // these.
+    // A quarter of the files is for data. Half of the other 192 files may be streams, and one address may
+    // have all but an eighth of the streams.
     assert_eq!(streams.len(), 96 - 96 / 8);
 }
 
@@ -113,7 +113,7 @@ fn connect(service: &Service) -> TcpStream {
 async fn one_address_cannot_keep_others_out() {
     let folder = TempDir::new().unwrap();
     let service = Service::start(&folder.path().join("data"), &["--max-connections", "16"]);
-    // These connections send nothing. The service would close them only after 10 s.
+    // The silent connections send nothing. The service would close them only after 10 s.
     let silent: Vec<_> = (0..100).map(|_| connect(&service)).collect();
     let bystander = http::client_builder().local_address("127.0.0.2".parse::<std::net::IpAddr>().unwrap());
     // The client's timeout is less than 10 s. So if the client gets an answer, it got a slot before the silent

@@ -1,4 +1,5 @@
-//! Tests the log of the service. It never blocks the service, and dropped lines are counted and reported.
+//! Tests the log of the service. Writing the log never blocks the service, and dropped lines are counted and
+//! reported.
 
 use std::io::{BufRead, BufReader, PipeReader, pipe};
 use std::process::{Child, Command, Stdio};

@@ -1,5 +1,5 @@
-//! Tests `orders move`: from the embedded binary under load to AWS on the emulator, killed on the way; taking a move back; and what
-//! a fenced service answers.
+//! Tests `orders move`. A move from the embedded binary under load to AWS on the emulator is killed several
+//! times. Further tests take a move back, and check the answers of a fenced service.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -30,7 +30,6 @@ const RETRY: Duration = Duration::from_millis(20);
 const PAUSE: Duration = Duration::from_millis(20);
 const FLAGS: [&str; 2] = ["--default-currency", "EUR"];
 
-/// `orders move` of this service.
 fn moving(target: &Resources, service: &str, flags: &[&str]) -> Command {
     let mut command = target.command(&["move"]);
     command.args(["--url", service]).args(flags);
@@ -45,7 +44,8 @@ fn moved(target: &Resources, service: &str, flags: &[&str], succeeds: bool) -> S
     text
 }
 
-/// A client that repeats each request under its key until it is accepted, wherever the service is.
+/// Clients that repeat each request under its key until the request is accepted, on whichever side the
+/// service runs.
 struct Clients {
     url: Mutex<String>,
     stop: AtomicBool,
@@ -75,7 +75,8 @@ impl Clients {
             let answer = Api::at(&url).ask(Method::POST, path, &[("idempotency-key", key)], Some(body)).await;
             match answer.status {
                 200..300 => return answer.body,
-                // The confirmation came before its order was recorded, or it repeats one that was refused for this reason.
+                // The confirmation arrived before its order was recorded, or repeats a request that was
+                // refused for that reason.
                 404 | 409 => return answer.body,
                 _ => {
                     answer.is_problem(503, "service-moved");
@@ -89,7 +90,7 @@ impl Clients {
     }
 }
 
-/// Moves the service, killed at five places. Returns what the last run printed.
+/// Moves the service, and kills the move at five points. Returns the output of the last run.
 async fn killed_on_the_way(target: &Resources, service: &Service, flags: &[&str]) -> String {
     let command = || moving(target, &service.url, flags);
     let is_fenced = async || service.get("/v1/fence").await.1["fenced"] == true;
@@ -173,7 +174,7 @@ async fn a_service_moves_under_load_and_clients_that_repeat_get_their_first_answ
     assert_eq!(dlq::ids(&api), letters);
     drop((api, consumer));
 
-    // The source still refuses writes after a restart, and everything that it has is on AWS.
+    // The source still refuses writes after a restart, and all of its data is on AWS.
     assert!(service.terminate().success());
     service = Service::start(&data, &FLAGS);
     let refused = service.ask(Method::POST, "/v1/orders", &[], Some(&order("c-1"))).await;
@@ -196,7 +197,7 @@ async fn a_move_is_taken_back_and_its_resources_are_void_after_the_cut() {
     service.outcome(&service.accept("/v1/orders", &order("c-1")).await).await;
     let target = Resources::open().await;
 
-    // Before the cut, a move that was taken back goes on.
+    // A move that was taken back before the cut can be continued.
     let follow = moving(&target, &service.url, &["--to", "aws", "--follow"]);
     run_and_kill(follow, async || target.marker().await["copied"].as_u64() > Some(0)).await;
     assert!(service.ask(Method::POST, "/v1/fence", &[], Some(&json!({}))).await.status == 200);
@@ -207,7 +208,8 @@ async fn a_move_is_taken_back_and_its_resources_are_void_after_the_cut() {
     moved(&target, &service.url, &["--to", "aws"], true);
     assert!(target.exported() == events_of(&service).await);
 
-    // After it, the table is void: its roles do not start, and the next move needs other resources.
+    // A move that was taken back after the cut leaves a table that cannot be used: the roles do not start on
+    // it, and the next move needs other resources.
     let text = moved(&target, &service.url, &["--back"], true);
     assert!(text.contains("create new resources"), "{text}");
     service.outcome(&service.accept("/v1/orders", &order("c-3")).await).await;

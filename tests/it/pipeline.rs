@@ -40,7 +40,6 @@ fn shipment() -> Value {
     json!({ "carrier": "DHL", "tracking_number": "JD01" })
 }
 
-/// Takes an order from pending to delivered.
 pub async fn from_pending_to_delivered(api: &Api, customer: &str, order_id: &str) {
     let steps = [
         ("order_confirmed", json!({})),

@@ -8,7 +8,7 @@ use tempfile::TempDir;
 
 use crate::support::service::Service;
 
-/// Runs the script against this service, and asserts that all amounts agree. Returns the printed text.
+/// Runs the script against the given service, and asserts that all amounts agree. Returns the printed text.
 async fn assert_books_agree(url: &str) -> String {
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/shop_week.py");
     let mut command = Command::new("python3");

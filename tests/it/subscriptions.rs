@@ -16,7 +16,7 @@ use crate::support::eventually::eventually;
 use crate::support::http::serve;
 use crate::support::service::{Api, Service, order, orders};
 
-/// A receiver in this process. It accepts all events but those of one order.
+/// A receiver in this process. It accepts all events except those of one order.
 #[derive(Default)]
 struct Inbox {
     /// The delivered events, in order: webhook id, type and order.

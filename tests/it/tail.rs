@@ -16,7 +16,7 @@ fn command(url: &str, arguments: &[&str]) -> Command {
     command
 }
 
-/// Runs `orders tail` to its end. Returns what it printed.
+/// Runs `orders tail` to its end. Returns the output.
 #[track_caller]
 fn tail(api: &Api, arguments: &[&str], succeeds: bool) -> String {
     let output = command(&api.url, arguments).output().unwrap();
@@ -29,7 +29,7 @@ fn lines(text: &str) -> Vec<Value> {
     text.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("{line}"))).collect()
 }
 
-/// Creates an order of this customer, and waits until it is recorded.
+/// Creates an order of the given customer, and waits until it is recorded.
 async fn create(api: &Api, customer: &str) -> String {
     let receipt = api.accept("/v1/orders", &order(customer)).await;
     api.outcome(&receipt).await;

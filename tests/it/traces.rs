@@ -49,7 +49,7 @@ impl Collector {
         (collector, http::serve(router).await)
     }
 
-    /// Waits until the trace has a span with this name and a server span. Returns its spans.
+    /// Waits until the trace has a span with the given name and a server span. Returns its spans.
     async fn trace_with(&self, trace: &str, name: &str) -> Vec<Span> {
         eventually(&format!("{name} of trace {trace} is exported"), async || {
             let all = self.0.lock().unwrap().clone();
@@ -145,7 +145,7 @@ async fn one_trace_leads_from_the_request_to_the_recorded_event() {
 #[tokio::test(flavor = "multi_thread")]
 async fn log_lines_have_the_correlation_id_of_their_request() {
     let folder = TempDir::new().unwrap();
-    // No disk has this much free space, so the service refuses every event.
+    // No disk has so much free space. So the service refuses every event.
     let mut command = orders(&["serve", "--listen", "127.0.0.1:0", "--min-free-disk", "1000000000"]);
     command.arg("--data").arg(folder.path().join("data"));
     let service = Service::spawn(command);

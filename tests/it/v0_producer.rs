@@ -1,5 +1,5 @@
-//! Tests messages of schema version 0. The messages are queued as their producer sends them, and handled by the real
-//! engine and consumer.
+//! Tests messages of schema version 0. The messages have the form in which a v0 producer sends them. The real
+//! engine and consumer handle them.
 
 use std::sync::Arc;
 use std::time::Duration;

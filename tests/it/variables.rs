@@ -79,7 +79,8 @@ fn end(mut command: Command) -> (Option<i32>, String) {
 #[test]
 fn an_empty_variable_counts_as_unset() {
     for path in commands() {
-        // These commands keep running, succeed without any setting, or need a target, so the test skips them.
+        // The following commands keep running, succeed without any setting, or need a target. So the test
+        // skips them.
         let others = ["serve", "load", "openapi", "asyncapi", "doctor", "config", "man"];
         if others.contains(&path[0].as_str()) {
             continue;

@@ -95,7 +95,7 @@ impl TokenClaims {
         Ok(Principal { subject, scopes, scope_prefix, customer_id, valid_until: None })
     }
 
-    /// The claim `iss`. It is required, because a subject is unique only within its issuer.
+    /// The claim `iss`. The claim is required, because a subject is unique only within its issuer.
     fn issuer(&self) -> Result<&str, AuthRefusal> {
         match self.0.get("iss") {
             None => Err(AuthRefusal::NoIssuer),

@@ -21,8 +21,8 @@ use tokio::time::Instant;
 use crate::auth::refusal::AuthRefusal;
 use crate::http::{EvictionSchedule, RateLimit, TimerClock, retry_after_seconds};
 
-/// How many verified tokens the limiter remembers. When as many addresses are blocked, the limiter begins to remove
-/// expired blocks.
+/// The maximum number of verified tokens that the limiter remembers. When this many addresses are blocked, the limiter
+/// begins to remove expired blocks.
 const REMEMBERED: usize = 4096;
 
 type FailureCounts = RateLimiter<IpAddr, HashMapStateStore<IpAddr>, TimerClock, NoOpMiddleware<Duration>>;

@@ -34,7 +34,7 @@ pub(super) enum SignatureAlgorithm {
 }
 
 impl SignatureAlgorithm {
-    /// The algorithm with this name, as tokens and keys contain it. `None` if the algorithm is not supported.
+    /// The algorithm that tokens and keys call `name`. `None` if the algorithm is not supported.
     pub(super) fn named(name: &str) -> Option<Self> {
         match name {
             "RS256" => Some(Self::Rs256),
@@ -205,7 +205,7 @@ impl KeySet {
         self.0.len()
     }
 
-    /// Finds the key for a token whose header names this algorithm and this key id. Each key has a single algorithm,
+    /// Finds the key for a token whose header names `algorithm` and the key id `kid`. Each key has a single algorithm,
     /// and the header must name it.
     pub(super) fn find(
         &self,

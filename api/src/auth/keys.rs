@@ -75,7 +75,7 @@ struct LoadedKeys {
     set: Arc<KeySet>,
     /// The time from which a request starts a load in the background.
     due: Instant,
-    /// The time from which requests wait for a load instead of using these keys.
+    /// The time from which requests wait for a load instead of using the keys.
     stale: Instant,
     /// The time from which the keys must not be used.
     expires: Instant,
@@ -120,7 +120,7 @@ impl IssuerKeys {
         self.load_with(&mut loads, LoadReason::Age).await
     }
 
-    /// Finds the key for a token whose header names this algorithm and this key id. An unknown key triggers a load,
+    /// Finds the key for a token whose header names `algorithm` and the key id `kid`. An unknown key triggers a load,
     /// because the issuer may have published a new key.
     pub(super) async fn find(
         self: &Arc<Self>,

@@ -63,14 +63,14 @@ impl Principal {
         }
     }
 
-    /// Whether the principal has this scope.
+    /// Whether the principal has the scope `scope`.
     pub(crate) fn may(&self, scope: Scope) -> bool {
         let prefix = self.scope_prefix.as_deref().unwrap_or_default();
         let is_it = |granted: &String| granted.strip_prefix(prefix) == Some(scope.as_str());
         self.scopes.as_ref().is_none_or(|granted| granted.iter().any(is_it))
     }
 
-    /// Fails unless the principal has this scope.
+    /// Fails unless the principal has the scope `scope`.
     pub(crate) fn require(&self, scope: Scope) -> Result<(), Problem> {
         if self.may(scope) {
             return Ok(());
@@ -111,7 +111,7 @@ impl Principal {
         Err(Problem::new(ProblemKind::Forbidden, detail))
     }
 
-    /// Whether the principal can see this customer's orders.
+    /// Whether the principal can see the orders of `customer_id`.
     pub(crate) fn sees(&self, customer_id: &CustomerId) -> bool {
         self.customer_id.as_ref().is_none_or(|own| own == customer_id)
     }

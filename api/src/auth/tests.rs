@@ -137,7 +137,7 @@ mod gateway {
                 json!({ "jwt": { "claims": who, "scopes": ["orders.read"] } }),
                 ours(&["orders.read"], None),
             ),
-            // This event comes from an HTTP API with payload format 1.0.
+            // An event from an HTTP API with payload format 1.0.
             (v1(), json!({ "claims": who, "scopes": ["orders.read"] }), ours(&["orders.read"], None)),
             // Lambda authorizers.
             (

@@ -153,7 +153,7 @@ impl<'a> CompactJwt<'a> {
     }
 }
 
-/// Whether tokens are accepted whose header contains this `typ`. The prefix `application/` may be omitted (RFC 7515,
+/// Whether a token is accepted if its header contains `typ`. The prefix `application/` may be omitted (RFC 7515,
 /// section 4.1.9).
 fn is_access_token(typ: &str) -> bool {
     let typ = typ.to_ascii_lowercase();

@@ -56,7 +56,7 @@ pub(crate) fn envelope() -> Value {
     })
 }
 
-/// The schema of the data of an event of this type. It refers to the schemas of [`parts`].
+/// The schema of the data of an event of type `event_type`. It refers to the schemas of [`parts`].
 pub(crate) fn data(event_type: EventType) -> Value {
     let mut data = loosened(to_json(&DataBody::of(event_type).schema));
     data["description"] = format!("Data of `{event_type}`.").into();
@@ -111,7 +111,7 @@ pub(crate) fn parts() -> [(&'static str, Value); 6] {
     ]
 }
 
-/// The name of the schema of recorded events of this type.
+/// The name of the schema of recorded events of type `event_type`.
 pub(crate) fn recorded_name(event_type: EventType) -> String {
     format!("recorded_{event_type}")
 }

@@ -6,7 +6,7 @@ use axum::response::{Html, IntoResponse, Response};
 /// The content security policy of the pages, which load nothing and cannot be framed.
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; frame-ancestors 'none'";
 
-/// On a narrow screen, table cells are stacked and the table head is hidden.
+/// The style sheet of the pages. On a narrow screen, table cells are stacked and the table head is hidden.
 const STYLE: &str = "body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;\
     color:#1b1f24;background:#fff}a{color:#0550ae}h1,h2,h3{line-height:1.25}table{border-collapse:collapse;\
     width:100%;margin:1rem 0}th,td{text-align:left;vertical-align:top;padding:.35rem .6rem;\
@@ -16,7 +16,7 @@ const STYLE: &str = "body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;mar
     tr:has(th+th),td:empty{display:none}th,td{border:0;padding:.1rem 0}}@media(prefers-color-scheme:dark){body{color:#e6edf3;background:#0d1117}\
     a{color:#79c0ff}pre{background:#161b22}th,td,tr{border-color:#30363d}}";
 
-/// An HTML page with this title. `body` is HTML and is not escaped.
+/// An HTML page with the title `title`. `body` is HTML and is not escaped.
 pub(crate) fn page(title: &str, body: &str) -> Response {
     let title = escape(title);
     let html = format!(

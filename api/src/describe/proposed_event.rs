@@ -1,4 +1,4 @@
-//! The schema of the body that proposes an event. The OpenAPI description and `orders::accept` use it.
+//! The schema of the body that proposes an event. The OpenAPI description and `orders::accept` use this schema.
 
 use domain::EventType;
 use serde_json::json;
@@ -32,7 +32,7 @@ impl PartialSchema for ProposedEvent {
     }
 }
 
-/// The schema of the body that proposes an event of this type.
+/// The schema of the body that proposes an event of type `event_type`.
 fn proposed(event_type: EventType) -> RefOr<Schema> {
     let DataBody { name, is_optional, .. } = DataBody::of(event_type);
     let required = if is_optional { json!(["type"]) } else { json!(["type", "data"]) };

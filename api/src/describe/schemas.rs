@@ -1,5 +1,5 @@
-//! Schemas that bodies, parameters and both descriptions share, and helpers to write them. The bodies in `orders` and
-//! `operator` refer to them in their derived schemas.
+//! Schemas that bodies, parameters and both descriptions share, and helpers to write schemas. The derived schemas of
+//! the bodies in `orders` and `operator` refer to the shared schemas.
 
 use domain::adjustments::AdjustmentKind;
 use domain::{EventType, Metadata};
@@ -36,12 +36,12 @@ pub(super) fn constant(object: &str) -> RefOr<Schema> {
     schema(json!({ "type": "string", "enum": [object], "description": format!("Always `{object}`.") }))
 }
 
-/// A reference to the schema of this name.
+/// A reference to the schema `name`.
 pub(crate) fn reference(name: &str) -> RefOr<Schema> {
     RefOr::Ref(Ref::from_schema_name(name))
 }
 
-/// A reference to the schema of this name, for a member that may be `null`.
+/// A reference to the schema `name`, for a member that may be `null`.
 pub(crate) fn optional(name: &str) -> RefOr<Schema> {
     schema(json!({ "oneOf": [reference(name), { "type": "null" }] }))
 }

@@ -1,4 +1,4 @@
-//! Lets the deadlines of a service pass its [`WriteGate`]: while the service is moved, it proposes nothing.
+//! Puts the expiry role behind the [`WriteGate`], so that no cancellations are proposed while the service is moved.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use super::{DueOrders, DuePage, DuePosition, DueQuery, DueState};
 use crate::ports::{Acceptance, EventPublisher, PublishError};
 use crate::write_gate::WriteGate;
 
-/// An index of due orders, and a publisher, behind a gate.
+/// An index of due orders and a publisher that respect the gate.
 pub struct GatedExpiry<T> {
     /// The gate.
     pub gate: Arc<WriteGate>,
@@ -42,7 +42,7 @@ impl<T: EventPublisher> EventPublisher for GatedExpiry<T> {
     async fn publish(&self, events: &[Envelope]) -> Vec<Result<Acceptance, PublishError>> {
         match self.gate.pass().await {
             Ok(_pass) => self.inner.publish(events).await,
-            // The gate has closed since the pass read its page. The next pass finds nothing.
+            // The gate has closed since the page was read. The next pass finds no due orders.
             Err(_) => {
                 let closed = || Err(PublishError::NotAccepted(anyhow!("the service accepts no writes")));
                 events.iter().map(|_| closed()).collect()

@@ -1,5 +1,5 @@
-//! The lines of an export. Each log entry is one line of JSON. The last line has no event: it counts the lines before it
-//! and has their hash, so that an export that was cut off or damaged is never taken for a whole one.
+//! The lines of an export. Each log entry is one line of JSON. The last line contains no event. It contains the number
+//! of the lines before it, and their hash, so an export that was cut off or damaged is never taken for a whole one.
 //!
 //! `GET /v1/export` and `orders export` write lines with [`ExportWriter`]. `orders import` and the client of the endpoint
 //! check them with [`ExportCheck`].
@@ -10,7 +10,7 @@ use domain::{OrderId, RecordedEvent};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-/// How every last line begins. No log entry begins like this.
+/// The beginning of the last line of every export. No log entry begins like this.
 const END_PREFIX: &[u8] = br#"{"object":"export_end","#;
 
 /// The last line of an export.
@@ -25,7 +25,7 @@ struct ExportEnd {
     sha256: String,
 }
 
-/// Whether this line is the last line of an export.
+/// Whether `line` is the last line of an export.
 pub fn is_export_end(line: &[u8]) -> bool {
     line.starts_with(END_PREFIX)
 }
@@ -76,7 +76,7 @@ impl ExportWriter {
         lines.push(b'\n');
     }
 
-    /// The last line.
+    /// Returns the last line of the export.
     pub fn end(self) -> Vec<u8> {
         let mut line =
             serde_json::to_vec(&self.totals.end(self.orders)).expect("texts and numbers are plain JSON");
@@ -95,14 +95,15 @@ impl ExportCheck {
         self.0.add(line);
     }
 
-    /// Whether a line was added since the beginning or since the latest end.
+    /// Whether any line was added since the last call of [`finish`](Self::finish).
     pub fn has_lines(&self) -> bool {
         self.0.events > 0
     }
 
-    /// Compares the added lines with the last line of the export, and begins again. The error states the difference.
+    /// Compares the added lines with the last line of the export, and then forgets them. The error states the
+    /// difference.
     pub fn finish(&mut self, last_line: &[u8]) -> Result<(), String> {
-        // The number of orders is for people; the hash covers every line.
+        // The number of orders is not compared. It is information for people, and the hash covers every line.
         let found = std::mem::take(&mut self.0).end(0);
         let stated: ExportEnd = serde_json::from_slice(last_line)
             .map_err(|_| "the last line of the export is damaged".to_owned())?;

@@ -1,5 +1,5 @@
-//! `GET /v1/export`: the log entries of all orders, as lines of JSON. `lib.rs` adds the [`routes`], and a command that
-//! serves the API from one data folder offers them by setting [`Exports`].
+//! `GET /v1/export`: the log entries of all orders, as lines of JSON. `lib.rs` adds the [`routes`]. A command that
+//! serves the API from one data folder enables the endpoint with [`Exports`].
 //!
 //! [`mod@format`] defines the lines, which `orders export` and `orders import` share. `stream` sends them.
 
@@ -20,7 +20,7 @@ use crate::ports::export::LogExport;
 use crate::problem::{Problem, ProblemKind};
 use crate::state::SharedState;
 
-/// The export that the endpoint sends. One export runs at a time: it reads the whole log.
+/// The export that the endpoint sends. Only one export runs at a time, because it reads the whole log.
 #[derive(Clone)]
 pub struct Exports {
     log: Arc<dyn LogExport>,
@@ -28,7 +28,7 @@ pub struct Exports {
 }
 
 impl Exports {
-    /// Exports this log.
+    /// Exports `log`.
     pub fn new(log: Arc<dyn LogExport>) -> Self {
         Self { log, slots: Arc::new(Semaphore::new(1)) }
     }

@@ -17,12 +17,13 @@ use crate::ports::export::ExportReader;
 use crate::problem::Problem;
 use crate::state::SharedState;
 
-/// The end of an export, for the description.
+/// The last lines of an export, as an example for the description.
 pub(super) const EXAMPLE: &str = "{\"version\":1,\"recorded_at\":\"2026-11-23T10:00:00.000000Z\",…}\n\
     {\"version\":2,\"recorded_at\":\"2026-11-23T10:00:05.000000Z\",…}\n\
     {\"object\":\"export_end\",\"orders\":1,\"events\":2,\"sha256\":\"5c3f…\"}\n";
 
-/// Answers with the whole export. Reads the first events before it answers, so that a store that fails is a problem.
+/// Answers with the whole export. Reads the first events before it answers, so that a failed read is answered with a
+/// problem.
 pub(super) async fn answer(
     mut reader: Box<dyn ExportReader>,
     state: &SharedState,
@@ -50,7 +51,7 @@ struct ExportStream {
     reader: Box<dyn ExportReader>,
     /// `None` once the last line was sent, or the export has failed.
     writer: Option<ExportWriter>,
-    /// The first events, until they are sent.
+    /// The first events, which were read before the answer began. `None` once they are sent.
     first: Option<Option<Vec<RecordedEvent>>>,
     _slot: OwnedSemaphorePermit,
 }

@@ -41,7 +41,7 @@ pub(crate) struct FeedPageBody {
 }
 
 impl FeedPageBody {
-    /// A page with these events, as an example for the descriptions.
+    /// A page with the events of `log`, as an example for the descriptions.
     pub(crate) fn example(log: Vec<RecordedEvent>) -> serde_json::Value {
         let next = FeedCursor(vec![log.len() as u64]);
         let mut draft = FeedPageDraft { items: Vec::new(), count: 0, next, has_more: false };
@@ -126,7 +126,7 @@ impl FeedPageDraft {
         json
     }
 
-    /// The response with this page. If the feed has more events, the response has a link to the next page.
+    /// The response with the page. If the feed has more events, the response has a link to the next page.
     pub(super) fn into_response(self, query: &FeedQuery, links: &LinkBuilder) -> Result<Response, Problem> {
         counter!("orders_feed_events_sent_total", "to" => "page").increment(self.count as u64);
         let link = self.has_more.then(|| links.next_feed(&query.next(&cursor::after_event(&self.next))));

@@ -1,4 +1,4 @@
-//! Reads the feed for one client, with its filter and its limits. `page` and `stream` use it.
+//! Reads the feed for one client, with its filter and its limits. `page` and `stream` use this module.
 
 use std::sync::Arc;
 

@@ -28,8 +28,8 @@ use crate::state::{AppState, SharedState};
 const READ_AT_ONCE: usize = 50;
 /// The longest time without a byte on a stream. Proxies close connections that are silent for a minute or less.
 const HEARTBEAT: Duration = Duration::from_secs(15);
-/// The shortest time between two reads at the end of the feed. Without it, thousands of streams would read after each
-/// commit.
+/// The shortest time between two reads at the end of the feed. Without this pause, thousands of streams would read
+/// after each commit.
 const PAUSE: Duration = Duration::from_millis(20);
 /// How long the client should wait before it reconnects, in milliseconds.
 const RETRY_MS: u64 = 2000;
@@ -80,7 +80,6 @@ fn end_of_token(principal: &Principal, state: &AppState) -> Option<Instant> {
     Instant::now().checked_add(Duration::from_micros(u64::try_from(left).unwrap_or(0)))
 }
 
-/// An open stream.
 struct EventStream {
     reader: FeedReader,
     state: SharedState,

@@ -88,8 +88,8 @@ impl UncertainEvent {
         let order = Some(links.order(&order_id));
         let found = ProblemLinks { receipt, order, ..ProblemLinks::default() };
         let subject = ProblemSubject { order_id: Some(order_id), event_id: Some(event_id), links: found };
-        // Without a key, the answer has no Retry-After header, because a client that obeys the header would create a
-        // second order.
+        // Without an idempotency key, the answer has no Retry-After header, because a client that obeys the header
+        // would create a second order.
         Problem::outcome_unknown(detail, subject, request.map(|_| 1), cause)
     }
 }

@@ -86,8 +86,8 @@ fn methods(api: &OpenApi) -> Vec<Method> {
     methods
 }
 
-/// The headers that operations read. A description names content type and authorization in places of their own, and not
-/// as parameters.
+/// The headers that operations read. A description lists the content type and the authorization separately, and not as
+/// parameters.
 fn request_headers(api: &OpenApi) -> Vec<HeaderName> {
     let own = api.paths.paths.values().flat_map(operations);
     let own = own.flat_map(|(_, operation)| operation.parameters.iter().flatten());
@@ -110,7 +110,8 @@ fn answer_headers(api: &OpenApi) -> Vec<HeaderName> {
     }))
 }
 
-/// The names, sorted and each once. A test checks that the description contains only valid names.
+/// Converts the names to header names, sorted and without duplicates. A test checks that the description contains only
+/// valid names.
 fn header_names<'a>(names: impl Iterator<Item = &'a str>) -> Vec<HeaderName> {
     let names: BTreeSet<_> = names.map(str::to_ascii_lowercase).collect();
     names.iter().filter_map(|name| name.parse().ok()).collect()

@@ -1,7 +1,7 @@
 //! Limits the streams of events that are open at the same time. The command that serves the API makes an [`EventStreams`],
 //! and the feed's handler takes a [`StreamSlot`] for each stream.
 //!
-//! The rules for streams are the same as for connections ([`FairShare`]).
+//! The slots for streams are divided by the same rules as the slots for connections ([`FairShare`]).
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -44,7 +44,7 @@ impl EventStreams {
         Self(Arc::new(StreamSlots { share: FairShare::new(max, per_address), table: Mutex::default() }))
     }
 
-    /// Takes a slot for a client of this network.
+    /// Takes a slot for a client of `network`.
     pub(crate) fn take(&self, network: Option<IpAddr>) -> Result<StreamSlot, Problem> {
         let slots = &self.0;
         let mut table = slots.table();

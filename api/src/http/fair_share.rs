@@ -1,5 +1,5 @@
-//! Divides a limited number of slots among networks, so that one address cannot keep others out. The slots for connections
-//! and those for streams of events use it.
+//! Divides a limited number of slots among networks, so that one address cannot keep others out. The slots for
+//! connections and for streams of events use this module.
 
 /// A number of slots, the last of which are reserved for networks with less than their share.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -10,7 +10,7 @@ pub(crate) struct FairShare {
 }
 
 impl FairShare {
-    /// Allows `max` slots, and `share` of them to one network while less than an eighth is free.
+    /// Allows `max` slots. While less than an eighth of them is free, one network gets at most `share` slots.
     pub(crate) fn new(max: usize, share: usize) -> Self {
         let share = share.clamp(1, max.max(1));
         // Slots are reserved only if the share of a network is limited.
@@ -27,7 +27,7 @@ impl FairShare {
         self.share
     }
 
-    /// Whether a network with `held` slots has a limited share, and has used it up.
+    /// Whether a network with `held` slots has used up its share. If shares are not limited, the result is false.
     pub(crate) fn is_used_up(self, held: usize) -> bool {
         held >= self.share && self.share < self.max
     }

@@ -96,7 +96,7 @@ impl Hosts {
 }
 
 impl Hosts {
-    /// Lets the router handle only requests to these hosts. The answer to any other request has the status of a problem
+    /// Lets `router` handle only requests to allowed hosts. The answer to any other request has the status of a problem
     /// but an empty body.
     pub fn protect(self, router: Router) -> Router {
         router.layer(middleware::from_fn(move |request: Request<Body>, next: Next| {

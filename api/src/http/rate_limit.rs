@@ -67,8 +67,8 @@ impl FromStr for RateLimit {
     }
 }
 
-/// Limits these routes. Authentication must run before this layer, because the limit depends on the principal. So the
-/// authentication layer must be added after this layer.
+/// Adds the rate limit to `routes`. Authentication must run before the rate limit, because the limit depends on the
+/// principal. So the authentication layer must be added later.
 pub(crate) fn rate_limited<S: Clone + Send + Sync + 'static>(
     routes: Router<S>,
     limit: Option<RateLimit>,
@@ -115,7 +115,7 @@ impl Clock for TimerClock {
     }
 }
 
-/// The value of the `Retry-After` header for this wait: whole seconds, at least 1.
+/// The value of the `Retry-After` header for a pause of `wait`: whole seconds, at least 1.
 pub(crate) fn retry_after_seconds(wait: Duration) -> u32 {
     u32::try_from(wait.as_millis().div_ceil(1000)).unwrap_or(u32::MAX).max(1)
 }

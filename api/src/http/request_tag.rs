@@ -11,7 +11,7 @@ const DIGITS: usize = 16;
 pub(crate) struct RequestTag(u64);
 
 impl RequestTag {
-    /// The tag of the request with this hash. `None` if `hash` does not begin with a tag.
+    /// The tag of the request whose hash is `hash`. `None` if `hash` does not begin with a tag.
     pub(crate) fn of(hash: &str) -> Option<Self> {
         Self::parse(hash.get(..DIGITS)?)
     }

@@ -25,8 +25,8 @@ pub(crate) fn of_request(_: &CorrelationId) -> Span {
     Span::none()
 }
 
-/// Makes the span a part of the caller's trace, and returns the trace context to pass on. The context names this span
-/// or, if this span is not exported, the caller's span.
+/// Makes `span` a part of the caller's trace, and returns the trace context to pass on. The context names `span` or, if
+/// `span` is not exported, the caller's span.
 #[cfg(feature = "otlp")]
 pub(crate) fn join(span: &Span, request: &Request, trace: Option<TraceContext>) -> Option<TraceContext> {
     use axum::extract::MatchedPath;
@@ -62,7 +62,7 @@ pub(crate) fn answered(span: &Span, status: u16) {
 #[cfg(not(feature = "otlp"))]
 pub(crate) fn answered(_: &Span, _: u16) {}
 
-/// Runs `publish` in a separate span. The events carry the context of this span through the queue.
+/// Runs `publish` in a separate span. The events carry the context of the separate span through the queue.
 #[cfg(feature = "otlp")]
 pub(crate) async fn publish_span<F: Future>(events: &[Envelope], publish: F) -> F::Output {
     use tracing::Instrument;
@@ -101,7 +101,7 @@ mod exported {
         get_text_map_propagator(|propagator| propagator.extract(&headers))
     }
 
-    /// The trace context to pass on, which names this span as the parent. Returns `trace` if the span is not exported.
+    /// The trace context to pass on, which names `span` as the parent. Returns `trace` if `span` is not exported.
     pub(super) fn onward(span: &Span, trace: Option<TraceContext>) -> Option<TraceContext> {
         let context = span.context();
         if !context.span().span_context().is_valid() {

@@ -79,7 +79,7 @@ pub(crate) fn check_length(length: usize, allowed: RangeInclusive<usize>, what: 
     Err(invalid(ValidationCode::Length, format!("must have {min}–{max} {what}")))
 }
 
-/// Converts the result of the domain's `parse`. A failure becomes a validation error with this code.
+/// Converts the result of the domain's `parse`. A failure becomes a validation error with the code `code`.
 pub(crate) fn checked<T>(code: ValidationCode, parsed: Result<T, InvalidValue>) -> Parsed<T> {
     parsed.map_err(|error| invalid(code, error.rule))
 }
@@ -219,7 +219,7 @@ pub(crate) struct MemberName<'a>(#[serde(borrow)] pub(crate) Cow<'a, str>);
 
 /// A DTO that reads its members one by one. [`members!`](members) implements it.
 pub(crate) trait JsonMembers<'de>: Default + Validate {
-    /// Reads the value of the member `name` from `object` into the field of this member.
+    /// Reads the value of the member `name` from `object` into its field.
     fn take<A: MapAccess<'de>>(&mut self, name: &str, object: &mut A) -> Result<MemberResult, A::Error>;
 }
 

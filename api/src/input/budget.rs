@@ -23,7 +23,7 @@ use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep_until, timeout};
 
 /// The maximum size of a small body, in bytes. A small body is not counted, and it is parsed on the thread of its
-/// connection. An order of a hundred order lines is small. The time for parsing does not depend on the size alone. For
+/// connection. An order of a hundred order lines is small. The time for parsing also depends on the content. For
 /// example, an empty order line (`{},`) has only three bytes but causes three errors.
 const SMALL: usize = 16 << 10;
 /// The maximum total of the counted bytes, which are the bytes beyond the first [`SMALL`] of each body.
@@ -46,7 +46,7 @@ const NEVER_CLOSED: &str = "the semaphores of the budget are never closed";
 pub struct BodyBudget {
     memory: Arc<Semaphore>,
     workers: Arc<Semaphore>,
-    /// The time until which the next large body must wait. A time in the past means that it need not wait.
+    /// The time until which the next large body must wait. If the time is in the past, the body need not wait.
     passed_at: Arc<Mutex<Option<Instant>>>,
 }
 
@@ -158,7 +158,7 @@ impl BodyBudget {
 }
 
 impl BodyBudget {
-    /// Waits until a large body of this length may be parsed, as the limit of bytes per second requires.
+    /// Waits until a large body of `bytes` bytes may be parsed, as the limit of bytes per second requires.
     async fn pace(&self, bytes: u64) {
         let turn = {
             let mut passed_at = self.passed_at.lock().unwrap_or_else(PoisonError::into_inner);
@@ -173,7 +173,7 @@ impl BodyBudget {
     }
 }
 
-/// How long this number of bytes takes at [`BYTES_PER_SECOND`].
+/// How long `bytes` bytes take at [`BYTES_PER_SECOND`].
 fn duration_of(bytes: u64) -> Duration {
     Duration::from_micros(bytes * 1_000_000 / BYTES_PER_SECOND)
 }

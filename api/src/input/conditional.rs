@@ -110,7 +110,7 @@ impl<S: Sync> FromRequestParts<S> for IfMatch {
 pub(crate) struct IfNoneMatch(EntityTags);
 
 impl IfNoneMatch {
-    /// Whether the client already has the representation with this tag.
+    /// Whether the client already has the representation with the tag `etag`.
     pub(crate) fn has(&self, etag: &HeaderValue) -> bool {
         match &self.0 {
             EntityTags::Absent => false,

@@ -17,10 +17,10 @@ use crate::ports::feed::FeedCursor;
 
 /// The length of the checksum, in bytes.
 const CHECKSUM: usize = 8;
-/// The scope of the cursors of the feed. It contains no filter, so a reader may change its filter at any place.
+/// The scope of the cursors of the feed. The scope contains no filter, so a reader may change its filter at any place.
 const FEED: &str = "feed";
 
-/// The cursor of the page that begins after this version.
+/// The cursor of the page that begins after `version`.
 pub(crate) fn after_version(version: u64, scope: &str) -> String {
     seal(&format!("v{version}"), scope)
 }
@@ -30,7 +30,7 @@ pub(crate) fn read_version(cursor: &str, scope: &str) -> Option<u64> {
     digits(open(cursor, scope)?.strip_prefix('v')?)?.parse().ok()
 }
 
-/// The cursor of the page that begins after this position in a list of orders.
+/// The cursor of the page that begins after `position` in a list of orders.
 pub(crate) fn after_order(position: &OrderPosition, scope: &str) -> String {
     seal(&format!("{}.{}", position.at_micros, position.order_id), scope)
 }
@@ -43,7 +43,7 @@ pub(crate) fn read_order(cursor: &str, scope: &str) -> Option<OrderPosition> {
     Some(OrderPosition { at_micros: micros.parse().ok()?, order_id: OrderId::parse(order_id).ok()? })
 }
 
-/// The cursor of the page that begins after this position in a list of dead letters.
+/// The cursor of the page that begins after `position` in a list of dead letters.
 pub(crate) fn after_dead_letter(position: &DeadLetterPosition, scope: &str) -> String {
     seal(&format!("d{}", position.key), scope)
 }
@@ -53,7 +53,7 @@ pub(crate) fn read_dead_letter(cursor: &str, scope: &str) -> Option<DeadLetterPo
     Some(DeadLetterPosition { key: open(cursor, scope)?.strip_prefix('d')?.to_owned() })
 }
 
-/// The cursor for the events after this place of the feed. Readers keep such cursors for years, so this text must never
+/// The cursor for the events after `place` in the feed. Readers keep such cursors for years, so this text must never
 /// change.
 pub(crate) fn after_event(place: &FeedCursor) -> String {
     let positions: Vec<_> = place.0.iter().map(u64::to_string).collect();
@@ -67,7 +67,7 @@ pub(crate) fn read_feed(cursor: &str) -> Option<FeedCursor> {
     positions.collect::<Option<_>>().map(FeedCursor)
 }
 
-/// The cursor of the page that begins after this place in a list of deliveries.
+/// The cursor of the page that begins after `place` in a list of deliveries.
 pub(crate) fn after_delivery(place: &str, scope: &str) -> String {
     seal(&format!("w{place}"), scope)
 }

@@ -1,11 +1,11 @@
-//! Reads where in the feed to start, from text. The query of the feed and the bodies of webhooks contain it.
+//! Parses where in the feed to start. The query of the feed and the bodies of webhooks call this module.
 
 use domain::{InvalidValue, Timestamp};
 
 use crate::ports::feed::FeedStart;
 
-/// Reads `oldest`, `latest` or a time. The error says what the text must be. `time` reads a time, because times in a query
-/// can have errors of their own.
+/// Parses `oldest`, `latest` or a time. The error says what the text must be. The caller supplies the parser `time`,
+/// because a query reports additional errors of times.
 pub(crate) fn feed_start(
     text: &str,
     time: impl FnOnce(&str) -> Result<Timestamp, InvalidValue>,

@@ -12,7 +12,7 @@ use super::conditional::{IfMatch, TAGS};
 use crate::describe::schemas::header_parameter;
 use crate::problem::{Problem, ProblemKind};
 
-/// The entity tag of a resource at this revision.
+/// The entity tag of a resource at `revision`.
 pub(crate) fn revision_etag(revision: u64) -> HeaderValue {
     HeaderValue::try_from(format!("\"{revision}\"")).expect("digits and quotes are visible ASCII")
 }
@@ -21,7 +21,7 @@ pub(crate) fn revision_etag(revision: u64) -> HeaderValue {
 pub(crate) struct IfRevision(IfMatch);
 
 impl IfRevision {
-    /// Fails unless the condition allows a change of the resource at this revision.
+    /// Fails unless the condition allows a change of the resource at `revision`.
     pub(crate) fn check(&self, revision: u64) -> Result<(), Problem> {
         match &self.0 {
             IfMatch::Versions { strong, .. } if !strong.contains(&revision) => {

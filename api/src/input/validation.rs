@@ -107,7 +107,7 @@ impl ValidationCode {
         }
     }
 
-    /// A `validator` error with this code and this detail.
+    /// A `validator` error with this code and the detail `detail`.
     pub(crate) fn error(self, detail: impl Into<Cow<'static, str>>) -> validator::ValidationError {
         validator::ValidationError::new(self.as_str()).with_message(detail.into())
     }
@@ -160,7 +160,7 @@ impl BodyErrors {
         self.extend(of_value);
     }
 
-    /// Adds errors of this value. Their pointers are relative to the value already.
+    /// Adds errors of the value itself. Their pointers are relative to the value already.
     pub(crate) fn extend(&mut self, of_value: Self) {
         self.take(of_value, |_| {});
     }

@@ -14,7 +14,7 @@ pub(super) enum Invocation {
     Ping,
 }
 
-/// This Lambda function does not support the event.
+/// The error for an event that this Lambda function does not support.
 #[derive(Debug, thiserror::Error)]
 #[error(
     "this Lambda function answers HTTP requests from Amazon API Gateway (an HTTP or a REST API), a function URL or an \
@@ -23,7 +23,6 @@ pub(super) enum Invocation {
 pub(super) struct UnsupportedEvent(&'static str);
 
 impl Invocation {
-    /// Parses an event.
     pub(super) fn read(json: &str, is_ping: IsPing) -> Result<Self, UnsupportedEvent> {
         match serde_json::from_str(json) {
             Ok(request) => Ok(Self::Request(Box::new(request))),

@@ -41,7 +41,6 @@ pub(super) struct RoutedPath {
     pub(super) uri: Uri,
 }
 
-/// Splits the path of `request`.
 pub(super) fn routed_path(request: &Request) -> RoutedPath {
     let raw = request.raw_http_path();
     let parameters = request.path_parameters_ref();
@@ -132,7 +131,7 @@ fn named(stage: &str) -> Option<String> {
     (stage != "$default").then(|| format!("/{stage}"))
 }
 
-/// Removes the stage from `path` if `lambda_http` has added it, that is, if `raw` does not begin with it.
+/// Removes the stage from `path` if `lambda_http` has added the stage. Then `raw` does not begin with the stage.
 fn without_added_stage<'a>(path: &'a str, stage: &str, raw: &str) -> &'a str {
     let begins_with_it = strip(raw, stage).is_some_and(|rest| !rest.is_empty());
     if begins_with_it { path } else { strip(path, stage).unwrap_or(path) }

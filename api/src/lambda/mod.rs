@@ -51,7 +51,6 @@ pub struct Pong {
 pub enum LambdaAnswer<T> {
     /// The answer to a request, in the format of its event source.
     Http(T),
-    /// The answer to a ping.
     Pong(Pong),
 }
 

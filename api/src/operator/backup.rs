@@ -16,7 +16,7 @@ use crate::ports::backup::{BackupStream, BackupStreamError};
 use crate::problem::{Problem, ProblemKind};
 use crate::state::SharedState;
 
-/// The type of the stream.
+/// The content type of the stream.
 const OCTET_STREAM: &str = "application/octet-stream";
 
 /// Frames that only `orders backup` reads.
@@ -66,7 +66,7 @@ pub(crate) async fn read_backup(
         match sending.chunk().await {
             Ok(Some(chunk)) => Some((Ok(chunk), Some(sending))),
             Ok(None) => None,
-            // The connection is closed without an end of the answer.
+            // Closes the connection without ending the answer, so that the client notices the failure.
             Err(error) => Some((Err(error), None)),
         }
     });
@@ -100,7 +100,8 @@ impl Sending {
     }
 }
 
-/// A principal that may operate the service. In contrast to `Operator`, it needs no dead letters.
+/// A principal that may operate the service. Unlike `Operator`, this extractor works without
+/// [`operations`](crate::operations).
 pub(crate) struct BackupOperator;
 
 impl FromRequestParts<SharedState> for BackupOperator {

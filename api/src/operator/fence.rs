@@ -1,4 +1,4 @@
-//! The endpoints of the fence, with which `orders move` closes the service for writes.
+//! The handlers of `/v1/fence`. `orders move` sets the fence, so that the service accepts no writes.
 
 use axum::Json;
 use axum::extract::State;
@@ -18,7 +18,7 @@ use crate::problem::{Problem, ProblemKind};
 use crate::state::{AppState, SharedState};
 use crate::write_gate::{FenceIsFinal, WriteGate};
 
-/// The longest address, in bytes.
+/// The maximum length of an address, in bytes.
 const MAX_ADDRESS: usize = 2048;
 
 /// Whether the service accepts writes.
@@ -65,7 +65,7 @@ pub(crate) struct FenceRequest {
 
 members!(FenceRequest { "address" => address, "final" => r#final });
 
-/// The fence to set, after its validation.
+/// The validated body of a request that sets the fence.
 #[derive(Debug)]
 pub(crate) struct NewFence {
     address: Option<String>,

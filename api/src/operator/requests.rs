@@ -99,7 +99,6 @@ fn selects_something(request: &RedriveRequest) -> Result<(), validator::Validati
     })
 }
 
-/// A validated redrive request.
 #[derive(Debug)]
 pub(crate) struct RedriveCommand {
     pub(crate) dry_run: bool,
@@ -115,7 +114,7 @@ pub(crate) struct RedriveSelection {
 }
 
 impl RedriveSelection {
-    /// The scope of the cursors of this selection: a text that identifies it.
+    /// The scope of the cursors of the selection: a text that identifies the selection.
     pub(crate) fn scope(&self) -> String {
         match &self.filter {
             Some(filter) => format!("redrive\nSome({})", cursor::filter_text(filter)),

@@ -67,12 +67,12 @@ pub(crate) async fn create_order(
         let envelope = envelope(&state, &context, identity, event, None);
         accepted.replayed = publish(&state, &context, envelope, &accepted.receipt).await?;
     }
-    // The body is no longer needed. Its memory is returned to the budget before the wait for the outcome.
+    // The body is no longer needed, so its memory is returned to the budget before the wait for the outcome.
     drop(grant);
     answer::to_creation(&state, &context, accepted).await
 }
 
-/// The event that creates the order. Fails unless the principal may create orders of this customer.
+/// The event that creates the order. Fails unless the principal may create orders of the customer.
 pub(crate) fn creation(principal: &Principal, created: Created) -> Result<Event, Problem> {
     if principal.sees(&created.customer_id) {
         return Ok(Event::Created(created));
@@ -142,8 +142,8 @@ pub(crate) async fn propose_event(
     answer::to_event(&state, &context, accepted).await
 }
 
-/// The current order. It is read only if the request has a condition, or if the principal is limited to one customer.
-/// Otherwise returns `None`.
+/// The current order. The order is read only if the request has a condition or the principal is limited to one
+/// customer. Otherwise, returns `None`.
 async fn current_order(
     state: &AppState,
     principal: &Principal,
@@ -207,7 +207,7 @@ pub(crate) fn envelope(
     }
 }
 
-/// Publishes the event that `receipt` describes. Returns whether the same request was accepted before.
+/// Publishes the event that `receipt` describes. Returns whether the request was accepted before.
 async fn publish(
     state: &AppState,
     context: &WriteContext,
@@ -228,7 +228,7 @@ async fn publish(
     }
 }
 
-/// Whether `receipt` is for the same request as the event that was accepted concurrently under the same event id.
+/// Whether the event that was accepted concurrently under the id of `receipt` comes from the request of `receipt`.
 pub(crate) async fn is_concurrent_replay(state: &AppState, receipt: &Receipt) -> anyhow::Result<bool> {
     let known = state.reader.receipt(&receipt.order_id, receipt.event_id).await?;
     Ok(known.is_none_or(|known| known.request_hash == receipt.request_hash))

@@ -112,7 +112,7 @@ async fn current_order(state: &AppState, context: &WriteContext, receipt: &Recei
     readable(context, state.reader.order(&receipt.order_id).await)
 }
 
-/// The order at this version, if it can be read.
+/// The order at `version`, if it can be read.
 async fn order_at_version(
     state: &AppState,
     context: &WriteContext,
@@ -135,8 +135,8 @@ fn readable<T>(context: &WriteContext, order: anyhow::Result<Option<T>>) -> Opti
     })
 }
 
-/// The kind of problem for a rejection. If the order did not exist, the kind is [`ProblemKind::OrderNotFound`]. But if the
-/// event creates an order, the kind is [`ProblemKind::IllegalTransition`].
+/// The kind of problem for a rejection. An event of an order that did not exist gets [`ProblemKind::OrderNotFound`]. An
+/// event that creates an order gets [`ProblemKind::IllegalTransition`] instead.
 fn kind_of_rejection(
     reason: RejectReason,
     at_version: Option<u64>,

@@ -130,7 +130,7 @@ pub(crate) async fn get_receipt(
     Ok(prefer.add_applied(Json(ReceiptBody::of(&receipt, &links)).into_response()))
 }
 
-/// Whether another request proposed the event of this receipt: one whose tag differs from `request`.
+/// Whether the event of `receipt` was proposed by another request than the one with the tag `request`.
 fn is_of_other_request(receipt: &Receipt, request: Option<RequestTag>) -> bool {
     request.is_some() && receipt.request_hash.as_deref().and_then(RequestTag::of) != request
 }

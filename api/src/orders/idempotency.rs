@@ -1,15 +1,15 @@
 //! Idempotency keys: a request that is sent again under the same key takes effect only once. `accept` and `batch` derive
 //! the ids of their events here.
 //!
-//! The ids are derived from the subject, the key and, for an event, the order. So a replay gets the same ids, whichever
-//! server handles it. Only a hash of the request is stored. The hash distinguishes a replay from another request under
-//! the same key. A key belongs to its client and to one path: the same text for another order is a different key. In a
-//! batch, each position is a separate request under the key.
+//! The ids are derived from the subject and the key. The id of a proposed event is derived from the order, too. So a
+//! replay gets the same ids, whichever server handles it. Only a hash of the request is stored. The hash distinguishes
+//! a replay from another request under the same key. A key belongs to its client and to one path: the same text for
+//! another order is a different key. In a batch, each position is a separate request under the key.
 //!
-//! Earlier builds gave the order at position `n` of a batch the ids of a single request with the key `{key} {n}`, so
-//! that a batch and a single request could collide. Since this was corrected, a batch that an earlier build accepted is
-//! not recognized as a replay. So do not repeat a batch across that upgrade. The ids of single requests have not
-//! changed.
+//! Earlier builds gave the order at position `n` of a batch the ids of a single request with the key `{key} {n}`, so a
+//! batch and a single request could collide. This build uses other ids for batches, so it does not recognize a replay
+//! of a batch that an earlier build accepted. Do not repeat a batch across that upgrade. The ids of single requests
+//! have not changed.
 
 use domain::{Event, EventId, OrderId};
 use sha2::{Digest, Sha256};
@@ -28,7 +28,7 @@ pub(crate) enum CreationPlace {
     InBatch(usize),
 }
 
-/// The ids of an event and its order. With a key, every replay gets the same ids.
+/// The ids of an event and its order. With an idempotency key, every replay gets the same ids.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct EventIdentity {
     pub(crate) order_id: OrderId,
@@ -38,7 +38,7 @@ pub(crate) struct EventIdentity {
 }
 
 impl IdempotencyKey {
-    /// The ids of a new order and its first event. Without a key, the ids are new.
+    /// The ids of a new order and its first event. Without an idempotency key, the ids are new.
     pub(crate) fn of_creation(
         &self,
         state: &AppState,
@@ -59,7 +59,7 @@ impl IdempotencyKey {
         EventIdentity { order_id, event_id, request_hash: Some(hash(event, &IfMatch::Absent)) }
     }
 
-    /// The id of an event of the order. Without a key, the id is new.
+    /// The id of an event of the order. Without an idempotency key, the id is new.
     pub(crate) fn of_event(
         &self,
         state: &AppState,

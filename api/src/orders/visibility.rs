@@ -33,15 +33,15 @@ pub(crate) async fn is_visible(
     Ok(customer.map(|customer| principal.sees(&customer)))
 }
 
-/// The customer whose order the event would create. `None` if the event is not in the dead letters or
-/// creates no order.
+/// The customer whose order a parked event would create. `None` if the event is not in the dead letters or creates no
+/// order.
 async fn customer_of_parked(
     state: &AppState,
     order_id: &OrderId,
     event_id: EventId,
 ) -> anyhow::Result<Option<CustomerId>> {
     let Some(operations) = &state.operations else { return Ok(None) };
-    // If the creation of an order is parked, it is among the first dead letters of the order's sequence.
+    // A parked `order_created` event is among the first dead letters of its order's sequence.
     let parked = operations.letters.sequence(order_id, MAX_LETTERS).await?.letters;
     if let Some(letter) = parked.iter().find(|letter| letter.event_id == Some(event_id)) {
         return Ok(created_for(&letter.body.0));

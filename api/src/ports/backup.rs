@@ -2,28 +2,28 @@
 
 use async_trait::async_trait;
 
-/// Where a stream begins.
+/// Selects what the stream of a backup contains.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BackupStart {
     /// The position of the first event, at least 1.
     pub from: u64,
-    /// The number of rejected events that the client has the receipts of. If no event was refused since, the stream
-    /// leaves out the receipts of refused events.
+    /// The number of rejected events whose receipts the client already has. If no event was rejected since, the stream
+    /// may omit the receipts of rejected events.
     pub rejected_before: Option<u64>,
 }
 
-/// Begins streams of backups. Each stream contains the store as of one synced commit.
+/// Opens streams of backups. Each stream contains the store as of one synced commit.
 #[async_trait]
 pub trait BackupStreams: Send + Sync {
-    /// Begins a stream. Only one stream may be open at a time, until it is dropped.
+    /// Begins a stream. Fails with [`BackupStreamError::Busy`] until the previous stream is dropped.
     async fn begin(&self, start: BackupStart) -> Result<Box<dyn BackupStream>, BackupStreamError>;
 }
 
-/// An open stream.
+/// An open stream of a backup.
 #[async_trait]
 pub trait BackupStream: Send {
-    /// The next bytes, or `None` after the last ones. After an error, the stream must be cut off, so that the client does
-    /// not take it for a whole one.
+    /// The next bytes, or `None` after the last ones. After an error, the caller must break the connection, so that the
+    /// client does not take the part for a whole backup.
     async fn chunk(&mut self) -> anyhow::Result<Option<Vec<u8>>>;
 }
 

@@ -17,12 +17,12 @@ pub struct Fence {
     pub is_final: bool,
 }
 
-/// Keeps the fence, so that it lasts through a restart.
+/// Stores the fence durably, so that it survives a restart.
 #[async_trait]
 pub trait FenceStore: Send + Sync {
-    /// The fence that was put last.
+    /// The stored fence, or `None` if no fence is set.
     fn fence(&self) -> anyhow::Result<Option<Fence>>;
 
-    /// Puts the fence, or removes it. Durable once it returns.
+    /// Stores the fence, or removes it if `fence` is `None`. The change is durable when this method returns.
     async fn put_fence(&self, fence: Option<&Fence>) -> anyhow::Result<()>;
 }

@@ -35,8 +35,8 @@ pub struct OrderFilter {
 pub enum OrderSort {
     /// By creation time, newest first. The position of an order in the list never changes.
     NewestFirst,
-    /// By update time, oldest first. If an order is updated while a client reads the list, it moves towards the end. So
-    /// the client may get the order twice but never misses it.
+    /// By update time, oldest first. If an order is updated while a client reads the list, the order moves towards the
+    /// end of the list. So the client may get the order twice but never misses it.
     LeastRecentlyUpdatedFirst,
 }
 
@@ -46,7 +46,7 @@ impl OrderFilter {
         Self { customer_id: Some(customer_id), ..Self::default() }
     }
 
-    /// How the list of these orders is sorted: by update time if the filter has a condition on the update time,
+    /// How the list of the selected orders is sorted: by update time if the filter has a condition on the update time,
     /// otherwise by creation time.
     pub fn sort(&self) -> OrderSort {
         if self.updated_from.is_some() || self.updated_before.is_some() {
@@ -56,8 +56,7 @@ impl OrderFilter {
         }
     }
 
-    /// The range of times that the filter allows. The times are those by which the list is sorted. The start of the
-    /// range is inclusive, and the end is exclusive.
+    /// The allowed range of the time by which the list is sorted. The start is inclusive, and the end is exclusive.
     pub fn sorted_times(&self) -> (Option<Timestamp>, Option<Timestamp>) {
         match self.sort() {
             OrderSort::NewestFirst => (self.created_from, self.created_before),

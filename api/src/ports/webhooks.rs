@@ -40,8 +40,8 @@ pub trait WebhookStore: Send + Sync {
     /// Posts a test event immediately and only once, and returns the attempt.
     async fn test(&self, id: SubscriptionId) -> Result<DeliveryAttempt, WebhookError>;
 
-    /// Delivers the events that `from` selects again, in order. Later events of the same orders are delivered after
-    /// them.
+    /// Delivers the events that `from` selects again, in order. Later events of the same orders are delivered after the
+    /// replayed events.
     async fn replay(&self, id: SubscriptionId, from: &ReplayFrom) -> Result<(), WebhookError>;
 
     /// Gives up a delivery that failed, so that the later events of its order are delivered.
@@ -73,7 +73,7 @@ pub struct DeliveryProgress {
     pub held_since: Option<Timestamp>,
     /// When a delivery last succeeded.
     pub succeeded_at: Option<Timestamp>,
-    /// When the event of that delivery was recorded, if the backend notes it.
+    /// When the event of the last successful delivery was recorded, if the backend notes it.
     pub succeeded_recorded_at: Option<Timestamp>,
     /// The time since which every delivery has failed. `None` while deliveries succeed.
     pub failing_since: Option<Timestamp>,

@@ -162,7 +162,7 @@ impl<'a> ProblemBody<'a> {
     }
 }
 
-/// An example of this kind of problem, for the descriptions.
+/// An example of a problem of `kind`, for the descriptions.
 pub(crate) fn example(kind: ProblemKind) -> serde_json::Value {
     let definition = kind.definition();
     let order = "/v1/orders/019ab0c2-7d1e-7cc3-98c4-dc0c0c07398f";

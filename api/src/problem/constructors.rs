@@ -10,13 +10,14 @@ use crate::input::{BodyErrors, MAX_LISTED_ERRORS, ValidationCode, ValidationErro
 use crate::ports::fence::Fence;
 use crate::ports::{FindError, PublishError};
 
-/// How long a client of a fenced service waits before it tries again, in seconds. A move keeps the fence for some seconds to minutes.
+/// How long a client of a fenced service should wait before it tries again, in seconds. A move keeps the fence for some
+/// seconds to minutes.
 const FENCED_SECONDS: u32 = 10;
 
 const INTERNAL_DETAIL: &str = "The service failed unexpectedly. Report the correlation id to its operator.";
 
 impl Problem {
-    /// The validation errors of a body, or of one item of a batch.
+    /// The problem for the validation errors of a body, or of one item of a batch.
     pub(crate) fn of_body(errors: BodyErrors) -> Self {
         let (errors, errors_omitted) = errors.into_list();
         let detail = match (errors.len(), errors_omitted) {
@@ -33,21 +34,21 @@ impl Problem {
         }))
     }
 
-    /// A header with an invalid value. `rule` begins with "must".
+    /// The problem for a header with an invalid value. `rule` begins with "must".
     pub(crate) fn invalid_header(name: &'static str, rule: &'static str) -> Self {
         let errors = vec![ValidationError::parameter(name, ValidationCode::Format, rule)];
         let detail = format!("The header {name} {rule}.");
         Self(Arc::new(ProblemParts { errors, ..Self::of(ProblemKind::InvalidHeader, detail) }))
     }
 
-    /// The idempotency key was already used for a different request.
+    /// The problem for an idempotency key that was already used for a different request.
     pub(crate) fn key_reused() -> Self {
         let detail =
             "A different request was accepted with this key. Repeat that request exactly, or use a new key.";
         Self::new(ProblemKind::IdempotencyKeyReused, detail)
     }
 
-    /// Errors in the path or query.
+    /// The problem for errors in the path or query.
     pub(crate) fn invalid_parameters(mut errors: Vec<ValidationError>) -> Self {
         let errors_omitted = errors.len().saturating_sub(MAX_LISTED_ERRORS);
         errors.truncate(MAX_LISTED_ERRORS);
@@ -59,25 +60,25 @@ impl Problem {
         }))
     }
 
-    /// The service cannot handle requests now.
+    /// The problem for a service that cannot handle requests now. `why` is the reason.
     pub(crate) fn not_ready(why: String) -> Self {
         Self(Arc::new(ProblemParts { retry_after_seconds: Some(5), ..Self::of(ProblemKind::NotReady, why) }))
     }
 
-    /// The credentials are missing or not valid.
+    /// The problem for credentials that are missing or not valid.
     pub(crate) fn unauthorized(detail: String, challenge: String) -> Self {
         let challenge = Some(challenge);
         Self(Arc::new(ProblemParts { challenge, ..Self::of(ProblemKind::Unauthorized, detail) }))
     }
 
-    /// The token does not grant this scope.
+    /// The problem for a token that does not grant the scope `scope`.
     pub(crate) fn insufficient_scope(scope: &str) -> Self {
         let challenge = Some(format!("Bearer error=\"insufficient_scope\", scope=\"{scope}\""));
         let detail = format!("The token does not grant the scope {scope}.");
         Self(Arc::new(ProblemParts { challenge, ..Self::of(ProblemKind::Forbidden, detail) }))
     }
 
-    /// No token can be verified, because the issuer's keys are missing.
+    /// The problem for a token that cannot be verified, because the issuer's keys are missing.
     pub(crate) fn keys_missing(detail: String) -> Self {
         Self(Arc::new(ProblemParts {
             retry_after_seconds: Some(5),
@@ -85,7 +86,7 @@ impl Problem {
         }))
     }
 
-    /// The request may or may not have changed something.
+    /// The problem for a request that may or may not have changed something.
     pub(crate) fn outcome_unknown(
         detail: impl Into<Cow<'static, str>>,
         subject: ProblemSubject,
@@ -97,7 +98,7 @@ impl Problem {
         Self(Arc::new(ProblemParts { subject, retry_after_seconds, cause, ..parts }))
     }
 
-    /// The request reached its deadline before it changed anything.
+    /// The problem for a request that reached its deadline before it changed anything.
     pub(crate) fn out_of_time() -> Self {
         let detail = "The request did not finish in time. Nothing was accepted. Try again later.";
         let cause = Some(anyhow::anyhow!("the deadline has passed"));
@@ -109,7 +110,7 @@ impl Problem {
         }))
     }
 
-    /// The service accepts no writes, because it is being moved.
+    /// The problem for a write while the service is being moved.
     pub(crate) fn fenced(fence: &Fence) -> Self {
         let to = fence.address.as_ref().map(|address| format!(" Send it to {address} instead."));
         let detail =
@@ -122,7 +123,7 @@ impl Problem {
         }))
     }
 
-    /// The body did not arrive in time. The part that arrived is ignored.
+    /// The problem for a body that did not arrive in time.
     pub(crate) fn body_too_slow() -> Self {
         Self::new(
             ProblemKind::RequestTimeout,
@@ -130,7 +131,7 @@ impl Problem {
         )
     }
 
-    /// The body is compressed.
+    /// The problem for a compressed body.
     pub(crate) fn encoded_body() -> Self {
         let detail = "Content-Encoding must be absent or identity. Compressed bodies are not accepted.";
         let accept_encoding = Some("identity");
@@ -140,7 +141,7 @@ impl Problem {
         }))
     }
 
-    /// The memory for large bodies is used up by other requests.
+    /// The problem for a large body while other requests use all memory for large bodies.
     pub(crate) fn too_many_bodies() -> Self {
         let detail = "The memory for large bodies is in use. Nothing was accepted. Try again.";
         Self(Arc::new(ProblemParts {
@@ -149,14 +150,14 @@ impl Problem {
         }))
     }
 
-    /// The service or the client's address has reached its maximum number of open streams of events.
+    /// The problem for a stream of events that exceeds the maximum number of the service or of the client's address.
     pub(crate) fn too_many_streams() -> Self {
         Self::too_many(
             "Too many streams of events are open. Try again after Retry-After seconds, or read pages of JSON.",
         )
     }
 
-    /// Another export is running.
+    /// The problem for an export while another export is running.
     pub(crate) fn too_many_exports() -> Self {
         Self::too_many("Another export is running. Try again after Retry-After seconds.")
     }
@@ -168,14 +169,14 @@ impl Problem {
         }))
     }
 
-    /// The client exceeded its limit of requests.
+    /// The problem for a client that exceeded its limit of requests.
     pub(crate) fn too_many_requests(seconds: u32) -> Self {
         let detail = "You exceeded the limit of requests that RateLimit-Policy states. Try again after Retry-After seconds.";
         let retry_after_seconds = Some(seconds);
         Self(Arc::new(ProblemParts { retry_after_seconds, ..Self::of(ProblemKind::TooManyRequests, detail) }))
     }
 
-    /// Too many invalid tokens came from the client's address.
+    /// The problem for a client whose address has sent too many invalid tokens.
     pub(crate) fn too_many_failures(detail: String, seconds: u32) -> Self {
         let retry_after_seconds = Some(seconds);
         Self(Arc::new(ProblemParts { retry_after_seconds, ..Self::of(ProblemKind::TooManyRequests, detail) }))
@@ -195,8 +196,8 @@ impl Problem {
         Self::new(kind, detail)
     }
 
-    /// The event was not published, or it is unknown whether the event was published. In the second case, `uncertain`
-    /// creates the answer.
+    /// The problem for an event that was not published. If it is unknown whether the event was published, `uncertain`
+    /// creates the problem.
     pub(crate) fn unpublished(error: PublishError, uncertain: impl FnOnce(anyhow::Error) -> Self) -> Self {
         let (kind, detail, seconds) = match error {
             PublishError::TooLarge { bytes, limit } => {

@@ -57,8 +57,9 @@ struct ProblemParts {
     cause: Option<anyhow::Error>,
 }
 
-/// The ids and links of the resource that a problem is about, so that a client can look it up. An event has ids and links. A dead
-/// letter, a webhook subscription and an order with the same reference have only a link. A batch and a redrive have neither.
+/// The ids and links of the resource that a problem is about, so that a client can look it up. An event has ids and
+/// links. A dead letter, a webhook subscription, and the order that already has a requested reference have only a link.
+/// A batch and a redrive have neither.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct ProblemSubject {
     pub(crate) order_id: Option<OrderId>,

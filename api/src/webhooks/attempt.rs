@@ -1,4 +1,4 @@
-//! The body that shows one request to a receiver. Deliveries and the answer to a test contain it.
+//! The body that shows one request to a receiver. Deliveries and the answer to a test contain this body.
 
 use domain::Timestamp;
 use serde::Serialize;

@@ -75,8 +75,8 @@ pub(super) async fn create_webhook(
     answer(WebhookBody::of(&created, &links).with_secret(secret), &created, &links)
 }
 
-/// The id for the new subscription, and the hash of the request. An idempotency key determines the id, so a retry gets the same
-/// id. Without a key, the id is new and there is no hash.
+/// The id for the new subscription, and the hash of the request. An idempotency key determines the id, so a retry gets
+/// the same id. Without an idempotency key, the id is new and there is no hash.
 fn identity(
     state: &AppState,
     operator: &WebhookOperator,

@@ -1,4 +1,4 @@
-//! The body that creates a subscription. `create` reads it, and `describe` shows its schema.
+//! The body that creates a subscription. `create` reads this body, and `describe` shows its schema.
 
 use std::collections::{BTreeMap, BTreeSet};
 

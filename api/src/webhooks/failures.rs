@@ -7,12 +7,12 @@ use crate::input::{BodyErrors, ValidationCode};
 use crate::ports::webhooks::{MAX_SUBSCRIPTIONS, WebhookError};
 use crate::problem::{Problem, ProblemKind};
 
-/// The subscription does not exist.
+/// The problem for a subscription that does not exist.
 pub(super) fn missing(id: SubscriptionId) -> Problem {
     Problem::new(ProblemKind::WebhookNotFound, format!("There is no webhook subscription {id}."))
 }
 
-/// The subscription has no delivery of this event that an operator can skip.
+/// The problem for an event without a delivery that an operator can skip.
 pub(super) fn no_delivery(event_id: EventId) -> Problem {
     let detail = format!(
         "Event {event_id} has no delivery of this subscription that can be skipped. Only a delivery that is retried, or that \
@@ -21,7 +21,7 @@ pub(super) fn no_delivery(event_id: EventId) -> Problem {
     Problem::new(ProblemKind::DeliveryNotFound, detail)
 }
 
-/// The state of the subscriptions does not allow the request.
+/// The problem for a request that the state of the subscriptions does not allow.
 pub(super) fn conflict(detail: impl Into<String>) -> Problem {
     Problem::new(ProblemKind::WebhookConflict, detail.into())
 }

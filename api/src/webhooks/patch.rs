@@ -56,7 +56,8 @@ members!(UpdateWebhook {
     "paused" => paused,
 });
 
-/// Refuses a patch that removes `url` or `paused`. In a merge patch, `null` removes a member, but these two are required.
+/// Refuses a patch that removes `url` or `paused`. In a merge patch, `null` removes a member, but these two members are
+/// required.
 fn keeps_required(body: &UpdateWebhook) -> Result<(), validator::ValidationError> {
     let removed = match (&body.url, &body.paused) {
         (BodyField::Null, _) => "url",
@@ -106,7 +107,6 @@ fn change<T>(field: BodyField<T>) -> Option<Option<T>> {
 }
 
 impl WebhookPatch {
-    /// Applies the patch to a subscription.
     pub(super) fn apply(
         &self,
         subscription: &mut Subscription,

@@ -18,7 +18,7 @@ use tower::ServiceExt;
 use crate::fakes::{Answer, FakePorts, created};
 use crate::issuer::{AUDIENCE, ISSUER, IssuerKey, NOW, base64url, claims, key_set};
 
-/// A router that accepts tokens signed with these keys.
+/// A router that accepts tokens signed with the given keys.
 pub(crate) fn router(keys: Arc<IssuerKeys>) -> Router {
     router_over(Arc::new(FakePorts::default()), keys)
 }
@@ -35,7 +35,8 @@ fn router_over(fake: Arc<FakePorts>, keys: Arc<IssuerKeys>) -> Router {
     api::router(AppState { auth, clock, ..AppState::new(fake.clone(), fake.clone(), fake) })
 }
 
-/// Sends a request for `path` with these headers. No order exists, so a request that passes authentication gets a 404.
+/// Sends a request for `path` with the given headers. No order exists, so a request that passes
+/// authentication gets a 404.
 pub(crate) async fn ask(router: &Router, path: &str, headers: &[(&str, &str)]) -> Answer {
     let request =
         headers.iter().fold(Request::get(path), |request, (name, value)| request.header(*name, *value));
@@ -54,7 +55,7 @@ pub(crate) fn is_let_in(answer: &Answer) {
     answer.is_problem(404, "/problems/order-not-found");
 }
 
-/// Asserts that the token is refused, and that both the body and the header state this reason.
+/// Asserts that the token is refused, and that both the body and the header state the given reason.
 #[track_caller]
 pub(crate) fn is_refused(answer: &Answer, reason: &str) {
     answer.is_problem(401, "/problems/unauthorized");
@@ -150,7 +151,8 @@ async fn the_key_and_not_the_token_decides_the_algorithm() {
         let unsigned = format!("{}.{}.", base64url(header.to_string()), base64url(claims.to_string()));
         is_refused(&with_token(&router, &unsigned).await, "RS256, ES256 or EdDSA");
     }
-    // Anybody can read a public key, so no format of it may be accepted as the secret of an HMAC signature.
+    // Anybody can read a public key, so no format of the key may be accepted as the secret of an HMAC
+    // signature.
     let published = [rsa.public_pem().into_bytes(), rsa.public_bytes(), rsa.jwk().to_string().into_bytes()];
     for secret in published {
         for alg in ["HS256", "RS256"] {
@@ -164,7 +166,7 @@ async fn the_key_and_not_the_token_decides_the_algorithm() {
     for (pair, alg) in [(&p256, "RS256"), (&rsa, "ES256"), (&ed25519, "ES256"), (&p256, "EdDSA")] {
         let token = pair.token_with(&json!({ "alg": alg, "kid": pair.kid }), &claims);
         is_refused(&with_token(&router, &token).await, "for another algorithm");
-        // A token without a key id is checked with the only key for its algorithm.
+        // A token without a key id is checked with the only key of its algorithm.
         is_refused(
             &with_token(&router, &pair.token_with(&json!({ "alg": alg }), &claims)).await,
             "signature",

@@ -17,7 +17,7 @@ use tower::ServiceExt;
 
 use crate::fakes::{Answer, FakePorts, send_to, state};
 
-/// Sends chunks, and then what `last` says.
+/// A fake that sends chunks. `last` decides how the stream ends.
 #[derive(Clone)]
 struct FakeBackups {
     chunks: Vec<&'static str>,

@@ -38,7 +38,7 @@ async fn no_client_occupies_the_last_slot_forever() {
     assert!(rest(&mut greedy).await.len() < LARGE);
 }
 
-/// Connects to the server from this local address, so that the server sees a separate client.
+/// Connects to the server from the given local address, so that the server sees a separate client.
 fn connect_from(address: &str, server: SocketAddr) -> std::net::TcpStream {
     let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
     let from: SocketAddr = address.parse().unwrap();
@@ -56,7 +56,7 @@ async fn one_address_cannot_keep_others_out() {
         let server = TestServer::start(router.clone(), options).await;
         let mut holders = Vec::new();
         for _ in 0..100 {
-            // The server may close connections above the share of their address, so this write may fail.
+            // The server may close connections above their address's share, so the write may fail.
             let mut connection = server.connect().await;
             let _ = connection.write_all(held.as_bytes()).await;
             holders.push(connection);

@@ -1,5 +1,5 @@
-//! Tests CORS: what pages of other origins may do with the API from a browser. `tests/it/cross_origin.rs` does it in a real
-//! browser.
+//! Tests CORS: what pages of other origins may do with the API from a browser. `tests/it/cross_origin.rs`
+//! tests CORS in a real browser.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -85,7 +85,7 @@ async fn a_page_may_use_every_operation_with_all_its_headers() {
         );
         assert!(headers.is_subset(&allowed.2), "{name}: {headers:?} in {:?}", allowed.2);
     }
-    // The description must have the names that clients cannot do without.
+    // The description must list the header names that clients need.
     for method in ["GET", "POST", "PATCH", "DELETE"] {
         assert!(allowed.0.contains(method), "{method}");
     }

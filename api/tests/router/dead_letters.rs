@@ -21,7 +21,7 @@ pub(crate) struct FakeDeadLetters {
     pub(crate) unsendable: HashSet<&'static str>,
 }
 
-/// A dead letter with this body, parked at this minute.
+/// A dead letter with the given body, parked at the given minute.
 pub(crate) fn letter(id: &str, minute: u32, body: &str) -> DeadLetter {
     let at = Timestamp::parse(&format!("2026-11-23T10:{minute:02}:00Z")).unwrap();
     DeadLetter::new(id, body.as_bytes().to_vec(), ParkReason::Malformed, "it is broken".to_owned(), at)

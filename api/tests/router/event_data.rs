@@ -1,4 +1,5 @@
-//! Validation of the data of events, and of the parts of an order: adjustments, contact, line ids and partial items.
+//! Tests the validation of the data of events, and of the parts of an order: adjustments, contact, line ids
+//! and partial items.
 
 use std::sync::Arc;
 

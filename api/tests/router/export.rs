@@ -1,4 +1,5 @@
-//! Tests `GET /v1/export` without a network: what it sends, who may ask for it, and what ends it early.
+//! Tests `GET /v1/export` without a network: what an export contains, who may request it, and how it ends
+//! early.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,7 +20,7 @@ use tower::ServiceExt;
 
 use crate::fakes::{FakePorts, get, send_to, state};
 
-/// A log of three events. Each read takes this time.
+/// A log of three events. Each read takes the given time.
 struct FakeLog(Duration);
 
 struct FakeReader {

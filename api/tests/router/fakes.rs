@@ -47,7 +47,8 @@ pub(crate) fn created(order_id: &str, customer_id: &str) -> RecordedEvent {
     RecordedEvent::decode(entry.to_string().as_bytes(), Currency::parse("EUR").unwrap()).unwrap()
 }
 
-/// A fake of all ports of the API. `publish` appends to a vector, and reads return what the fields contain.
+/// A fake of all ports of the API. `publish` stores the event in a vector, and reads return what the fields
+/// contain.
 pub(crate) struct FakePorts {
     pub(crate) published: Mutex<Vec<Envelope>>,
     /// The trace context of the last call to `publish`.
@@ -55,7 +56,7 @@ pub(crate) struct FakePorts {
     pub(crate) queue: QueueBehaviour,
     pub(crate) log: Vec<RecordedEvent>,
     pub(crate) receipt: Option<Receipt>,
-    /// The receipt is found from this lookup on. The first lookup has the number 1.
+    /// The number of the first lookup that finds the receipt, counted from 1.
     pub(crate) finds_receipts_from: usize,
     /// How often a receipt was looked up.
     pub(crate) lookups: AtomicUsize,
@@ -247,7 +248,7 @@ impl Answer {
         body["errors"].as_array().into_iter().flatten().map(summary).collect()
     }
 
-    /// Asserts that this is a complete problem of this type and that it reveals no internals.
+    /// Asserts that the answer is a complete problem of the given type and that it reveals no internals.
     #[track_caller]
     pub(crate) fn is_problem(&self, status: u16, problem: &str) {
         assert_eq!(self.header("content-type"), "application/problem+json", "{self:?}");

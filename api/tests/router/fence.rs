@@ -1,4 +1,4 @@
-//! Tests `/v1/fence`, and what a fenced service answers.
+//! Tests `/v1/fence`, and the answers of a fenced service.
 
 use std::sync::{Arc, Mutex};
 

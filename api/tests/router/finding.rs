@@ -1,4 +1,4 @@
-//! `GET /v1/orders`: filters, references, sorting, cursors, and who may list which orders.
+//! Tests `GET /v1/orders`: filters, references, sorting, cursors, and who may list which orders.
 
 use std::sync::Arc;
 

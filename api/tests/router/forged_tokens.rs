@@ -17,7 +17,7 @@ use crate::auth::{is_let_in, is_refused, router_with};
 use crate::fakes::{Answer, FakePorts, send_to, state};
 use crate::issuer::{AUDIENCE, ISSUER, IssuerKey, claims, key_set};
 
-/// Sends a request with this token from this address.
+/// Sends a request with the given token from the given address.
 async fn from_address(router: &Router, token: &str, address: &str) -> Answer {
     let peer = ConnectInfo(address.parse::<SocketAddr>().unwrap());
     let request = Request::get("/v1/orders/o-1").header("host", "localhost").extension(peer);
@@ -46,8 +46,8 @@ async fn forged_tokens_from_one_address_are_limited() {
     }
     assert_eq!(statuses, [[401; 50].as_slice(), &[429; 150]].concat());
 
-    // This address has sent too many invalid tokens. It may still use a token that was accepted before, but a new token must
-    // wait. Other addresses are not affected.
+    // An address that has sent too many invalid tokens may still use a token that was accepted before, but a
+    // new token must wait. Other addresses are not affected.
     is_let_in(&from_address(&router, &known, "192.0.2.1:3").await);
     let new = pair.token(&claims(json!({ "sub": "new" })));
     from_address(&router, &new, "192.0.2.1:4").await.is_problem(429, "/problems/too-many-requests");

@@ -18,8 +18,8 @@ fn an_order_and_a_receipt_differ_in_their_object_member() {
         assert_eq!(schemas[name]["properties"]["object"]["enum"], json!([object]));
         assert_eq!(schemas[name]["required"][0], "object");
     }
-    // Generated clients parse every success response of an operation with the schema of the first one. So all success responses
-    // of an operation must have the same schema.
+    // Generated clients parse every success response of an operation with the schema of the first success
+    // response. So all success responses of an operation must have the same schema.
     for (name, operation) in operations(&document) {
         let successes = operation["responses"].as_object().unwrap().iter();
         let mut schemas: Vec<_> = successes

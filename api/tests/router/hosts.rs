@@ -84,7 +84,8 @@ async fn a_service_without_authentication_answers_to_local_names_only() {
     assert_eq!(answer(local, &get("http://localhost/healthz", "1.1", "host: x\r\n")).await.0, 200);
 }
 
-/// An HTML form on another site can send these content types without a preflight request. It cannot send `application/json`.
+/// An HTML form on another site can send these content types without a preflight request. A form cannot send
+/// `application/json`.
 #[tokio::test]
 async fn requests_that_a_html_form_can_send_are_refused() {
     let fake = Arc::new(FakePorts {

@@ -106,7 +106,7 @@ impl IssuerKey {
         }
     }
 
-    /// A signed token with exactly this header and these claims.
+    /// A signed token with exactly the given header and the given claims.
     pub(crate) fn token_with(&self, header: &Value, claims: &Value) -> String {
         let signed = format!("{}.{}", base64url(header.to_string()), base64url(claims.to_string()));
         let signature = base64url(self.sign(signed.as_bytes()));
@@ -118,7 +118,7 @@ impl IssuerKey {
     }
 }
 
-/// A JSON Web Key Set with these public keys.
+/// A JSON Web Key Set with the given public keys.
 pub(crate) fn key_set(pairs: &[&IssuerKey]) -> String {
     json!({ "keys": pairs.iter().map(|pair| pair.jwk()).collect::<Value>() }).to_string()
 }

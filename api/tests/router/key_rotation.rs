@@ -59,7 +59,8 @@ impl KeyServer {
     }
 }
 
-/// With these intervals, loaded keys are already too old for the next request, so every request loads the keys.
+/// Intervals with which loaded keys are already too old for the next request, so that every request loads the
+/// keys.
 const NEVER_FRESH: KeyRefresh = KeyRefresh {
     default_age: Duration::ZERO,
     min_age: Duration::ZERO,
@@ -106,8 +107,8 @@ async fn a_changed_file_is_read_even_if_every_token_has_a_known_key() {
     is_let_in(&with_token(&router, &new.token(&claims)).await);
 }
 
-/// Repeats the request until the router has read the changed key file and refuses the token for this reason. With `NEVER_FRESH`,
-/// each request reads the file, unless a load is in progress.
+/// Repeats the request until the router has read the changed key file and refuses the token for the given
+/// reason. With `NEVER_FRESH`, each request reads the file, unless a load is in progress.
 async fn is_refused_soon(router: &Router, token: &str, reason: &str) {
     let deadline = std::time::Instant::now() + Duration::from_secs(20);
     loop {

@@ -24,7 +24,7 @@ const XRAY: &str = "Root=1-6924d1c8-0f4e2a9b5c7d8e1f2a3b4c5d;Parent=53995c3f42cd
 /// An event that only keeps the function warm. The function answers it without the router.
 pub(crate) const PING: &str = r#"{"ping":true}"#;
 
-/// Invokes the function with `left` until its timeout. Returns the JSON that API Gateway receives.
+/// Invokes the function with the time `left` until its timeout. Returns the JSON that API Gateway receives.
 async fn invoke_with(fake: &Arc<FakePorts>, event: &Value, left: Duration) -> Value {
     let mut context = Context::default();
     let deadline = SystemTime::now() + left;
@@ -167,7 +167,8 @@ async fn a_slow_request_is_answered_before_the_function_times_out() {
     }
 }
 
-/// An HTTP API event with this route and path. `parameters` are the path parameters that API Gateway fills in.
+/// An HTTP API event with the given route and path. `parameters` are the path parameters that API Gateway
+/// fills in.
 fn http(route: &str, path: &str, parameters: Value, stage: &str, domain: &str) -> Value {
     let mut event = fixture!("http-v2-default-get-query");
     event["routeKey"] = route.into();
@@ -180,7 +181,7 @@ fn http(route: &str, path: &str, parameters: Value, stage: &str, domain: &str) -
     event
 }
 
-/// A REST API event with this resource. `paths` are the paths of the event and of its context.
+/// A REST API event with the given resource. `paths` are the paths of the event and of its context.
 fn rest(resource: &str, paths: (&str, &str), parameters: Value, stage: &str) -> Value {
     let mut event = fixture!("rest-v1-prod-get-query");
     event["resource"] = resource.into();

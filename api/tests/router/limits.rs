@@ -46,7 +46,7 @@ fn state_of(answer: &Answer) -> (u16, &str, &str) {
 async fn a_client_is_limited_to_its_rate_and_burst() {
     let router = limited("2/5");
     let step = Duration::from_millis(500);
-    // Each entry contains the number of time steps before a request, and the expected answer.
+    // Each entry contains the number of time steps before a request, and the expected status.
     let table = [
         (0, (200, r#""default";r=4;t=1"#, "")),
         (0, (200, r#""default";r=3;t=1"#, "")),

@@ -107,7 +107,7 @@ fn every_operation_lists_its_statuses() {
             assert!(operation[member].as_str().is_some_and(|text| !text.is_empty()), "{member} of {name}");
         }
         assert!(operation["tags"][0].is_string(), "{name}");
-        // hyper sends a 431 before the router gets the request. So this answer has a status, but no headers or body of the API.
+        // hyper sends a 431 before the router gets the request. So a 431 has no headers or body of the API.
         let of_requests = |(status, _): &(&String, _)| status.as_str() != "431";
         for (status, response) in operation["responses"].as_object().unwrap().iter().filter(of_requests) {
             assert!(response["headers"]["X-Correlation-Id"].is_object(), "{name} {status}");

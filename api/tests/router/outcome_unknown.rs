@@ -109,7 +109,7 @@ async fn each_order_of_a_batch_reports_its_unknown_outcome() {
     assert!(answer.json()["detail"].as_str().unwrap().contains("same batch again"));
 }
 
-/// Publishes the event of this request, and returns its receipt. The event has no outcome.
+/// Publishes the event of the given request, and returns its receipt. The event has no outcome.
 async fn proposed(request: Request<Body>) -> Receipt {
     let fake = Arc::new(FakePorts::default());
     send(&fake, request).await;

@@ -21,12 +21,13 @@ fn confirmation(prefer: &str) -> Request<Body> {
     request.body(Body::from(r#"{"type":"order_confirmed"}"#)).unwrap()
 }
 
-/// Confirms an order, stores this outcome for the event, and sends the same request again. Returns the second answer.
+/// Confirms an order, stores the given outcome for the event, and sends the same request again. Returns the
+/// second answer.
 async fn answer_to(outcome: Outcome) -> Answer {
     answer_over(vec![created("o-1", "c-1")], outcome).await
 }
 
-/// Like `answer_to`, but the order has this log.
+/// Like `answer_to`, but the order has the given log.
 async fn answer_over(log: Vec<RecordedEvent>, outcome: Outcome) -> Answer {
     let first = Arc::new(FakePorts::default());
     send(&first, confirmation("")).await;

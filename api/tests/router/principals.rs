@@ -39,7 +39,7 @@ fn operations() -> Vec<(Method, &'static str, String, Scope)> {
     ]
 }
 
-/// An order of customer `c-1`, and the receipt of its creation.
+/// An order of customer `c-1`, and the receipt of its `order_created` event.
 fn fake() -> Arc<FakePorts> {
     let log = vec![created("o-1", "c-1")];
     let receipt = Receipt::of(&log[0].envelope, Some(domain::Outcome::Recorded { version: 1 }));

@@ -9,7 +9,8 @@ use crate::fakes::{Answer, FakePorts, get};
 
 const EVENT_ID: &str = "0199d3a0-0000-7000-8000-000000000001";
 
-/// The log of an order of customer `c/1 & co` that was created in this minute and amended this many times.
+/// The log of an order of customer `c/1 & co` that was created in the minute `minute` and amended
+/// `amendments` times.
 fn log(order_id: &str, minute: u64, amendments: u64) -> Vec<RecordedEvent> {
     let entry = |version: u64, event_type: &str, data: Value| {
         let mut data = data;

@@ -62,7 +62,7 @@ impl TestServer {
         TcpStream::connect(self.address).await.unwrap()
     }
 
-    /// Opens a connection and sends this text.
+    /// Opens a connection and sends the given text.
     pub(crate) async fn sent(&self, request: &str) -> TcpStream {
         let mut connection = self.connect().await;
         connection.write_all(request.as_bytes()).await.unwrap();
@@ -105,7 +105,7 @@ async fn trickle<W: AsyncWriteExt + Unpin>(mut connection: W, bytes: &[u8]) -> W
     connection
 }
 
-/// Beginnings of requests. A client that sends one of them and never finishes it keeps its connection open.
+/// Beginnings of requests. A client that sends only such a beginning keeps its connection open.
 pub(crate) const HOLDERS: [&str; 3] = [
     "",
     "GET /healthz HTTP/1.1\r\nhost:",

@@ -131,8 +131,8 @@ async fn several_validation_errors_are_reported_together() {
     ];
     check(ORDERS, body, &expected).await;
 
-    // A wrong total is reported together with other errors. If there are too many line items, the errors in them are
-    // reported too.
+    // A wrong total is reported together with other errors. If there are too many line items, the errors in
+    // the line items are reported too.
     check(
         ORDERS,
         &order(|o| (o["total"], o["currency"]) = (json!(1), json!("eur"))),

@@ -103,7 +103,7 @@ async fn a_replay_begins_at_exactly_one_place() {
     assert_eq!(errors(json!({ "from": "latest" })).await, ["/from enum"]);
     assert_eq!(errors(json!({ "from": "oldest", "order_id": "o-1" })).await, ["/order_id unknown"]);
     assert_eq!(errors(json!({ "cursor": "7" })).await, ["/cursor format"]);
-    // This cursor comes from another service. Its position is beyond the end of this feed.
+    // The cursor comes from another service. Its position is beyond the end of the feed.
     assert_eq!(errors(json!({ "cursor": "OP7hjRJsjyZmMTIzNDU2Nw" })).await, ["/cursor format"]);
     replay(json!({ "order_id": "o-2" })).await.is_problem(404, "/problems/order-not-found");
 }

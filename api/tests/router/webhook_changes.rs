@@ -15,7 +15,7 @@ use crate::webhook_store::{
 
 const URL: &str = "https://shop.example/hooks";
 
-/// The answer to a change with this `If-Match` header.
+/// The answer to a change with the given `If-Match` header.
 async fn change_if(webhooks: &Arc<FakeWebhooks>, path: &str, if_match: &str, body: Value) -> Answer {
     let headers = [("if-match", if_match)];
     ask(webhooks, Ask { method: Method::PATCH, path, headers: &headers, body, who: None }).await
@@ -91,7 +91,7 @@ async fn a_change_can_depend_on_the_revision() {
     change_if(&webhooks, &path, "W/\"2\"", body("b")).await.is_problem(412, "/problems/precondition-failed");
     change_if(&webhooks, &path, "2", body("b")).await.is_problem(400, "/problems/invalid-header");
     assert_eq!(change_if(&webhooks, &path, "*", body("c")).await.status, 200);
-    // A change that intervenes between reading and replacing is noticed.
+    // A change is noticed if it intervenes between reading and replacing the subscription.
     webhooks.interventions.store(1, SeqCst);
     change_if(&webhooks, &path, "\"3\"", body("d")).await.is_problem(412, "/problems/precondition-failed");
 }

@@ -36,7 +36,6 @@ pub(crate) struct FakeWebhooks {
     pub(crate) broken: bool,
 }
 
-/// An event id that ends with this number.
 pub(crate) fn event_id(number: u128) -> EventId {
     Uuid::from_u128(0x0199_d3a0_0000_7000_8000_0000_0000_0000 + number).into()
 }

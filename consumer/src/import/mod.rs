@@ -1,8 +1,9 @@
-//! Plans the import of recorded events, which `orders import` reads from an export: what is new, what the target has
-//! already, and what does not fit. [`plan`] decides about one batch; the target writes it.
+//! Plans the import of recorded events, which `orders import` reads from an export. [`plan`] finds out which
+//! events of a batch are new, which the target already has, and which do not fit. The target writes the new
+//! events.
 //!
-//! An import records what another store has recorded. So events are folded and not judged again: they keep their ids,
-//! versions and times.
+//! Another store has already recorded the events. So an import folds them, and does not judge them again:
+//! they keep their ids, versions and times.
 
 mod order;
 
@@ -26,10 +27,10 @@ pub trait ImportTarget: OrderLog {
         limit: usize,
     ) -> anyhow::Result<Vec<RecordedEvent>>;
 
-    /// Appends the events of a batch with their derived writes, and counts them in the ledger as accepted and recorded.
-    /// Of an order's references, only the last one is reserved, because other orders may have had the earlier ones since.
-    /// An append without events completes derived writes that an earlier attempt has left out. A target that can, writes
-    /// all appends or none.
+    /// Appends the events of a batch with their derived writes, and counts them in the ledger as accepted and
+    /// recorded. Only the last reference of an order is reserved, because other orders may have got its
+    /// earlier ones. An append without events completes derived writes that an earlier attempt left out. If
+    /// the target can, it writes all appends or none.
     async fn import(&self, appends: &[Append]) -> Result<(), AppendError>;
 }
 
@@ -64,7 +65,7 @@ pub struct ImportPlan {
     pub refused: Vec<RefusedLine>,
 }
 
-/// Decides about a batch of lines. With `stops`, nothing after the first refused line is decided on.
+/// Decides about a batch of lines. If `stops` is set, no line after the first refused line is planned.
 pub async fn plan(
     target: &dyn ImportTarget,
     lines: Vec<ImportLine>,
@@ -92,7 +93,7 @@ pub async fn plan(
     Ok(plan)
 }
 
-/// The numbers of the lines that give their order the reference that it has after the batch.
+/// The numbers of the lines that set the final reference of an order in the batch.
 fn final_references(lines: &[ImportLine]) -> HashSet<u64> {
     let mut latest: HashMap<&OrderId, u64> = HashMap::new();
     for line in lines {
@@ -103,12 +104,12 @@ fn final_references(lines: &[ImportLine]) -> HashSet<u64> {
     latest.into_values().collect()
 }
 
-/// The orders of a batch, as they are after the lines so far.
+/// The orders of a batch, after the lines that were added so far.
 struct Batch {
     orders: HashMap<OrderId, ImportedOrder>,
     /// The orders, in the order of their first lines.
     sequence: Vec<OrderId>,
-    /// The references that orders of this batch get.
+    /// The references that the batch gives to orders.
     claimed: HashMap<Reference, OrderId>,
 }
 

@@ -17,11 +17,10 @@ pub(super) enum Found {
 
 pub(super) struct ImportedOrder {
     loaded: LoadedOrder,
-    /// The order after the lines so far.
+    /// The order after the lines that were added so far.
     order: Option<Order>,
     /// The new events.
     events: Vec<RecordedEvent>,
-    /// The ids of the new events.
     ids: EventIds,
     /// Entries of the target's log that were read to compare lines with them.
     read: Vec<RecordedEvent>,
@@ -40,7 +39,7 @@ impl ImportedOrder {
         self.order.as_ref().map_or(0, |order| order.version)
     }
 
-    /// The order of the target that has this reference.
+    /// The order in the target that has the reference.
     pub(super) fn holder(&self, reference: &Reference) -> Option<&OrderId> {
         let mut holders = self.loaded.reference_holders.iter();
         holders.find(|(taken, _)| taken == reference).map(|(_, by)| by)

@@ -1,4 +1,4 @@
-//! Tests what a batch of lines becomes, with a target in memory.
+//! Tests the plan for a batch of lines, with an import target in memory.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::ports::{Appended, EventOutcome, LoadedOrder};
 
-/// A target with these logs.
+/// An import target in memory.
 #[derive(Default)]
 struct FakeTarget {
     logs: BTreeMap<OrderId, Vec<RecordedEvent>>,

@@ -16,8 +16,8 @@ use serde::de::{self, Deserializer, Visitor};
 
 use crate::ports::{Message, TRACE_HEADER};
 
-/// The receive count that is assumed if a message does not contain one. It must not be 1: if the creation of an order is
-/// received for the first time, the consumer assumes that the order does not exist.
+/// The receive count that is assumed if a message does not contain one. The count must not be 1: when an
+/// `order_created` event is received for the first time, the consumer assumes that its order does not exist.
 const UNKNOWN_RECEIVE_COUNT: u32 = 2;
 
 /// The messages of one invocation, as the event source mapping sends them.
@@ -57,7 +57,7 @@ struct MessageAttribute {
     string_value: Option<String>,
 }
 
-/// The bytes of a JSON string. They need not be UTF-8.
+/// The bytes of a JSON string, which need not be UTF-8.
 #[derive(Debug)]
 struct RawBody(Vec<u8>);
 

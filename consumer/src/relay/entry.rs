@@ -10,7 +10,7 @@ use crate::table_entry::{self, EntryValue, Lookup};
 /// A new log entry in the change stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StreamEntry {
-    /// The order.
+    /// The id of the order.
     pub order_id: OrderId,
     /// The version of the order after the event.
     pub version: u64,
@@ -24,11 +24,10 @@ pub struct StreamEntry {
     pub json: String,
 }
 
-/// A recorded event that is relayed. It identifies its log entry, and contains the data that filters need and the log entry
-/// itself.
+/// A recorded event to relay: its log entry, and the data by which filters select events.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FeedEntry {
-    /// The order.
+    /// The id of the order.
     pub order_id: OrderId,
     /// The version of the order after the event.
     pub version: u64,

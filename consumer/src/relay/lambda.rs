@@ -110,7 +110,7 @@ impl StreamRecord {
     }
 }
 
-/// Serves invocations, one at a time, for as long as the environment lives.
+/// Serves invocations, one at a time, until the environment ends.
 pub async fn run(relay: Arc<Relay>, is_ping: IsPing, after_each: AfterEach) -> anyhow::Result<()> {
     let relay = &relay;
     let serve = |event: LambdaEvent<Box<RawValue>>| async move {

@@ -1,6 +1,6 @@
-//! The relay: takes recorded events from the change stream of the table of orders, appends them to the feed, sends them on to
-//! webhook subscriptions, and publishes them to [`outputs`]. Its Lambda handler and its container loop ([`shards`]) call
-//! [`Relay::relay`].
+//! The relay takes recorded events from the change stream of the table of orders. It appends the events to
+//! the feed, sends them on to webhook subscriptions, and publishes them to [`outputs`]. Its Lambda handler
+//! and its container loop ([`shards`]) call [`Relay::relay`].
 //!
 //! The stream delivers the entries of each order in order, so the relay keeps the order of each batch. After a failure,
 //! the stream delivers a batch again, so the feed ignores entries that it already has.
@@ -29,9 +29,9 @@ pub use ports::{
 use crate::ports::Clock;
 use outputs::Outputs;
 
-/// The number of entries that are sent before the first look whether one has failed.
+/// The maximum number of entries in the first window. The relay checks for failures after each window.
 const FIRST_WINDOW: usize = 10;
-/// The maximum number of entries of a window.
+/// The maximum number of entries in a window.
 const MAX_WINDOW: usize = 320;
 /// How many customers of orders are kept in memory.
 const MAX_CUSTOMERS: usize = 20_000;
@@ -63,7 +63,7 @@ impl Relay {
         Self { feed: None, webhooks: None, outputs: None, customers, clock, known: Mutex::default() }
     }
 
-    /// Makes the relay append recorded events to this feed.
+    /// Makes the relay append recorded events to `feed`.
     #[must_use]
     pub fn with_feed(self, feed: Arc<dyn FeedSink>) -> Self {
         Self { feed: Some(feed), ..self }
@@ -75,7 +75,7 @@ impl Relay {
         Self { webhooks: Some(webhooks), ..self }
     }
 
-    /// The same relay, which also publishes to these outputs.
+    /// Makes the relay publish recorded events to `outputs`.
     #[must_use]
     pub fn with_outputs(self, outputs: Outputs) -> Self {
         Self { outputs: Some(outputs), ..self }
@@ -87,7 +87,7 @@ impl Relay {
         self.relay_before(None, entries).await
     }
 
-    /// Relays the entries of one shard, in order. What is not relayed at the deadline is a failure.
+    /// Relays the entries of one shard, in order. An entry that is not relayed by the deadline is a failure.
     pub async fn relay_before(
         &self,
         deadline: Option<Instant>,
@@ -111,7 +111,8 @@ impl Relay {
             let appended = appended.map_err(|cause| RelayFailure { first: 0, cause })?;
             failed = first_failure(appended).or(failed);
         }
-        // The other destinations get only entries that the feed has accepted. The change stream delivers the others again.
+        // The other destinations get only entries that the feed has accepted. The change stream delivers the
+        // refused entries again.
         let accepted = failed.as_ref().map_or(entries.len(), |failed| failed.first);
         let failed = self.send_on(&entries[..accepted], deadline).await.err().or(failed);
         let relayed = failed.as_ref().map_or(entries.len(), |failed| failed.first);
@@ -119,8 +120,9 @@ impl Relay {
         failed.map_or(Ok(()), Err)
     }
 
-    /// Sends entries to outputs and to webhook subscriptions. Unlike the feed, these get an entry again if it is delivered
-    /// again. So the entries are sent in windows: after a failure, only those of the latest window are sent again.
+    /// Sends entries to outputs and to webhook subscriptions. Unlike the feed, these destinations get an
+    /// entry again if the stream delivers it again. So the entries are sent in windows: after a failure, only
+    /// the entries of the latest window are sent again.
     async fn send_on(&self, entries: &[FeedEntry], deadline: Option<Instant>) -> Result<(), RelayFailure> {
         let mut size = FIRST_WINDOW;
         let mut sent = 0;
@@ -135,7 +137,7 @@ impl Relay {
         Ok(())
     }
 
-    /// Sends a window to the outputs, and then what they have accepted to webhook subscriptions.
+    /// Sends a window to the outputs, and then sends the entries that they accepted to webhook subscriptions.
     async fn send_window(&self, window: &[FeedEntry]) -> Result<(), RelayFailure> {
         let published = match &self.outputs {
             Some(outputs) => outputs.publish(window).await,
@@ -187,7 +189,7 @@ impl Relay {
     }
 }
 
-/// The result of the work, or an error if it is not done at the deadline.
+/// The result of `work`, or an error if the work is not done at the deadline.
 async fn before<T>(deadline: Option<Instant>, work: impl Future<Output = T>) -> anyhow::Result<T> {
     match deadline {
         Some(deadline) => timeout_at(deadline, work).await.map_err(|_| anyhow!("out of time")),

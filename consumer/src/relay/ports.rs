@@ -1,4 +1,4 @@
-//! The ports of the relay: where it reads and where it writes. `infra` implements them on DynamoDB.
+//! The ports through which the relay reads and writes. `infra` implements them on DynamoDB.
 
 use std::time::Duration;
 
@@ -26,7 +26,8 @@ pub trait WebhookOutbox: Send + Sync {
 /// Finds the customers of orders.
 #[async_trait]
 pub trait CustomerLookup: Send + Sync {
-    /// Looks up the customers of these orders. The pairs are not sorted. An order without a log entry is left out.
+    /// Looks up the customers of the given orders. The result is not sorted. An order without a log entry is
+    /// left out.
     async fn customers(&self, orders: &[OrderId]) -> anyhow::Result<Vec<(OrderId, CustomerId)>>;
 }
 
@@ -36,7 +37,7 @@ pub trait ChangeStream: Send + Sync {
     /// The current shards of the stream.
     async fn shards(&self) -> anyhow::Result<Vec<Shard>>;
 
-    /// Begins to read a shard after this checkpoint. Returns the iterator for [`ChangeStream::read`].
+    /// Begins to read a shard after the checkpoint `from`. Returns the iterator for [`ChangeStream::read`].
     async fn iterate(&self, shard: &str, from: &Checkpoint) -> Result<String, StreamError>;
 
     /// Reads the page at the iterator. A page may be empty.
@@ -58,7 +59,7 @@ pub struct Shard {
 pub enum Checkpoint {
     /// Nothing is relayed yet.
     Start,
-    /// Everything up to the record with this sequence number is relayed.
+    /// Everything up to the record with the given sequence number is relayed.
     After(String),
     /// Everything is relayed, and the shard gets no further records.
     End,
@@ -96,8 +97,8 @@ pub trait ShardLeases: Send + Sync {
     /// The checkpoint of a shard.
     async fn checkpoint(&self, shard: &str) -> anyhow::Result<Checkpoint>;
 
-    /// Takes or renews the lease of a shard for this time. Returns the checkpoint, or `None` if another owner holds the
-    /// lease.
+    /// Takes or renews the lease of a shard for the duration `time`. Returns the checkpoint, or `None` if
+    /// another owner holds the lease.
     async fn take(&self, shard: &str, owner: &str, time: Duration) -> anyhow::Result<Option<Checkpoint>>;
 
     /// Stores a checkpoint and renews the lease. Returns `false` if another owner has taken the lease.

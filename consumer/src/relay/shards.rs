@@ -196,7 +196,8 @@ impl ShardRelay {
             if let Some(before) = failure.first.checked_sub(1) {
                 *checkpoint = Checkpoint::After(sequences[before].clone());
             }
-            // A relay that can relay nothing also keeps its lease, or learns that it has lost it.
+            // The lease is renewed even if no entry was relayed. The renewal fails if another relay has taken
+            // the lease.
             if !self.leases.store(shard, &self.options.owner, checkpoint, self.options.lease).await? {
                 return Ok(Step::LeaseLost);
             }

@@ -40,7 +40,7 @@ pub struct Answer {
 /// Why there was no answer. Each text is a sentence for operators, without the path of the URL.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PostError {
-    /// The service does not send to this address. Nothing was sent.
+    /// The service does not send to the address of the receiver. Nothing was sent.
     #[error("{0}")]
     Refused(String),
     /// The receiver did not answer in time.
@@ -107,7 +107,7 @@ fn verdict(answer: &Answer) -> Verdict {
     }
 }
 
-/// Why an answer with this status is a failure. `None` if it is a success.
+/// Why an answer with the given status is a failure. `None` if it is a success.
 fn failure(status: u16) -> Option<String> {
     match status {
         200..=299 => None,

@@ -30,7 +30,7 @@ pub enum Permit {
     Any,
     /// A single attempt that tests the receiver. No other attempt may be in flight.
     Probe,
-    /// No attempt before this time.
+    /// No attempt may be made before the given time.
     WaitUntil(Timestamp),
 }
 
@@ -59,8 +59,8 @@ impl Circuit {
         *self = Self::default();
     }
 
-    /// Records the failure of an attempt that began at `began`. An attempt that was in flight when the circuit opened does
-    /// not lengthen the pause: it shows nothing that the other failures of that moment have not shown.
+    /// Records the failure of an attempt that began at `began`. An attempt that was in flight when the
+    /// circuit opened does not lengthen the pause, because its failure is no news.
     pub fn failed(&mut self, began: Timestamp, now: Timestamp) {
         if self.probe_at.is_some_and(|at| began < at) {
             return;

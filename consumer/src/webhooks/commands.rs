@@ -30,11 +30,11 @@ pub enum CommandError {
 }
 
 pub(crate) enum Action {
-    /// Delivers all events after this position again.
+    /// Deliver all events after the given position again.
     Replay(u64),
-    /// Delivers all events of this order again.
+    /// Deliver all events of the given order again.
     ReplayOrder(OrderId),
-    /// Skips the failed delivery of this event, so that the later events of its order are delivered.
+    /// Skip the failed delivery of the given event, so that the later events of its order are delivered.
     Skip(EventId, SkipRequest),
 }
 
@@ -57,7 +57,7 @@ pub struct Workers {
 }
 
 impl Workers {
-    /// Delivers all events after this position again.
+    /// Delivers all events after `position` again.
     pub async fn replay(&self, id: SubscriptionId, position: u64) -> Result<(), CommandError> {
         self.send(id, Action::Replay(position)).await
     }
@@ -67,7 +67,7 @@ impl Workers {
         self.send(id, Action::ReplayOrder(order_id)).await
     }
 
-    /// Skips the failed delivery of this event, so that the later events of its order are delivered.
+    /// Skips the failed delivery of an event, so that the later events of its order are delivered.
     pub async fn skip(
         &self,
         id: SubscriptionId,

@@ -26,8 +26,8 @@ use worker::Worker;
 
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 const MAX_PAUSE: Duration = Duration::from_secs(30);
-/// After a worker has run for this long, its next error counts as the first one. It is longer than the longest pause, so a
-/// worker that fails again and again, each time after a while, still gets longer pauses.
+/// After a worker has run for this long, its next error counts as the first one. The time is longer than the
+/// longest pause, so that a worker that keeps failing still gets longer pauses.
 const STEADY_AFTER: Duration = Duration::from_secs(60);
 
 /// Delivers the events of all subscriptions.

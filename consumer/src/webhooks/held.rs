@@ -68,7 +68,7 @@ pub struct Place {
 /// replay of the order creates the row.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HeldOrder {
-    /// The order.
+    /// The id of the order.
     pub order_id: OrderId,
     /// The first event to deliver from the log. It stays the same while the order is held.
     pub first: Place,
@@ -88,7 +88,7 @@ pub struct HeldOrder {
     /// The latest attempt to deliver the next event.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_attempt: Option<Attempt>,
-    /// The replay of the feed that has put the row at the first event, if one has. Only used on AWS.
+    /// The latest replay of the feed that moved the row back to the first event. Only used on AWS.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replay: Option<Uuid>,
 }
@@ -104,7 +104,8 @@ pub enum HeldState {
     },
     /// The delivery was given up. No event of the order is delivered until an operator acts.
     GaveUp,
-    /// Every event of the order up to this position is delivered. Later events are delivered from the feed.
+    /// Every event of the order up to the position `until` is delivered. Later events are delivered from the
+    /// feed.
     CaughtUp {
         /// The position.
         until: u64,
@@ -114,7 +115,7 @@ pub enum HeldState {
 /// The first event of a held order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HeadEvent {
-    /// The event.
+    /// The id of the event.
     pub event_id: EventId,
     /// Its type.
     #[serde(rename = "type")]
@@ -126,7 +127,7 @@ pub struct HeadEvent {
 /// A delivery that an operator skipped.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SkippedDelivery {
-    /// The order.
+    /// The id of the order.
     pub order_id: OrderId,
     /// The version of the order after the event.
     pub version: u64,
@@ -158,7 +159,8 @@ pub struct SkipRequest {
 }
 
 impl HeldOrder {
-    /// Creates a row that holds the order from this event on, so that the order's events are delivered from its log.
+    /// Creates a row that holds the order from the event at `first` on, so that the order's events are
+    /// delivered from its log.
     pub fn from_place(order_id: OrderId, first: Place, now: Timestamp) -> Self {
         let state = HeldState::Retrying { due: now };
         let next = first.version;

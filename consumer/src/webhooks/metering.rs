@@ -1,5 +1,6 @@
-//! Metrics of deliveries, through the [`metrics`] facade. The worker and the role on AWS record them. Subscriptions are identified by their id.
-//! A worker keeps an [`AttemptMeter`], because it costs much more to find a metric by its labels than to record a value.
+//! Metrics of deliveries, through the [`metrics`] facade. The worker and the role on AWS record the metrics.
+//! Subscriptions are identified by their id. A worker keeps an [`AttemptMeter`], because it costs much more
+//! to find a metric by its labels than to record a value.
 
 use std::time::Duration;
 

@@ -43,13 +43,13 @@ impl Observed {
 pub struct RecentDelivery {
     /// The number of this delivery since the start. The first delivery has number 1.
     pub number: u64,
-    /// The order.
+    /// The id of the order.
     pub order_id: OrderId,
     /// The version of the order after the event.
     pub version: u64,
-    /// The event.
+    /// The id of the event.
     pub event_id: EventId,
-    /// Its type.
+    /// The type of the event.
     pub event_type: EventType,
     /// The number of attempts.
     pub attempts: u32,

@@ -71,7 +71,7 @@ impl<'a, D> CloudEvent<'a, D> {
     }
 }
 
-/// The CloudEvents `type` of events of this type.
+/// The CloudEvents `type` of an event type.
 pub(crate) fn cloud_type(event_type: EventType) -> String {
     format!("{TYPE_PREFIX}{}", event_type.as_str())
 }
@@ -97,8 +97,8 @@ impl EventPayload {
         Ok(Self { event_id, event_type: Some(event_type), recorded_at, body })
     }
 
-    /// The body of a recorded event that is too large to be published: the same event with a reference to its data, which is in
-    /// the log of its order.
+    /// The body of a recorded event that is too large to be published: the same event, with a reference to
+    /// its data in the order's log.
     pub fn reference(source: &str, event: &RecordedEvent) -> serde_json::Result<Vec<u8>> {
         let dataref = format!("/v1/orders/{}/events", event.envelope.order_id);
         serde_json::to_vec(&CloudEvent::<()> {

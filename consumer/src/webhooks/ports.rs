@@ -19,22 +19,23 @@ pub trait EventSource: Send + Sync {
     /// The position of the latest event that can be read. It never decreases.
     fn end(&self) -> u64;
 
-    /// The events after this position that the subscription may select, in the order of their positions. Returns at most
-    /// `limit` events, and examines a limited number of events.
+    /// Reads events after the position `after`, in the order of their positions. Returns at most `limit`
+    /// events, and examines a limited number of events. Events that the subscription cannot select are left
+    /// out.
     async fn read(&self, subscription: &Subscription, after: u64, limit: usize)
     -> anyhow::Result<SourcePage>;
 
-    /// The order's event with this version, or `None` if no such event is recorded. The read includes every position up
-    /// to the latest one that [`EventSource::end`] has returned.
+    /// The order's event with the given version, or `None` if no such event is recorded. The read includes
+    /// every position up to the latest one that [`EventSource::end`] has returned.
     async fn event(&self, order_id: &OrderId, version: u64) -> anyhow::Result<Option<Arc<EventPayload>>>;
 
-    /// Whether the order of this entry belongs to the customer.
+    /// Whether the order belongs to the customer.
     async fn is_of_customer(&self, order_id: &OrderId, customer_id: &CustomerId) -> anyhow::Result<bool>;
 
-    /// Waits until there are events after this position.
+    /// Waits until there are events after the position `after`.
     async fn wait(&self, after: u64);
 
-    /// The approximate time at which the event at this position was recorded.
+    /// The approximate time at which the event at `position` was recorded.
     fn time_at(&self, position: u64) -> Option<Timestamp>;
 }
 
@@ -43,7 +44,7 @@ pub trait EventSource: Send + Sync {
 pub struct SourceEntry {
     /// The place of the event in the feed.
     pub position: u64,
-    /// The order.
+    /// The id of the order.
     pub order_id: OrderId,
     /// The version of the order after the event.
     pub version: u64,
@@ -68,7 +69,7 @@ pub type Subscriptions = Arc<BTreeMap<SubscriptionId, Arc<Subscription>>>;
 /// crash or a power cut, all earlier writes survive too.
 #[async_trait]
 pub trait DeliveryStore: Send + Sync {
-    /// A channel with the current subscriptions. It reports every later change of them.
+    /// A channel with the current subscriptions. The channel reports every later change of a subscription.
     fn subscriptions(&self) -> watch::Receiver<Subscriptions>;
 
     /// The durable state of a subscription's deliveries. `None` if the subscription was deleted.

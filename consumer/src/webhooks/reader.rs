@@ -16,8 +16,8 @@ pub(crate) enum Found {
     Event(Arc<EventPayload>),
     /// An event that the subscription does not select.
     NotSelected,
-    /// The log of the order has no event with this version. The number is the end of the feed, as it was before the log
-    /// was read.
+    /// The log of the order has no event with the ticket's version. The number is the end of the feed, as it
+    /// was before the log was read.
     EndOfLog(u64),
 }
 
@@ -45,7 +45,8 @@ pub(crate) async fn find(
     subscription: &Subscription,
     ticket: &Ticket,
 ) -> anyhow::Result<Found> {
-    // Only an order that is held reads beyond the feed.
+    // Only a held order has a use for the end of the feed, because its events are read up to the end of its
+    // log.
     let end = if ticket.is_held() { source.end() } else { 0 };
     let Some(payload) = source.event(&ticket.order_id, ticket.version).await? else {
         anyhow::ensure!(

@@ -23,12 +23,12 @@ impl Default for Schedule {
 }
 
 impl Schedule {
-    /// A schedule with these delays. There is one more attempt than delays.
+    /// A schedule with the given delays. The number of attempts is one more than the number of delays.
     pub fn new(delays: impl IntoIterator<Item = Duration>) -> Self {
         Self(delays.into_iter().collect())
     }
 
-    /// The delay after this many failures, or `None` if no attempt follows. `random` is from 0 to 1.
+    /// The delay after `failures` failures, or `None` if no attempt follows. `random` is from 0 to 1.
     pub fn delay(&self, failures: u32, retry_after: Option<Duration>, random: f64) -> Option<Duration> {
         let delay = self.0.get(failures.saturating_sub(1) as usize)?.mul_f64(1.0 + JITTER * random);
         Some(delay.max(retry_after.unwrap_or_default()))

@@ -42,8 +42,8 @@ pub(crate) async fn pause(
     stop(store, subscription, SubscriptionState::Paused, reason, now).await
 }
 
-/// Disables a subscription whose deliveries have all failed for this long. Returns the reason, or `None` if the subscription is not
-/// active any more.
+/// Disables a subscription whose deliveries have failed for too long. Returns the reason, or `None` if the
+/// subscription is no longer active.
 pub(crate) async fn disable(
     store: &dyn DeliveryStore,
     subscription: &Subscription,

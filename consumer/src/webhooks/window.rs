@@ -13,7 +13,7 @@ pub(crate) struct Window {
 }
 
 impl Window {
-    /// A window that begins after this position.
+    /// A window that begins after `position`.
     pub(crate) fn starting_at(position: u64) -> Self {
         Self { read_to: position, unfinished: BTreeSet::new() }
     }

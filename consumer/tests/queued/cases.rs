@@ -1,4 +1,4 @@
-//! What happens to the orders of a receiver that fails for some of them.
+//! Tests what happens to orders whose deliveries fail while deliveries of other orders succeed.
 
 use std::time::Duration;
 
@@ -108,7 +108,7 @@ fn a_job_that_cannot_be_read_is_a_dead_letter_in_the_end() {
     run(async || {
         let world = World::new();
         let deliveries = world.deliveries(2);
-        // No event with this version is recorded, so the job always fails.
+        // No event with version 7 is recorded, so the job always fails.
         let (subscription_id, order_id) = (subscription().id, order(0));
         world.enqueue(Job::Deliver { subscription_id, order_id, version: 7 }).await;
         world.drain(&deliveries).await;

@@ -1,4 +1,5 @@
-//! What happens to a receiver that fails for everything: few attempts, few messages, and in the end the subscription is disabled.
+//! Tests a receiver that fails for every order: it gets few attempts, few messages are queued, and in the end
+//! the subscription is disabled.
 
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use crate::world::World;
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// A world whose receiver has failed for ten minutes, so it gets one attempt a minute.
+/// Simulates a receiver that has failed for ten minutes, so that it gets one attempt a minute.
 async fn dead(world: &World) {
     world.lock().answers = std::iter::repeat_n(503, 100_000).collect();
     world.record(0).await;
@@ -61,7 +62,7 @@ fn a_receiver_that_is_dead_for_days_loses_nothing_and_is_disabled_with_one_alert
             assert!(outside.queue.is_empty() && outside.queue.dead.is_empty(), "{:?}", outside.queue);
             assert!(outside.queue.max_receives < 20, "{} receives", outside.queue.max_receives);
         }
-        // It is still dead when it is resumed: the days before do not count.
+        // The receiver still fails when the subscription is resumed. Failures before that do not count.
         world.resume().await;
         world.work_for(&deliveries, HOUR).await;
         assert_eq!(world.lock().subscription.state, SubscriptionState::Active);
@@ -78,7 +79,8 @@ fn orders_that_fail_while_a_sweep_is_queued_are_covered_by_it() {
         let world = World::new();
         let deliveries = world.deliveries(1000);
         dead(&world).await;
-        // The order after the pages of the sweep, and one before: both fail just before the sweep begins.
+        // Deliveries of two orders fail just before the sweep begins. One order is after the pages of the
+        // sweep, and the other is within them.
         pass(Duration::from_secs(59));
         world.record(1).await;
         world.record(MIAS).await;
@@ -97,7 +99,7 @@ fn a_sweep_tries_the_receiver_with_an_order_that_the_subscription_still_selects(
         let world = World::new();
         let deliveries = world.deliveries(1000);
         world.pause().await;
-        // More of Mia's orders than a message of a sweep covers, and one of Ada's after them.
+        // More of Mia's orders than one message of a sweep handles, and then two of Ada's orders.
         for number in 0..MIAS {
             world.record(number).await;
         }

@@ -11,7 +11,7 @@ use domain::{
 };
 use uuid::Uuid;
 
-/// Orders with numbers below this belong to Mia, and the others to Ada.
+/// Orders with smaller numbers belong to Mia, and the others to Ada.
 pub(crate) const MIAS: u64 = 100;
 
 thread_local! {
@@ -27,7 +27,7 @@ pub(crate) fn pass(time: Duration) {
     NOW.set(NOW.get() + i64::try_from(time.as_micros()).unwrap());
 }
 
-/// Runs a test at the beginning of time.
+/// Runs a test, whose simulated clock starts at zero.
 pub(crate) fn run(test: impl AsyncFnOnce()) {
     NOW.set(0);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
@@ -47,7 +47,8 @@ pub(crate) fn customer(name: &str) -> CustomerId {
     CustomerId::parse(name).unwrap()
 }
 
-/// The event of an order with this version: its creation, or its confirmation. (No rule checks the log of a test.)
+/// The event of an order with the given version: `order_created`, or `order_confirmed` for every later
+/// version. The rules do not check the logs of these tests.
 pub(crate) fn event(order_id: &OrderId, version: u64) -> RecordedEvent {
     let (kind, data) = match version {
         1 => (

@@ -1,4 +1,5 @@
-//! Tests queued deliveries: a FIFO queue, a receiver and a store in memory, operators that intervene, and random runs.
+//! Tests queued deliveries with a FIFO queue, a receiver and a store in memory: single cases, operators that
+//! intervene, and random runs.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic, because a panic makes the test fail")]
 

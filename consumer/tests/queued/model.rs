@@ -1,5 +1,5 @@
-//! Random runs: receivers that fail, senders that crash, relays that repeat, and operators that pause, limit, skip and replay. Every
-//! event must be delivered at least once, and no event of an order before the one before it.
+//! Tests random runs: receivers fail, senders crash, relays repeat jobs, and operators pause, limit, skip and
+//! replay. Every event must be delivered at least once, and no event of an order before its predecessor.
 
 use std::time::Duration;
 
@@ -28,7 +28,7 @@ enum Step {
     Limit(bool),
     Skip(u64),
     Replay(u64),
-    /// Replays the feed from this place on.
+    /// Replays the feed from the given place on.
     ReplayFeed(u64),
     /// The relay repeats the job of an event.
     Repeat(u64, u64),
@@ -87,7 +87,7 @@ async fn run(steps: Vec<Step>, attempts: usize) {
         check_attempts(&world, attempts);
     }
     world.lock().answers.clear();
-    // An order that the subscription does not select stays given up.
+    // The limit is lifted, because deliveries that the subscription does not select would stay given up.
     world.limit(None).await;
     world.resume().await;
     world.drain(&deliveries).await;
@@ -101,7 +101,8 @@ async fn run(steps: Vec<Step>, attempts: usize) {
     assert_eq!((outside.stop_alerts, outside.gave_up_alerts), (outside.stops, outside.gave_ups));
 }
 
-/// A row counts the attempts that were really made, and a delivery is given up after the last one of its schedule only.
+/// Checks that a row counts the attempts that were really made, and that a delivery is given up only after
+/// the last attempt of its schedule.
 fn check_attempts(world: &World, attempts: usize) {
     let outside = world.lock();
     for row in outside.rows.values().map(|row| &row.order) {

@@ -1,17 +1,17 @@
-//! What operators do: limit a subscription to a customer, replay, skip.
+//! Tests requests of operators: limit a subscription to a customer, replay deliveries, and skip one.
 
 use consumer::webhooks::queued::{HeldRow, Job, held_from};
 
 use crate::fixtures::{MIAS, customer, now, order, run, subscription};
 use crate::world::World;
 
-/// The post of an event that the subscription does not select fails a test (`ports.rs`).
+/// Posting an event that the subscription does not select fails a test (`ports.rs`).
 #[test]
 fn a_subscription_that_is_limited_to_a_customer_gets_no_event_of_another_one() {
     run(async || {
         let world = World::new();
         let deliveries = world.deliveries(3);
-        // Queued before the limit: one of each customer.
+        // Events of both customers are queued before the subscription is limited.
         for number in [0, MIAS] {
             world.record(number).await;
             world.record(number).await;
@@ -19,14 +19,14 @@ fn a_subscription_that_is_limited_to_a_customer_gets_no_event_of_another_one() {
         world.limit(Some(customer("mia"))).await;
         world.drain(&deliveries).await;
         assert_eq!(world.lock().delivered, [(order(0), 1), (order(0), 2)]);
-        // Held before the limit, and found by a sweep.
+        // An order is held before the subscription is limited, and a sweep finds it.
         world.limit(None).await;
         world.lock().answers = [500].into();
         world.record(MIAS + 1).await;
         world.work_off(&deliveries).await;
         world.limit(Some(customer("mia"))).await;
         world.drain(&deliveries).await;
-        // A row that a replay of an earlier version has written for an order of the other customer.
+        // This row, for an order of the other customer, comes from an earlier replay.
         let order_id = order(MIAS);
         let revision = world.lock().rows.get(&order_id).map_or(0, |row| row.revision);
         world.lock().put(&HeldRow { order: held_from(&order_id, 1, now()), revision }).unwrap();
@@ -72,7 +72,8 @@ fn a_replay_in_steps_delivers_each_of_its_orders_once_more() {
             }
         }
         world.drain(&deliveries).await;
-        // The feed of a test has five events of each order, so the replay begins with the last event of the second order.
+        // The feed of a test contains five events of each order, so the replay begins with the last event of
+        // the second order.
         world.replay_feed(9).await;
         world.drain(&deliveries).await;
         world.assert_complete();

@@ -1,4 +1,4 @@
-//! The ports of the deliveries, on the world of a test.
+//! Implements the ports of the deliveries on the simulated world of a test.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -53,7 +53,7 @@ impl QueuedState for World {
         Ok(self.lock().put(row))
     }
 
-    /// The feed of a test has the events of all orders, order by order, and each page has three events.
+    /// The feed of a test contains the events of all orders, order by order. Each page has three events.
     async fn replay_page(&self, _: &Subscription, range: &FeedRange) -> anyhow::Result<ReplayPage> {
         let outside = self.lock();
         let all = outside.recorded.iter().flat_map(|(id, last)| (1..=*last).map(move |_| id));
@@ -83,7 +83,7 @@ impl QueuedState for World {
         state: SubscriptionState,
         stopped: Stopped,
     ) -> anyhow::Result<bool> {
-        // Lets the other deliveries of the batch find the receiver dead, too.
+        // Lets the other deliveries of the batch fail too before this call continues.
         tokio::task::yield_now().await;
         let mut outside = self.lock();
         let current = &mut outside.subscription;
@@ -144,7 +144,7 @@ impl Alerts for World {
 }
 
 impl crate::world::Outside {
-    /// Writes a row under the condition of its revision.
+    /// Writes a row if the stored row still has the revision of `row`.
     pub(crate) fn put(&mut self, row: &HeldRow) -> Option<HeldRow> {
         let before = self.rows.get(&row.order.order_id);
         if before.map_or(0, |row| row.revision) != row.revision {

@@ -1,5 +1,6 @@
-//! A FIFO queue in memory that behaves as SQS does: groups keep their order, a message in flight or hidden blocks its group, a
-//! repeated deduplication id is dropped for five minutes, and a message that was received too often is a dead letter.
+//! A FIFO queue in memory that behaves like SQS. Groups keep their order. A message in flight or hidden
+//! blocks its group. A repeated deduplication id is dropped for five minutes. A message that was received too
+//! often becomes a dead letter.
 
 use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::time::Duration;
@@ -43,7 +44,7 @@ impl FifoQueue {
         self.repeat(job);
     }
 
-    /// Adds the message even if it is a repetition, as the queue does after five minutes.
+    /// Adds the message even if its deduplication id is repeated, as SQS does after five minutes.
     pub(crate) fn repeat(&mut self, job: &Job) {
         self.messages.push_back(Queued { job: job.clone(), visible_at: now().micros(), receives: 0 });
     }
@@ -63,7 +64,7 @@ impl FifoQueue {
         first.map(|message| message.visible_at).min()
     }
 
-    /// Takes up to ten visible messages, at most those before the first invisible one of each group.
+    /// Receives up to ten visible messages. In each group, a hidden message blocks all later messages.
     pub(crate) fn receive(&mut self) -> Vec<Queued> {
         let (mut blocked, mut taken, mut left) = (HashSet::new(), Vec::new(), VecDeque::new());
         for mut message in std::mem::take(&mut self.messages) {

@@ -1,4 +1,5 @@
-//! Everything around the deliveries: what is recorded, stored, queued and received, and what operators do.
+//! The simulated surroundings of the deliveries: what is recorded, stored, queued and received, and what
+//! operators do.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -29,11 +30,12 @@ pub(crate) struct Outside {
     pub(crate) delivered: Vec<Event>,
     /// Every attempt, with its time and the status of its answer.
     pub(crate) attempts: Vec<(Timestamp, Event, u16)>,
-    /// The answers that are to come; after them, the one for the order, or 200.
+    /// The statuses of the next answers. When none is left, the order's status in `answers_of` applies, or
+    /// 200.
     pub(crate) answers: VecDeque<u16>,
     pub(crate) answers_of: BTreeMap<OrderId, u16>,
     pub(crate) skipped: BTreeSet<Event>,
-    /// The events that the subscription did not select at some time, so they may be left out.
+    /// The events that the subscription did not select at some time. They need not be delivered.
     excused: BTreeSet<Event>,
     pub(crate) stops: usize,
     pub(crate) stop_alerts: usize,
@@ -45,7 +47,8 @@ pub(crate) struct Outside {
 pub(crate) struct World(Arc<Mutex<Outside>>);
 
 impl Outside {
-    /// The answer of the receiver. Asserts that no event is posted before the one before it was accepted.
+    /// Returns the status of the receiver's answer. Asserts that the previous event of the order was accepted
+    /// before.
     pub(crate) fn receive(&mut self, order_id: &OrderId, version: u64) -> u16 {
         for earlier in (1..version).map(|version| (order_id.clone(), version)) {
             let is_settled = self.delivered.contains(&earlier)
@@ -99,7 +102,7 @@ impl World {
         self.0.lock().unwrap()
     }
 
-    /// Deliveries with this number of attempts, a minute apart.
+    /// Deliveries with up to `attempts` attempts, a minute apart.
     pub(crate) fn deliveries(&self, attempts: usize) -> QueuedDeliveries {
         self.scheduled(Schedule::new((1..attempts).map(|_| Duration::from_secs(60))))
     }
@@ -116,7 +119,7 @@ impl World {
         })
     }
 
-    /// Records the next event of an order. Sends its job as the relay does.
+    /// Records the next event of an order, and sends a job for the event, as the relay does.
     pub(crate) async fn record(&self, number: u64) {
         let order_id = order(number);
         let (version, is_selected) = {
@@ -139,8 +142,8 @@ impl World {
         self.send_one(job).await.unwrap();
     }
 
-    /// Receives a batch and handles it. If the sender crashes, what it has done stays done, and the messages come back. Returns
-    /// whether there was a batch.
+    /// Receives a batch and handles it. If the sender crashes, the work that it has done stays done, and its
+    /// messages are received again. Returns whether there was a batch.
     async fn handle_batch(&self, deliveries: &QueuedDeliveries, crashes: bool) -> bool {
         let batch = self.lock().queue.receive();
         if batch.is_empty() {
@@ -175,12 +178,12 @@ impl World {
         self.handle_batch(deliveries, true).await;
     }
 
-    /// Works on everything that is visible now.
+    /// Handles all messages that are visible now.
     pub(crate) async fn work_off(&self, deliveries: &QueuedDeliveries) {
         while self.work(deliveries).await {}
     }
 
-    /// Works for this time.
+    /// Handles messages for the given simulated time.
     pub(crate) async fn work_for(&self, deliveries: &QueuedDeliveries, time: Duration) {
         let end = now().micros() + i64::try_from(time.as_micros()).unwrap();
         while now().micros() < end {
@@ -190,7 +193,7 @@ impl World {
         self.work_off(deliveries).await;
     }
 
-    /// Works until the queue is empty.
+    /// Handles messages until the queue is empty.
     pub(crate) async fn drain(&self, deliveries: &QueuedDeliveries) {
         for _ in 0..10_000 {
             self.work_off(deliveries).await;
@@ -200,7 +203,7 @@ impl World {
         panic!("the queue does not drain: {:?}", self.lock().queue);
     }
 
-    /// Changes the subscription as the API does: an active one gets a sweep.
+    /// Changes the subscription as the API does. An active subscription gets a sweep.
     pub(crate) async fn change(&self, change: impl FnOnce(&mut Subscription)) {
         let is_active = {
             let mut outside = self.lock();
@@ -250,14 +253,13 @@ impl World {
         self.catch_up(order_id).await;
     }
 
-    /// Replays everything after this place of the feed.
     pub(crate) async fn replay_feed(&self, after: u64) {
         let end = self.lock().recorded.values().sum::<u64>();
         let range = FeedRange { after: vec![after.min(end)], until: vec![end + 1] };
         self.enqueue(Job::Replay { subscription_id: subscription().id, replay: Uuid::now_v7(), range }).await;
     }
 
-    /// Skips the delivery that holds an order, as the API does. Returns whether there is one.
+    /// Skips the delivery that holds an order, as the API does. Returns whether there was such a delivery.
     pub(crate) async fn skip(&self, order_id: &OrderId) -> bool {
         {
             let mut outside = self.lock();
@@ -273,7 +275,7 @@ impl World {
         true
     }
 
-    /// Delivers the orders whose deliveries were given up again. Returns whether there are any.
+    /// Makes deliveries that were given up due again. Returns whether there were any.
     pub(crate) async fn replay_given_up(&self) -> bool {
         let is_given_up = |row: &&HeldRow| row.order.state == HeldState::GaveUp;
         let given_up: Vec<_> =

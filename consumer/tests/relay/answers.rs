@@ -1,4 +1,4 @@
-//! Tests the answers to a batch of the change stream: which entries have failed.
+//! Tests the answer to a batch of the change stream: which entries it reports as failed.
 
 use std::sync::Arc;
 
@@ -75,12 +75,13 @@ mod lambda {
         let records = [record("INSERT", "a", 1), record("INSERT", "b", 1), record("INSERT", "a", 2)];
         let answer = invoke(&feed, &json!({ "Records": records })).await.unwrap();
         assert_eq!(answer, json!({ "batchItemFailures": [{ "itemIdentifier": "b1" }] }));
-        // A record without an image cannot be relayed: the stream has the wrong view type.
+        // A record without an image cannot be relayed. Such records come from a stream with the wrong view
+        // type.
         let mut without = record("INSERT", "a", 3);
         without["dynamodb"]["NewImage"].take();
         let answer = invoke(&feed, &json!({ "Records": [without] })).await.unwrap();
         assert_eq!(answer, json!({ "batchItemFailures": [{ "itemIdentifier": "a3" }] }));
-        // Without a sequence number no record can be named, so the invocation fails as a whole.
+        // The answer cannot name a record without a sequence number, so the invocation fails as a whole.
         let mut nameless = record("INSERT", "b", 1);
         nameless["dynamodb"]["SequenceNumber"].take();
         assert!(invoke(&feed, &json!({ "Records": [nameless] })).await.is_err());

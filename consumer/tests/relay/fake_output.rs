@@ -1,4 +1,4 @@
-//! An output in memory, and events for it. `outputs` and `windows` test the relay with it.
+//! An output in memory, and events to publish. `outputs` and `windows` use this module.
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,12 +10,12 @@ use consumer::relay::{CustomerLookup, Relay, StreamEntry};
 use domain::{Currency, CustomerId, OrderId, Timestamp};
 use serde_json::{Value, json};
 
-/// The events of `orders` orders, one after the other in turns.
+/// Log entries of `orders` orders, which take turns.
 pub(crate) fn entries(orders: usize, versions: u64) -> Vec<StreamEntry> {
     (1..=versions).flat_map(|version| (0..orders).map(move |n| entry(&format!("o-{n}"), version))).collect()
 }
 
-/// A new log entry of the order, whose event has this many lines of about 300 bytes.
+/// A new log entry of the order. Its event has `lines` lines of about 300 bytes.
 pub(crate) fn entry_of(order: &str, version: u64, lines: usize) -> StreamEntry {
     let recorded_at = Timestamp::parse("2026-11-30T10:00:00Z").unwrap();
     let line = |n: usize| json!({ "sku": format!("sku-{n}-{}", "s".repeat(40)), "name": "n".repeat(200), "quantity": 2, "unit_price": 450 });
@@ -90,7 +90,7 @@ impl EventOutput for FakeOutput {
         assert!(batch.iter().map(|event| self.bytes(event)).sum::<usize>() <= MAX_BYTES);
         self.calls.lock().unwrap().push(batch.len());
         anyhow::ensure!(!self.is_down.load(Ordering::Relaxed), "no answer");
-        // Other calls come in between.
+        // Lets other calls run in between.
         tokio::task::yield_now().await;
         let send = |event: &&OutgoingEvent| {
             let body: Value = serde_json::from_str(&event.body).unwrap();

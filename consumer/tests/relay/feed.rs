@@ -72,7 +72,6 @@ impl CustomerLookup for Customers {
     }
 }
 
-/// A relay that appends to the feed.
 pub(crate) fn relay(feed: &Arc<Feed>) -> Arc<Relay> {
     let feed: Arc<dyn FeedSink> = Arc::<Feed>::clone(feed);
     Arc::new(Relay::new(Arc::new(Customers), || Timestamp::from_micros(0).unwrap()).with_feed(feed))

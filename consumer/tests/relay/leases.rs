@@ -1,4 +1,4 @@
-//! Leases of shards in memory. `shards` tests the relay with them.
+//! Leases of shards in memory. `shards` uses this module.
 
 use std::collections::HashMap;
 use std::sync::Mutex;
@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use consumer::relay::{Checkpoint, ShardLeases};
 
-/// Leases that end when a test says so.
+/// Leases that end when a test ends them.
 #[derive(Default)]
 pub(crate) struct Leases(pub(crate) Mutex<HashMap<String, StoredLease>>);
 

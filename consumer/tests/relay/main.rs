@@ -1,5 +1,5 @@
-//! Tests the relay over fakes: shards and their leases ([`shards`](consumer::relay::shards)), outputs, and the answers to
-//! batches of a Lambda function.
+//! Tests the relay with fake ports: shards and their leases ([`shards`](consumer::relay::shards)), outputs,
+//! and the answers to batches of a Lambda function.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic, because a panic makes the test fail")]
 

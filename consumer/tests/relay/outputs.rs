@@ -1,5 +1,5 @@
-//! Tests the outputs of the relay over a fake that accepts parts of batches: the order of an order's events, further attempts, and
-//! events that are too large or cannot be read.
+//! Tests the outputs of the relay with a fake that accepts parts of batches: the order of events, repeated
+//! attempts, and events that are too large or cannot be read.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
@@ -15,7 +15,7 @@ async fn publish(output: &Arc<FakeOutput>, entries: &[StreamEntry]) -> Result<()
     relay(&[output]).relay(entries.iter().cloned().map(Ok).collect()).await
 }
 
-/// Delivers entries as the change stream does: after a failure again, from the failed entry on.
+/// Delivers entries as the change stream does: after a failure, from the failed entry on.
 async fn deliver(outputs: &[&Arc<FakeOutput>], entries: &[StreamEntry]) {
     let (relay, mut rest, mut deliveries) = (relay(outputs), entries, 0);
     while let Err(failure) = relay.relay(rest.iter().cloned().map(Ok).collect()).await {
@@ -25,7 +25,8 @@ async fn deliver(outputs: &[&Arc<FakeOutput>], entries: &[StreamEntry]) {
     }
 }
 
-/// Asserts that every event was accepted, and none for the first time before the one before it.
+/// Asserts that every event was accepted, and that no event was accepted before the previous event of its
+/// order.
 fn assert_complete(output: &FakeOutput, entries: &[StreamEntry]) {
     let mut last: BTreeMap<String, u64> = BTreeMap::new();
     for (order, version) in output.accepted() {
@@ -66,7 +67,7 @@ async fn a_failed_event_holds_its_order_and_is_where_the_relay_fails() {
     let failure = publish(&output, &batch).await.unwrap_err();
     assert_eq!((failure.first, failure.cause.to_string().as_str()), (2, "throttled"));
     assert_eq!((output.of("a"), output.of("b")), (vec![1], vec![1, 2]));
-    // The stream delivers the batch again and again. Each time, few of the later events are repeated.
+    // The stream delivers the batch repeatedly, but few events are published more than once.
     let before = output.accepted().len();
     for _ in 0..5 {
         assert_eq!(publish(&output, &batch[2..]).await.unwrap_err().first, 0);
@@ -113,7 +114,8 @@ async fn every_output_gets_every_event() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
-    /// Whatever is refused, and however often: at the end every event is published, each order in order.
+    /// Every event is published in the end, and the events of an order are published in order. Neither
+    /// depends on what the output refuses, or how often.
     #[test]
     fn nothing_is_lost_and_every_order_is_in_order(
         orders in prop::collection::vec(0_usize..8, 1..150),

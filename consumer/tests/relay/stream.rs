@@ -1,4 +1,4 @@
-//! A change stream in memory. `shards` tests the relay with it.
+//! A change stream in memory. `shards` uses this module.
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;

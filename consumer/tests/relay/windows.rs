@@ -1,4 +1,4 @@
-//! Tests how much of a batch the relay sends again after a failure, and what it has done at a deadline.
+//! Tests how much of a batch the relay sends again after a failure, and how much it has sent at a deadline.
 
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
@@ -10,10 +10,10 @@ use tokio::time::Instant;
 
 use crate::fake_output::{FakeOutput, entries, relay};
 
-/// The first window of the relay.
+/// The size of the relay's first window.
 const FIRST_WINDOW: usize = 10;
 
-/// Counts the jobs that the relay sends to it, and takes some time for each call.
+/// A queue that counts the jobs of the relay, and takes some time for each call.
 #[derive(Default)]
 struct Jobs {
     sent: Mutex<usize>,

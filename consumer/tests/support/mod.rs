@@ -24,7 +24,7 @@ pub struct Fake {
     pub log: Mutex<Vec<(OrderId, u64, String)>>,
     /// The parked sequence of each order, as ids of dead letters.
     pub sequences: Mutex<BTreeMap<OrderId, Vec<String>>>,
-    /// The released dead letters, each with its disposition.
+    /// The released dead letters, each with the disposition of its replay.
     pub released: Mutex<Vec<(String, Disposition)>>,
     pub failing: HashSet<&'static str>,
     pub hanging: HashSet<&'static str>,
@@ -125,7 +125,7 @@ impl OrderLog for Fake {
 }
 
 impl Fake {
-    /// The outcomes in these receipts that belong to events of the order.
+    /// The outcomes in the given receipts that belong to events of the order.
     fn settled_of<'a>(
         receipts: &'a [Receipt],
         order_id: &'a OrderId,

@@ -1,4 +1,4 @@
-//! Single cases: one failure or one request of an operator each.
+//! Tests single failures and single requests of an operator.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ fn accepting() -> World {
     World::new(Receiver::new(|_, _| Behaviour::Accepts))
 }
 
-/// The versions of an order, in the order in which the receiver answered them with 200.
+/// The versions of an order, in the order in which the receiver accepted them.
 fn versions_of(world: &World, order: &str) -> Vec<u64> {
     let received = world.receiver.received();
     received.order_of_answers.iter().filter(|(of, _)| of == order).map(|(_, version)| *version).collect()
@@ -65,7 +65,7 @@ async fn deliveries_without_failures_write_once_a_second() {
 async fn a_receiver_that_is_gone_pauses_the_subscription_and_resuming_loses_nothing() {
     let world = World::new(Receiver::new(|_, _| Behaviour::Gone));
     append(&world, &["a", "a", "b"]);
-    // Their attempts are in flight concurrently and end at different times.
+    // The attempts for these events are in flight concurrently and end at different times.
     (0..20).for_each(|number| world.feed.append(&format!("o-{number}")));
     let resumed = async {
         let is_paused = || world.store.subscription().state == SubscriptionState::Paused;

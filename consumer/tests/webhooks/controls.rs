@@ -1,4 +1,4 @@
-//! Negative controls: a dispatcher that breaks its promises must fail the checks of the model.
+//! Negative controls: the checks of the model must notice a dispatcher that breaks a guarantee.
 
 use crate::model::{delay_rows, is_noticed, split_orders};
 

@@ -1,4 +1,4 @@
-//! A feed in memory. Events can be appended while it is read.
+//! A feed in memory. A test can append events while the feed is read.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -23,7 +23,6 @@ struct Log {
 pub(crate) struct Feed {
     log: Mutex<Log>,
     end: watch::Sender<u64>,
-    /// The number of pages that were read.
     pages_read: AtomicUsize,
     /// A negative control: if set, the feed shows the even and the odd versions of an order as two orders.
     pub(crate) splits_orders: bool,
@@ -40,7 +39,6 @@ impl Default for Feed {
     }
 }
 
-/// The id of the event with this version of an order.
 pub(crate) fn event_id(order_id: &str, version: u64) -> EventId {
     Uuid::new_v5(&Uuid::NAMESPACE_OID, format!("{order_id}/{version}").as_bytes()).into()
 }
@@ -65,7 +63,6 @@ impl Feed {
         self.log.lock().unwrap().versions.clone()
     }
 
-    /// The number of pages that were read.
     pub(crate) fn pages_read(&self) -> usize {
         self.pages_read.load(Ordering::Relaxed)
     }

@@ -1,4 +1,4 @@
-//! Tests that a worker which reads a long part of the feed still notices requests.
+//! Tests that a worker still notices requests while it reads a long part of the feed.
 
 use std::time::Duration;
 

@@ -1,5 +1,6 @@
-//! Random scenarios: the dispatcher is dropped at random moments, the receiver fails in many ways, and operators intervene. Each
-//! scenario checks that every event is delivered, the events of each order in order, and that few rows are stored.
+//! Tests random scenarios: the dispatcher is dropped at random moments, the receiver fails in many ways, and
+//! operators intervene. Each scenario checks that every event is delivered, that the events of each order are
+//! delivered in order, and that few rows are stored.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -174,7 +175,8 @@ fn every_event_is_delivered_and_each_order_in_order_whatever_fails() {
     assert!(rows <= ORDERS as usize, "{rows} rows");
 }
 
-/// Runs scenarios with a fault in the surroundings of the dispatcher until the checks notice it.
+/// Runs scenarios with a fault that `spoil` puts into the feed or the store, until the checks notice the
+/// fault.
 pub(crate) fn is_noticed(spoil: fn(&mut World), notices: fn(&World) -> bool) -> bool {
     (1..=10).any(|seed| {
         runtime().block_on(async {

@@ -111,7 +111,7 @@ impl Received {
         (accepted + 1..version).all(|before| self.skipped.contains(&(order.to_owned(), before)))
     }
 
-    /// Whether every event up to this version was accepted or skipped.
+    /// Whether every event up to the given version was accepted or skipped.
     pub(crate) fn has_all(&self, order: &str, version: u64) -> bool {
         self.has_all_before(order, version + 1)
     }

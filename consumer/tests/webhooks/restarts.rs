@@ -1,4 +1,5 @@
-//! Tests the pauses after a worker ended with an error or a panic, and after a receiver was away for a moment.
+//! Tests the pauses between restarts of a worker that ends with an error or a panic, and the deliveries after
+//! a receiver was down for a moment.
 
 use std::time::Duration;
 
@@ -8,7 +9,8 @@ use crate::receiver::{Behaviour, Receiver};
 use crate::setup::World;
 use crate::store::Fault;
 
-/// The pauses between the calls of the store that went wrong, in milliseconds, after at least this many calls.
+/// The pauses between the failed calls of the store, in milliseconds. Waits for at least `calls` failed
+/// calls.
 async fn pauses(world: &World, calls: usize) -> Vec<u128> {
     world.until("the calls go wrong", || world.store.faults.lock().unwrap().len() >= calls).await;
     let faults = world.store.faults.lock().unwrap();
@@ -55,7 +57,8 @@ async fn a_worker_that_panics_starts_again_after_the_same_pauses() {
 #[tokio::test(start_paused = true)]
 async fn a_receiver_that_was_away_for_a_moment_gets_events_again_within_seconds() {
     let world = World::new(Receiver::new(|_, _| Behaviour::Resets));
-    // More orders than failures that open the circuit, so that many attempts are in flight when it opens.
+    // There are more orders than failures that open the circuit. So many attempts are in flight when the
+    // circuit opens.
     (0..200).for_each(|order| world.feed.append(&format!("o-{order}")));
     let work = async {
         world.until("the attempts fail", || world.receiver.received().requests >= 20).await;

@@ -122,13 +122,13 @@ impl World {
         result
     }
 
-    /// Runs a dispatcher for this long and drops it, as a crash does.
+    /// Runs a dispatcher for `duration` and drops it, as a crash does.
     pub(crate) async fn crash_after(&self, duration: Duration) {
         let (_stop, stopped) = watch::channel(false);
         let _ = timeout(duration, self.dispatcher().run(stopped)).await;
         self.store.crash();
-        // The runtime drops the tasks of a dropped dispatcher only when it would next run them. This pause lets the runtime do
-        // that.
+        // The runtime drops the tasks of a dropped dispatcher only when it would next run them. During this
+        // pause, the runtime drops them.
         sleep(Duration::from_micros(1)).await;
     }
 

@@ -1,4 +1,4 @@
-//! A store in memory, whose content survives the dispatcher.
+//! A store in memory. Its content remains when the dispatcher is dropped.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};

@@ -2,10 +2,10 @@
 //! guards of each kind of event, and [`mod@crate::judge`] checks them. The API shows them in answers and in its
 //! documentation.
 //!
-//! A guard that fails also reports whether the event is *early*, which means that a later event can make the condition true.
-//! Otherwise, the condition can never become true. The reason is that some values never decrease: the cancelled, shipped,
-//! delivered and returned units, the captured and refunded amounts, and the set of ids in use. Once nothing is left to ship, the
-//! order cannot be amended, so nothing can ever be left to ship again.
+//! A guard that fails also reports whether the event is *early*: whether a later event can make the condition
+//! true. Some conditions can never become true, because some values never decrease: the cancelled, shipped,
+//! delivered and returned units, the captured and refunded amounts, and the set of ids in use. Once nothing
+//! is left to ship, the order cannot be amended, so nothing can ever be left to ship again.
 
 mod goods;
 mod money;
@@ -41,7 +41,7 @@ macro_rules! guards {
                 }
             }
 
-            /// The condition, in one sentence.
+            /// The condition of the guard, in one sentence.
             pub fn rule(self) -> &'static str {
                 match self {
                     $(Self::$guard => $rule,)*
@@ -174,7 +174,6 @@ impl GuardFailure {
     }
 }
 
-/// The result of checking one guard.
 pub(crate) type Check = Result<(), GuardFailure>;
 
 /// Combines several checks of one event. If several checks fail, returns the first failure that is not early, or the
@@ -194,7 +193,8 @@ pub(crate) fn all(checks: impl IntoIterator<Item = Check>) -> Check {
 macro_rules! guards_of_kinds {
     ($($kind:ident $guards:tt)*) => {
         impl EventType {
-            /// The conditions that must hold for an event of this type to be recorded. They are checked in this order.
+            /// The conditions that must hold for an event of this type to be recorded, in the order in which
+            /// they are checked.
             pub fn guards(self) -> &'static [Guard] {
                 use Guard::*;
                 match self {
@@ -247,8 +247,8 @@ impl Guard {
         }
     }
 
-    /// Whether an event of this type can pass the guard now, with suitable data. The list of the events that are legal
-    /// now depends on these results.
+    /// Whether an event of the given type can pass the guard now, with suitable data. The list of the events
+    /// that are legal now depends on these results.
     pub(crate) fn can_pass(self, order: Option<&Order>, event: EventType) -> bool {
         let Some(order) = order else {
             return matches!(self, Self::New | Self::ReferenceFree | Self::SizeFits);

@@ -173,7 +173,7 @@ pub(super) fn refundable(order: &Order, event: &Event) -> Check {
         return Ok(());
     }
     let payment = known_payment(order, refunded.payment_id.as_ref());
-    // A further capture can make this refund possible, as long as the sum of all captures stays in range.
+    // A further capture can make the refund possible, as long as the sum of all captures stays in range.
     let fits = i128::from(done) + i128::from(asked) <= i128::from(Amount::MAX);
     let is_early = match payment {
         Some(payment) => payment.capturable() > 0 && payment.capturable() + left >= asked,

@@ -17,8 +17,8 @@ const MAX_HOLDS: usize = 20;
 /// ([limits](https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html)). This guard does not
 /// check events that only count units. Such events add at most 20 bytes for each counter of each line.
 const MAX_BYTES: usize = 350_000;
-/// The maximum size of an order's JSON after a creation or an amendment. The rest of the limit is reserved for
-/// payments, shipments and returns.
+/// The maximum size of an order's JSON after an `order_created` or `order_amended` event. The rest of the
+/// limit is reserved for payments, shipments and returns.
 const MAX_ORDERED_BYTES: usize = 200_000;
 
 /// The maximum bytes of JSON for each kind of entry, if every text has its maximum length and consists of 4-byte
@@ -28,19 +28,16 @@ pub(crate) mod longest {
     pub(crate) const LINE: usize = 1_700;
     /// The entry for one order line in a shipment or a return.
     pub(crate) const PART: usize = 310;
-    /// An adjustment.
     pub(crate) const ADJUSTMENT: usize = 1_500;
-    /// A payment.
     pub(crate) const PAYMENT: usize = 1_000;
-    /// A refund.
     pub(crate) const REFUND: usize = 3_200;
     /// A shipment, without its entries for order lines.
     pub(crate) const SHIPMENT: usize = 1_400;
     /// A return, without its entries for order lines.
     pub(crate) const RETURN: usize = 2_400;
-    /// A hold.
     pub(crate) const HOLD: usize = 2_400;
-    /// The members of an order that the data of its creation does not contain: ids, status, version and times.
+    /// The members of an order that the data of its `order_created` event does not contain: ids, status,
+    /// version and times.
     pub(crate) const HEAD: usize = 600;
     /// All members of an order outside its lists, such as metadata, notes, contact and ids.
     pub(crate) const REST: usize = 90_000;
@@ -90,7 +87,7 @@ fn bytes_fit(size: usize, limit: usize, is_early: bool) -> Check {
     Err(failure.with_numbers(&[("bytes", size as i64), ("limit", limit as i64)]))
 }
 
-/// The largest possible JSON of an order with these numbers of entries.
+/// The size of the largest possible JSON of an order with as many entries as `order`.
 fn longest_order(order: &Order) -> usize {
     let shipped: usize = order.shipments.iter().map(|shipment| shipment.items.len()).sum();
     let returned: usize = order.returns.iter().map(|it| it.items.len()).sum();
@@ -116,8 +113,8 @@ fn longest_creation(created: &Created) -> usize {
     longest::REST + longest::LINE * lines + longest::ADJUSTMENT * adjustments
 }
 
-/// Whether the order has room for at least one event of this type. An event that only changes an existing entry needs
-/// no room.
+/// Whether the order has room for at least one event of the given type. An event that only changes an
+/// existing entry needs no room.
 pub(super) fn has_room(order: &Order, event: EventType) -> bool {
     let is_requested = |it: &Return| it.state == ReturnState::Requested;
     match event {

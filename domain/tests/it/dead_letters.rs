@@ -44,7 +44,8 @@ fn dead_letters_of_every_version_are_read_and_written_unchanged() {
     ];
     assert_eq!(read.iter().map(|letter| letter.state).collect::<Vec<_>>(), states);
     for (mut line, letter) in written.into_iter().zip(&read) {
-        // Older versions of the program did not write these members. The current version reads them as these values.
+        // Older versions of the program did not write these members. The current version reads a missing
+        // member as the value below.
         for (member, absent) in [
             ("state", json!("parked")),
             ("origin", json!("")),

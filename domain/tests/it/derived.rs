@@ -33,7 +33,7 @@ fn of_a(quantity: u32) -> Value {
     json!({"items": [{"line_id": "a", "quantity": quantity}]})
 }
 
-/// The events that confirm an order, pay this amount, ship the order and deliver it.
+/// The events that confirm an order, pay the given amount, ship the order and deliver it.
 fn delivered(amount: i64) -> Vec<(&'static str, Value)> {
     vec![
         ("confirmed", json!({})),

@@ -13,7 +13,7 @@ fn decode(message: &Value) -> Envelope {
     Envelope::decode(message.to_string().as_bytes(), eur()).unwrap()
 }
 
-/// The expected JSON of the envelope that [`envelope`] returns for this type of event.
+/// The expected JSON of the envelope that [`envelope`] returns for the given type of event.
 fn message(event_type: EventType) -> Value {
     let mut data = data(event_type);
     data["order_id"] = json!("order-1");

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::given::eur;
 
-/// A complete message with the example data of this event type.
+/// A complete message with the example data of the given event type.
 fn example(event_type: EventType) -> Value {
     let mut data: Value = serde_json::from_str(event_type.example_data()).unwrap();
     data["order_id"] = json!("order-1");

@@ -41,7 +41,7 @@ pub(crate) fn items() -> LineItems {
     LineItems::parse(vec![line("mug", 2, Some(1250)), line("tea", 1, Some(499))]).unwrap()
 }
 
-/// A creation with these lines and this total, and without any optional member.
+/// An `order_created` event with the given lines and total, and without any optional member.
 pub(crate) fn created(items: LineItems, total: i64) -> Created {
     Created {
         customer_id: CustomerId::parse("customer-1").unwrap(),
@@ -58,8 +58,8 @@ pub(crate) fn created(items: LineItems, total: i64) -> Created {
     }
 }
 
-/// The data of an event of this type, with a total of 2999. The data has every member of the current schema version
-/// except `ship_unpaid`, `goodwill` and the members that only older versions set.
+/// The data of an event of the given type, with a total of 2999. The data has every member of the current
+/// schema version except `ship_unpaid`, `goodwill` and the members that only older versions set.
 pub(crate) fn data(event_type: EventType) -> Value {
     let units = json!([{"line_id": "mug", "quantity": 2}, {"line_id": "2", "quantity": 1}]);
     match event_type {
@@ -109,17 +109,17 @@ pub(crate) fn data(event_type: EventType) -> Value {
     }
 }
 
-/// An event of this type, with the data that [`data`] returns.
+/// An event of the given type, with the data that [`data`] returns.
 pub(crate) fn event(event_type: EventType) -> Event {
     proposed(event_type, &data(event_type))
 }
 
-/// The event with this type and data, in the current schema version.
+/// The event with the given type and data, in the current schema version.
 pub(crate) fn proposed(event_type: EventType, data: &Value) -> Event {
     message(event_type, 2, data).event
 }
 
-/// The envelope of a message of this type, schema version and data.
+/// The envelope of a message of the given type, schema version and data.
 pub(crate) fn message(event_type: EventType, schema_version: u32, data: &Value) -> Envelope {
     let mut data = data.clone();
     data["order_id"] = json!(ORDER);
@@ -159,7 +159,7 @@ pub(crate) fn recorded(version: u64, event: Event) -> RecordedEvent {
     }
 }
 
-/// The log of these events, with the versions 1, 2, 3 …
+/// The log of the given events, with the versions 1, 2, 3 …
 pub(crate) fn log(events: impl IntoIterator<Item = Event>) -> Vec<RecordedEvent> {
     (1..).zip(events).map(|(version, event)| recorded(version, event)).collect()
 }
@@ -170,13 +170,13 @@ pub(crate) fn after(order: Option<Order>, event: Event) -> Result<Order, String>
     Order::apply(order, &recorded(version, event)).map_err(|error| error.to_string())
 }
 
-/// The order after these events, or `None` if there are no events.
+/// The order after the given events, or `None` if there are no events.
 pub(crate) fn order_after(events: impl IntoIterator<Item = Event>) -> Option<Order> {
     Order::fold(&log(events)).unwrap()
 }
 
-/// The order after events of these types. The types are separated by blanks and lack the prefix `order_`, as in
-/// `created confirmed paid`.
+/// The order after events of the given types. The types are separated by blanks and lack the prefix `order_`,
+/// as in `created confirmed paid`.
 pub(crate) fn order_after_types(types: &str) -> Option<Order> {
     order_after(types.split_whitespace().map(|short| event(event_type(short))))
 }

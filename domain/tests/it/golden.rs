@@ -32,7 +32,7 @@ fn v0() -> Vec<RecordedEvent> {
     read("article-v0.jsonl").lines().map(decode).collect()
 }
 
-/// The log entries in this file of the corpus.
+/// The log entries in the given file of the corpus.
 fn logged(file: &str) -> Vec<RecordedEvent> {
     let decode = |line: &str| {
         RecordedEvent::decode(line.as_bytes(), eur()).unwrap_or_else(|error| panic!("{line}: {error}"))
@@ -169,8 +169,8 @@ fn older_versions_fold_to_the_same_orders_after_encoding_in_version_2() {
     }
 }
 
-/// Whether the entry has the member at this path, such as `data.items.line_id`. For an array, one element with the
-/// member is enough.
+/// Whether the entry has the member at the given path, such as `data.items.line_id`. For an array, one
+/// element with the member is enough.
 fn has(value: &Value, path: &str) -> bool {
     let (name, rest) = path.split_once('.').map_or((path, None), |(name, rest)| (name, Some(rest)));
     match (value, rest) {

@@ -47,7 +47,8 @@ fn errors_about_personal_data_do_not_repeat_it() {
             for private in ["4915123456", "true", "ada at"] {
                 assert!(!format!("{error} {error:?}").contains(private), "{error}");
             }
-            // The detail of a dead letter is the text of this error, and its ids are taken from the message.
+            // The detail of a dead letter is the text of the decoding error, and its ids are taken from the
+            // message.
             let letter = DeadLetter::new(
                 "m",
                 json.to_string().into_bytes(),

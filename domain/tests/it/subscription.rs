@@ -103,7 +103,7 @@ fn a_subscription_selects_by_type_and_customer() {
     assert!(it.selects(Some(EventType::Paid), &own));
     assert!(!it.selects(Some(EventType::Paid), &other));
     assert!(!it.selects(Some(EventType::Shipped), &own));
-    // A type that a newer program has recorded.
+    // `None` stands for a type that a newer program has recorded.
     assert!(subscription().selects(None, &own));
     assert!(!it.selects(None, &own));
     let it = Subscription { types: BTreeSet::new(), ..it };

@@ -105,7 +105,8 @@ fn step(history: &History, event_type: EventType, data: &Value, to: &'static str
     let order =
         Order::apply(history.order.clone(), &entry).unwrap_or_else(|error| panic!("{error}: {}", case()));
 
-    // The log entry must change the order in the same way after it was written in the current format and read again.
+    // The log entry is written in the current format and read again. It must then change the order in the
+    // same way.
     let rewritten = RecordedEvent::decode(&entry.encode(), eur()).unwrap();
     assert_eq!(Order::apply(history.order.clone(), &rewritten).as_ref(), Ok(&order), "{}", case());
 
@@ -152,11 +153,11 @@ fn check(history: &History, order: &Order, version: u64, case: &str) {
 fn every_history_of_version_1_is_legal_and_has_the_status_it_had() {
     let start = History { state: "none", items: json!(null), total: json!(null), amendments: 0, order: None };
     let count = explore(&start);
-    // Each term counts the histories that end with one kind of event. A pending order has 2 cancellations and 1
-    // confirmation. A confirmed order has 2 cancellations and 10 payments. A paid order has 2 cancellations with 10
-    // refunds each, and 2 shipments. Each shipment has 1 delivery with 2 returns, and each return has 10 refunds. There
-    // are 8 creations, 8 × 3 first amendments and 8 × 9 second amendments. After the second amendment, each event has
-    // only one variant, so 11 histories remain.
+    // Each term counts the histories that end with one kind of event. A pending order has 2 cancellations and
+    // 1 confirmation. A confirmed order has 2 cancellations and 10 payments. A paid order has 2 cancellations
+    // with 10 refunds each, and 2 shipments. Each shipment has 1 delivery with 2 returns, and each return has
+    // 10 refunds. There are 8 `order_created` events, 8 × 3 first amendments and 8 × 9 second amendments.
+    // After the second amendment, each event has only one variant, so 11 histories remain.
     let after_pending = 2 + 1 + 2 + 10 * (1 + 2 + 20 + 2 + 2 + 4 + 40);
     assert_eq!(count, (8 + 24) * (1 + after_pending) + 72 * 11);
 }

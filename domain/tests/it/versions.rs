@@ -1,4 +1,5 @@
-//! Tests the version that an event expects of its order: the current version, an earlier one, or a later one.
+//! Tests the version that an event expects of its order: the current version, an earlier version, or a later
+//! version.
 
 use domain::{Envelope, EventType, RejectReason, Verdict, judge};
 

@@ -13,16 +13,16 @@ use crate::s3::Bucket;
 
 /// Keeps dead letters in a bucket, with an index in the table.
 ///
-/// `keep` writes in this order: the dead letter to the bucket, its item to the index, its id to the parked sequence of
-/// its order, and the receipt of its event. Every step is idempotent. If the archiver crashes, the message is delivered
-/// again and the steps are repeated.
+/// `keep` makes four writes, in this order: the dead letter to the bucket, an item to the index, the id to the parked
+/// sequence of the order, and the receipt of the event. Every step is idempotent. If the archiver crashes, the message
+/// is delivered again and the steps are repeated.
 #[derive(Debug, Clone)]
 pub struct S3Archive {
     /// The bucket of the dead letters.
     pub bucket: Bucket,
     /// The table with the index, the parked sequences, the receipts and the ledger.
     pub table: Table,
-    /// The currency of orders in schema version 0, whose messages contain no currency.
+    /// The currency of orders whose events contain no currency (schema version 0).
     pub default_currency: Currency,
 }
 
@@ -33,7 +33,7 @@ impl consumer::ports::Archive for S3Archive {
         loop {
             let next = match self.table.look_up_dead_letter(&letter.id).await? {
                 IndexLookup::Absent => IndexedDeadLetter::new(letter, self.bucket.keep(letter).await?),
-                // The dead letter was already released, and this message is another delivery of it.
+                // The dead letter was already released, and the message was delivered a second time.
                 IndexLookup::Released => return self.unblock_order(letter).await,
                 IndexLookup::Found(indexed) if indexed.letter.state == DeadLetterState::Discarded => {
                     return self.unblock_order(letter).await;
@@ -54,8 +54,8 @@ impl consumer::ports::Archive for S3Archive {
 }
 
 impl S3Archive {
-    /// The disposition of the dead letter if its event was already recorded or rejected. The dead letter then does not
-    /// block its order.
+    /// The disposition of a dead letter whose event was already recorded or rejected. Such a dead letter does not block
+    /// its order.
     async fn disposition_of<'a>(
         &self,
         event: Option<&'a Envelope>,
@@ -80,8 +80,8 @@ impl S3Archive {
         Ok(disposition.map(|disposition| (event, disposition)))
     }
 
-    /// Releases a dead letter whose event has an outcome. Returns `false` if another process has changed its index
-    /// entry since it was read.
+    /// Releases a dead letter whose event has an outcome. Returns `false` if another process has changed the index
+    /// entry of the dead letter since it was read.
     async fn release(&self, next: &IndexedDeadLetter) -> anyhow::Result<bool> {
         if next.is_new() {
             let nothing = LedgerDeltas::default();
@@ -91,7 +91,7 @@ impl S3Archive {
     }
 
     /// Writes the dead letter to the index if it is new or returns from a redrive. Returns `None` if another process
-    /// has changed its index entry since it was read.
+    /// has changed the index entry of the dead letter since it was read.
     async fn index(
         &self,
         mut next: IndexedDeadLetter,

@@ -1,4 +1,5 @@
-//! The store of dead letters for operators: list, redrive, repair and discard. The API's operator endpoints use it.
+//! The store of dead letters on AWS. The API's operator endpoints list, redrive, repair and discard dead letters with
+//! this store.
 
 use std::collections::HashSet;
 
@@ -27,7 +28,7 @@ pub struct AwsDeadLetterStore {
     pub table: Table,
     /// The queue of events.
     pub queue: Queue,
-    /// The currency of orders in schema version 0, whose messages contain no currency.
+    /// The currency of orders whose events contain no currency (schema version 0).
     pub default_currency: Currency,
 }
 
@@ -37,8 +38,8 @@ impl AwsDeadLetterStore {
         let archived = self.bucket.letter(indexed.repaired.as_deref().unwrap_or(&indexed.archived)).await?;
         let DeadLetter { body, original, attributes, detail, origin, .. } = archived;
         let indexed = indexed.letter;
-        // The index contains only the beginning of the detail, and the archive contains the whole detail. If the two
-        // differ otherwise, the detail in the index is newer and takes precedence.
+        // The index contains only the beginning of the detail, and the archive contains the whole detail. If the
+        // archive's detail does not begin with the detail in the index, the index is newer and takes precedence.
         let detail = if detail.starts_with(&indexed.detail) { detail } else { indexed.detail.clone() };
         Ok(DeadLetter { body, original, attributes, detail, origin, ..indexed })
     }
@@ -48,7 +49,7 @@ impl AwsDeadLetterStore {
         reads.buffered(s3::CONCURRENCY).try_collect().await
     }
 
-    /// Returns the dead letter if it is parked. Otherwise returns the result that the caller reports to the operator.
+    /// Returns the dead letter if it is parked. Otherwise returns the result to report to the operator.
     async fn parked(&self, id: &str) -> anyhow::Result<Result<Box<IndexedDeadLetter>, DeadLetterChange>> {
         Ok(match self.table.look_up_dead_letter(id).await? {
             IndexLookup::Found(indexed) if indexed.letter.state == DeadLetterState::Parked => Ok(indexed),
@@ -57,8 +58,8 @@ impl AwsDeadLetterStore {
         })
     }
 
-    /// Marks a dead letter as replaying and sends it. If a crash prevents the send, the dead letter stays replaying and
-    /// can be sent again.
+    /// Marks a dead letter as *replaying* and sends it to the queue. If a crash prevents the send, the dead letter
+    /// stays *replaying* and can be sent again.
     async fn replay_one(&self, id: &str) -> Result<(), ReplayError> {
         let unavailable = ReplayError::Unavailable;
         let indexed = loop {
@@ -145,8 +146,8 @@ impl DeadLetterStore for AwsDeadLetterStore {
                 }
             }
             // The repaired body may name another order or event than the original, so the parked sequence and the
-            // receipt are written again. An unchanged body is no exception: an earlier repair may have crashed before
-            // these writes.
+            // receipt are written again. Both are written even if the body has not changed, because an earlier repair
+            // may have crashed before these writes.
             if let Some(order_id) = &letter.order_id {
                 self.table.add_to_sequence(order_id, id).await?;
             }

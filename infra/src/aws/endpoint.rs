@@ -1,5 +1,5 @@
 //! Finds the S3 endpoint in the SDK's configuration, and decides whether Amazon runs that endpoint. [`super::bucket`]
-//! uses this decision to choose the address style of a bucket.
+//! chooses the address style of a bucket by this decision.
 
 use aws_config::SdkConfig;
 use aws_types::service_config::ServiceConfigKey;
@@ -19,9 +19,9 @@ const AWS_DOMAINS: [&str; 11] = [
     "aws.hci.ic.gov",
 ];
 
-/// The endpoint that an S3 client with this configuration uses, or `None` for the default. The program's own endpoint
-/// takes precedence, then the endpoint for S3 (`AWS_ENDPOINT_URL_S3` or the profile's `services` section), then the
-/// endpoint for all services (`AWS_ENDPOINT_URL`).
+/// The endpoint that an S3 client with the configuration uses, or `None` for the default endpoint. An endpoint that the
+/// program sets takes precedence, then the endpoint for S3 (`AWS_ENDPOINT_URL_S3` or the profile's `services` section),
+/// then the endpoint for all services (`AWS_ENDPOINT_URL`).
 pub(super) fn s3_endpoint(config: &SdkConfig) -> Option<String> {
     let for_all = config.endpoint_url().map(str::to_owned);
     if config.get_origin("endpoint_url").is_client_config() {
@@ -50,7 +50,7 @@ mod tests {
 
     use super::*;
 
-    /// An environment that sets an endpoint for S3 only.
+    /// An environment that sets an endpoint only for S3.
     #[derive(Debug)]
     struct S3EndpointOverride(&'static str);
 

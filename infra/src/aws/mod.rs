@@ -40,35 +40,35 @@ use crate::sns::{AlertTopic, Topic};
 use crate::sqs::Queue;
 use crate::streams::TableStream;
 
-/// The queue at `url`.
+/// A client for the queue at `url`.
 pub fn queue(config: &SdkConfig, url: &str) -> Queue {
     Queue::new(aws_sdk_sqs::Client::new(config), url)
 }
 
-/// The table called `name`.
+/// A client for the table of orders called `name`.
 pub fn table(config: &SdkConfig, name: &str, default_currency: Currency) -> Table {
     Table::new(aws_sdk_dynamodb::Client::new(config), name, default_currency)
 }
 
-/// The outbound table called `name`.
+/// A client for the outbound table called `name`.
 pub fn outbound(config: &SdkConfig, name: &str) -> OutboundTable {
     OutboundTable::new(aws_sdk_dynamodb::Client::new(config), name)
 }
 
-/// The change stream with this ARN.
+/// A reader of the change stream with the given ARN.
 pub fn stream(config: &SdkConfig, arn: &str) -> TableStream {
     TableStream::new(aws_sdk_dynamodbstreams::Client::new(config), arn)
 }
 
-/// The bucket called `name`. Amazon gives each bucket its own DNS name. For any other endpoint, the bucket's name is
-/// part of the URL's path.
+/// A client for the bucket called `name`. Amazon gives each bucket its own DNS name. For any other endpoint, the
+/// bucket's name is part of the URL's path.
 pub fn bucket(config: &SdkConfig, name: &str) -> Bucket {
     let by_path = endpoint::s3_endpoint(config).is_some_and(|url| !endpoint::is_aws(&url));
     let config = aws_sdk_s3::config::Builder::from(config).force_path_style(by_path).build();
     Bucket::new(aws_sdk_s3::Client::from_conf(config), name)
 }
 
-/// The topic with this ARN.
+/// A client for the SNS topic with the given ARN.
 pub fn topic(config: &SdkConfig, arn: &str) -> Topic {
     Topic::new(aws_sdk_sns::Client::new(config), arn)
 }
@@ -86,7 +86,8 @@ pub fn event_bus(config: &SdkConfig, bus: &str, source: &str) -> EventBus {
 /// Checks the queues and the table that a role needs.
 #[derive(Debug, Clone)]
 pub struct AwsHealth {
-    /// The queues. If they are unreachable, the service can still be ready, but it cannot accept events.
+    /// The queues that the role needs. If they are unreachable, the service can still be ready, but it cannot accept
+    /// events.
     pub queues: Vec<Queue>,
     /// The table of orders.
     pub table: Table,
@@ -105,9 +106,9 @@ impl Health for AwsHealth {
     }
 }
 
-/// Checks what the archiver of dead letters needs. The archiver needs no permission to describe the bucket or the
-/// topic. So the check of the bucket or the topic fails only if the resource does not exist or its endpoint does not
-/// answer.
+/// Checks the resources that the archiver of dead letters needs. The archiver needs no permission to describe the
+/// bucket or the topic. So the check of the bucket or the topic fails only if the resource does not exist or its
+/// endpoint does not answer.
 #[derive(Debug, Clone)]
 pub struct ArchiverHealth {
     /// The dead-letter queue and the table.
@@ -131,7 +132,7 @@ impl Health for ArchiverHealth {
     }
 }
 
-/// Joins all errors into one sentence. Returns `Ok` if there are none.
+/// Joins all errors into one sentence. Returns `Ok` if there are no errors.
 fn combined(checks: impl IntoIterator<Item = Result<(), String>>) -> Result<(), String> {
     let errors: Vec<_> = checks.into_iter().filter_map(Result::err).collect();
     if errors.is_empty() { Ok(()) } else { Err(errors.join("; ")) }

@@ -1,4 +1,4 @@
-//! Parks messages that the consumer cannot process, and releases dead letters whose redrive ended.
+//! Parks messages that the consumer cannot process, and releases dead letters whose redrive has ended.
 
 use std::sync::Arc;
 
@@ -19,7 +19,7 @@ pub struct SqsDeadLetters {
     pub table: Table,
     /// The URL of the queue that the messages were received from.
     pub origin: String,
-    /// The queue from which parked messages are deleted. `None` if an event source mapping deletes them.
+    /// The queue from which parked messages are deleted. `None` if an event source mapping deletes parked messages.
     pub inbox: Option<Arc<Queue>>,
 }
 
@@ -37,7 +37,7 @@ impl DeadLetters for SqsDeadLetters {
         let acks: Vec<_> =
             parked.iter().map(|place| (messages[*place].message, &Disposition::Archived)).collect();
         for (place, acked) in parked.iter().zip(inbox.ack(&acks).await) {
-            // A failed ack is only logged: the message is delivered again, and parked again under the same id.
+            // A failed ack is only logged: the message is delivered again, and parked again with its id.
             results[*place] =
                 acked.context("the message was parked, but could not be deleted from its queue");
         }
@@ -45,7 +45,8 @@ impl DeadLetters for SqsDeadLetters {
     }
 
     async fn release(&self, letters: &[(&str, &Disposition)]) -> Vec<anyhow::Result<()>> {
-        // The dispositions are counted like those of other messages, before the messages are acknowledged.
+        // The dispositions of redriven messages are counted before the messages are acknowledged, like the dispositions
+        // of other messages.
         let releases = letters.iter().map(|(id, _)| self.table.release(id));
         futures_util::future::join_all(releases).await
     }

@@ -9,18 +9,19 @@ use crate::sqs::{MessageCounts, Queue};
 
 /// Computes the counters from the table's ledger and from the depths that SQS reports.
 ///
-/// The ledger counts each outcome exactly once ([`crate::dynamodb`]). SQS does not count the messages that it accepts, and
-/// other programs may send messages too. So the number of accepted messages is derived: those with an outcome, those that
-/// are parked, and those on the queue. The equation of the ledger therefore proves nothing here, and the counters say so.
+/// The ledger counts each outcome exactly once ([`crate::dynamodb`]). SQS does not count the messages that it accepts,
+/// and other programs may send messages too. So the number of accepted messages is computed: messages with an outcome,
+/// parked messages, and messages on the queue. The equation of the ledger therefore proves nothing on AWS, and the
+/// counters state that.
 ///
-/// A message is counted before it is deleted from its queue. In between, and if the deletion fails until the next
-/// delivery, it has an outcome and is queued, so the number of accepted messages is one too high.
+/// The outcome of a message is counted before the message is deleted from its queue. Until the deletion, the message
+/// has an outcome and is queued, so the number of accepted messages is one too high.
 #[derive(Debug, Clone)]
 pub struct SqsPipeline {
     /// The queue of events.
     pub queue: Queue,
-    /// The dead-letter queue, if configured. Its messages are parked, but not archived yet. If this is `None`, the
-    /// counters lack those messages until they are archived.
+    /// The dead-letter queue, if configured. Its messages are parked, but not archived yet. If `None`, the counters
+    /// lack those messages until they are archived.
     pub dead_letters: Option<Queue>,
     /// The table with the ledger.
     pub table: Table,

@@ -1,8 +1,9 @@
-//! Lists the deliveries of a subscription on AWS: those that failed and hold back their orders, then those that were skipped. The
-//! store of subscriptions calls this.
+//! Lists the deliveries of a subscription on AWS: first the failed deliveries that hold back their orders, then the
+//! skipped deliveries. The store of subscriptions calls this module.
 //!
-//! The place in the list after which a page begins is a text: `h:` with an order, or `s:` with the event of a skip. A page examines
-//! a limited number of rows, so a page of a filtered list may be empty and not be the last one.
+//! Each page begins after a position in the list. A position is a text: `h:` with an order, or `s:` with the event of a
+//! skipped delivery. A page examines a limited number of rows, so a page of a filtered list may be empty although it is
+//! not the last.
 
 use api::ports::webhooks::{DeliveryFilter, DeliveryList, DeliveryState};
 use consumer::webhooks::queued::HeldPage;
@@ -11,11 +12,11 @@ use domain::{OrderId, Subscription};
 use crate::deliveries;
 use crate::outbound::OutboundTable;
 
-/// How many rows of held orders a page examines, and how many of them a call reads.
+/// The maximum numbers of rows of held orders that a page examines and that a call reads.
 const MAX_EXAMINED: usize = 2000;
 const CALL: usize = 250;
 
-/// The page that begins after this place.
+/// The page that begins after the position `after`.
 pub(super) async fn page(
     table: &OutboundTable,
     of: &Subscription,
@@ -70,7 +71,7 @@ async fn held_order(
     Ok(true)
 }
 
-/// Adds the deliveries of held orders after this one. Returns whether the page can go on after them.
+/// Adds the deliveries of the held orders after `after`. Returns whether the page has room for more.
 async fn held_orders(
     table: &OutboundTable,
     of: &Subscription,

@@ -1,9 +1,9 @@
 //! Implements the API's [`WebhookStore`] on AWS, with the outbound table and the queue of deliveries. Operators manage
-//! subscriptions and deliveries through it.
+//! subscriptions and deliveries through this store.
 //!
-//! A subscription has no cursor here, because its deliveries come from the queue. So it gets only events that are recorded
-//! after it was created. An operator can replay single orders from their logs. A replay from a time or a position walks through
-//! the feed, so it needs one.
+//! On AWS, a subscription has no cursor, because its deliveries come from the queue. So it gets only events that are
+//! recorded after it was created. An operator can replay single orders from their logs. A replay from a time or a
+//! position reads the feed, so the service must have a feed.
 
 use std::sync::Arc;
 
@@ -42,7 +42,7 @@ pub struct AwsWebhookStore {
     pub queue: JobQueue,
     /// Posts test events.
     pub sender: Arc<dyn WebhookSender>,
-    /// The `source` of events.
+    /// The `source` of the CloudEvents.
     pub source: String,
     /// The feed, from which deliveries can be replayed.
     pub feed: Option<TableFeed>,
@@ -92,7 +92,7 @@ impl AwsWebhookStore {
         Ok(())
     }
 
-    /// Lets the queue deliver the events of a held order from its row on.
+    /// Sends a job that lets the deliveries of a held order catch up.
     async fn let_catch_up(&self, of: &Subscription, order_id: &OrderId) -> Result<(), WebhookError> {
         Ok(self.send(Job::CatchUp { subscription_id: of.id, order_id: order_id.clone() }).await?)
     }
@@ -106,8 +106,8 @@ impl AwsWebhookStore {
         })
     }
 
-    /// Goes on with a skip that was stored before its catch-up was sent, because the process ended or the queue failed in
-    /// between. Otherwise there is nothing to skip.
+    /// Continues a skip that was stored, but whose catch-up was not sent because the process ended or the queue failed.
+    /// Fails if there is no such skip.
     async fn finish_skip(&self, of: &Subscription, event_id: EventId) -> Result<(), WebhookError> {
         let skipped = self.table.skipped(of, event_id).await?.ok_or(WebhookError::NoDelivery)?;
         let order = self.table.held(of, &skipped.order_id).await?.map(|row| row.order);
@@ -155,8 +155,8 @@ impl WebhookStore for AwsWebhookStore {
             return Err(WebhookError::Changed);
         }
         if subscription.state == SubscriptionState::Active {
-            // The sweep lets the orders catch up that were held while the subscription was stopped, and tries the other
-            // held orders at the new URL.
+            // The sweep lets orders catch up whose deliveries were held while the subscription was stopped, and retries
+            // other held orders at the new URL.
             self.send(Job::sweep_now(subscription.id)).await?;
         }
         Ok(())

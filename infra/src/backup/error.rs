@@ -1,41 +1,41 @@
-//! The errors of backups and of reading them. The commands print them, and the service logs them.
+//! The errors of writing and reading backups. The commands print these errors, and the service logs them.
 
 use super::manifest::ManifestFlaw;
 use super::segment::SegmentFlaw;
 
-/// Why a backup cannot be written or read.
+/// The reason why a backup cannot be written or read.
 #[derive(Debug, thiserror::Error)]
 pub enum BackupError {
-    /// The target's name is not one that this program can use.
+    /// The name of the target is not valid, or not supported.
     #[error("{location:?} is no place for a backup: {what}")]
     Location {
-        /// The target as given.
+        /// The name of the target, as given.
         location: String,
-        /// What is wrong with it.
+        /// What is wrong with the name.
         what: String,
     },
-    /// The target contains other files than a backup.
+    /// The target contains files that do not belong to a backup.
     #[error("{location} is not a backup: it contains {found:?}. Choose an empty folder or prefix")]
     Foreign {
-        /// The target.
+        /// The name of the target.
         location: String,
-        /// The name of a file or folder in it.
+        /// The name of such a file or folder.
         found: String,
     },
     /// The target contains no manifest.
     #[error("{location} contains no backup: it has no file in manifests/")]
     Empty {
-        /// The target.
+        /// The name of the target.
         location: String,
     },
-    /// A file of the backup is not there.
+    /// A file of the backup is missing.
     #[error("{location} lacks {path}{}", holding(holds))]
     Missing {
-        /// The target.
+        /// The name of the target.
         location: String,
-        /// The path of the file in it.
+        /// The path of the file in the target.
         path: String,
-        /// What the file holds, or an empty string.
+        /// A description of the file's content, or an empty string.
         holds: String,
     },
     /// The increment was removed while it was read.
@@ -44,7 +44,7 @@ pub enum BackupError {
          increments"
     )]
     Removed {
-        /// The target.
+        /// The name of the target.
         location: String,
         /// The number of the increment.
         number: u64,
@@ -52,23 +52,23 @@ pub enum BackupError {
     /// A manifest cannot be used.
     #[error("{path} in {location} cannot be used: {flaw}")]
     Manifest {
-        /// The target.
+        /// The name of the target.
         location: String,
-        /// The path of the manifest in it.
+        /// The path of the manifest in the target.
         path: String,
-        /// What is wrong.
+        /// What is wrong with the manifest.
         flaw: ManifestFlaw,
     },
     /// A segment is damaged.
     #[error("{path} in {location}{} is damaged: {flaw}", holding(holds))]
     Segment {
-        /// The target.
+        /// The name of the target.
         location: String,
-        /// The path of the segment in it.
+        /// The path of the segment in the target.
         path: String,
-        /// What the segment holds, or an empty string.
+        /// A description of the segment's content, or an empty string.
         holds: String,
-        /// What is wrong.
+        /// What is wrong with the segment.
         flaw: SegmentFlaw,
     },
     /// The target contains the backup of another data folder.
@@ -76,22 +76,22 @@ pub enum BackupError {
         "{location} contains the backup of another data folder ({there}; this one is {here}). Choose another target"
     )]
     OtherFolder {
-        /// The target.
+        /// The name of the target.
         location: String,
         /// The name of the folder in the backup.
         there: String,
         /// The name of the folder to back up.
         here: String,
     },
-    /// The folder does not contain the events that the target contains.
+    /// The data folder does not contain the events that the target contains.
     #[error(
         "the data folder does not continue the backup in {location}: {what}. It was restored to an earlier moment, \
          recovered or rebuilt. Choose another target, and keep this one"
     )]
     Diverged {
-        /// The target.
+        /// The name of the target.
         location: String,
-        /// The first difference.
+        /// The first difference between the folder and the target.
         what: String,
     },
     /// Another backup into the same target has written the manifest first.
@@ -99,17 +99,17 @@ pub enum BackupError {
         "another backup has written {path} in {location} meanwhile. Let only one backup write to a target"
     )]
     Concurrent {
-        /// The target.
+        /// The name of the target.
         location: String,
-        /// The path of the manifest.
+        /// The path of the manifest in the target.
         path: String,
     },
     /// The target refused an operation, or cannot be reached.
     #[error("{location} cannot be used: {what}")]
     Target {
-        /// The target.
+        /// The name of the target.
         location: String,
-        /// What was attempted, and the answer.
+        /// What was attempted, and the error.
         what: String,
     },
     /// The data folder, or the service that reads it, failed.

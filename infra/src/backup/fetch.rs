@@ -1,5 +1,5 @@
-//! Reads the segments of a backup, one ahead of the one that is being processed. Restores and verifications use it on
-//! blocking threads.
+//! Reads the segments of a backup. While one segment is processed, the next segment is read. Restores and verifications
+//! use this module on blocking threads.
 
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
@@ -10,7 +10,7 @@ use super::target::Target;
 
 type Fetch = JoinHandle<Result<Vec<u8>, BackupError>>;
 
-/// The lines of some segments, in order.
+/// Reads segments, and returns their lines in order.
 pub(crate) struct Segments<'a> {
     runtime: &'a Handle,
     source: &'a Target,
@@ -19,7 +19,7 @@ pub(crate) struct Segments<'a> {
 }
 
 impl<'a> Segments<'a> {
-    /// `segments` contains the segments, each with a description of its content for errors.
+    /// Creates a reader of `segments`. Each segment has a description of its content, for errors.
     pub(crate) fn new(
         runtime: &'a Handle,
         source: &'a Target,

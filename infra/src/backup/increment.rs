@@ -1,7 +1,7 @@
-//! Writes one increment: reads a source, stores the segments that the target does not have, and the manifest last. The
-//! command `orders backup` and the continuous backup of the service call [`write_increment`].
+//! Writes one increment: reads a source, and stores the segments that the target does not have. The manifest is written
+//! last. The command `orders backup` and the continuous backup of the service call [`write_increment`].
 //!
-//! Memory is bounded: a part of the source, one log segment, one state segment and their compressed files.
+//! The memory is bounded: it holds a part of the source, one log segment, one state segment and their compressed files.
 
 use domain::Timestamp;
 
@@ -19,12 +19,12 @@ use super::{FORMAT, STATE_KEYSPACES};
 
 const RECEIPTS: &str = STATE_KEYSPACES[0];
 
-/// What an increment did.
+/// The result of writing an increment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IncrementReport {
-    /// The number of the increment. If nothing had changed, the number of the previous one.
+    /// The number of the increment. If nothing has changed, the number of the previous increment.
     pub number: u64,
-    /// Whether the folder is as it was at the previous increment, so that nothing was written.
+    /// Whether the folder has not changed since the previous increment, so that nothing was written.
     pub unchanged: bool,
     /// When the source began to read.
     pub time: Timestamp,
@@ -44,11 +44,11 @@ pub struct IncrementReport {
     pub bytes_written: u64,
 }
 
-/// How an increment is made.
+/// The options of an increment.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct IncrementOptions {
-    /// Read everything again, and write what the target lacks. By default, log segments that are full are not read
-    /// again.
+    /// Read the whole folder again, and write the segments that the target lacks. By default, full log segments are not
+    /// read again.
     pub full: bool,
 }
 
@@ -125,7 +125,8 @@ impl<'a> Increment<'a> {
         options: IncrementOptions,
     ) -> Self {
         let manifest = previous.map(|(manifest, _)| manifest);
-        // The last segment is read again: it may not be full, and it shows that the folder still has these events.
+        // The last segment is read again, because it may not be full, and because the comparison shows that the folder
+        // still has its events.
         let kept = manifest.and_then(|it| it.log.split_last()).map_or(&[][..], |(_, kept)| kept);
         let kept = if options.full { &[] } else { kept };
         Self {

@@ -13,7 +13,7 @@ use super::source::{BackupPart, BackupRequest, BackupSource, SourceHeader};
 use super::stream::{Frame, FrameDecoder, FrameEncoder, StreamFlaw};
 use super::target::Target;
 
-/// A folder in memory.
+/// A folder in memory, as the source of backups.
 #[derive(Clone)]
 struct Folder {
     name: String,
@@ -22,7 +22,7 @@ struct Folder {
     rejected: u64,
     commit: u64,
     queue: Vec<u64>,
-    /// The source fails after so many parts.
+    /// The number of parts after which the source fails.
     fails_after: Option<usize>,
     request: Option<BackupRequest>,
     parts: Vec<BackupPart>,
@@ -122,7 +122,7 @@ impl Backup {
         self.target.newest_manifest().await.unwrap().unwrap().0
     }
 
-    /// All lines that the newest manifest lists.
+    /// All lines of the segments that the newest manifest lists.
     async fn content(&self) -> Vec<String> {
         let mut content = Vec::new();
         for file in self.newest().await.files() {
@@ -141,7 +141,7 @@ impl Backup {
 async fn increments_come_to_the_same_as_one_backup() {
     let (many, one) = (Backup::new(), Backup::new());
     let mut folder = Folder::new(0);
-    // Events of 1 MiB, so that segments become full; the last ones are small.
+    // Events of 1 MiB fill segments. The last events are small.
     for events in [0, 3, 9, 10, 16, 17, 30] {
         folder.events.resize(events, if events > 20 { 10 } else { 1 << 20 });
         folder.commit += 1;
@@ -165,10 +165,10 @@ async fn state_that_has_not_changed_is_not_stored_again() {
     let mut folder = Folder::new(10);
     let first = backup.write(&mut folder).await.unwrap();
     assert_eq!((first.number, first.segments_written, first.new_events), (1, 3, 10));
-    // The same commit: nothing is written.
+    // The commit is the same, so nothing is written.
     let same = backup.write(&mut folder).await.unwrap();
     assert_eq!((same.number, same.unchanged, same.bytes_written), (1, true, 0));
-    // Another commit, without refusals: the receipts are not even read.
+    // A later commit without refused events: the receipts are not read.
     folder.commit += 1;
     folder.events.push(10);
     let second = backup.write(&mut folder).await.unwrap();
@@ -213,7 +213,7 @@ async fn a_folder_that_does_not_continue_the_backup_is_refused() {
     };
     let diverged = |error: BackupError| assert!(matches!(error, BackupError::Diverged { .. }), "{error}");
     diverged(refused(|folder| folder.events.truncate(39)).await);
-    // The events after a restore to an earlier moment are other ones.
+    // After a restore to an earlier moment, the folder records other events.
     diverged(refused(|folder| folder.events[39] += 1).await);
     diverged(refused(|folder| (folder.events[3], folder.events[44 - 1 - 4]) = (1, 5)).await);
     let other = refused(|folder| folder.name = "ffffffff".to_owned()).await;
@@ -234,7 +234,8 @@ async fn old_increments_are_removed_with_what_only_they_list() {
         retention.apply(&backup.target, 3).await.unwrap();
     }
     assert_eq!(backup.target.manifests().await.unwrap(), [4, 5, 6]);
-    // Each kept increment has a last log segment and a queue of its own. Receipts and webhooks are shared.
+    // Each kept increment has a separate last log segment and queue segment. Increments share the segments of receipts
+    // and webhooks.
     assert_eq!(backup.segments().await, 3 + 3 + 2);
     for number in [4, 5, 6] {
         let (manifest, _) = backup.target.manifest(number).await.unwrap();
@@ -317,7 +318,7 @@ fn a_stream_that_was_cut_off_or_changed_is_never_whole() {
     }
     let longer = [&stream[..], b"x"].concat();
     assert!(matches!(decode(std::iter::once(longer)), Err(StreamFlaw::Damaged(_))));
-    // A frame that is missing: from the end of the header to the end of the first part.
+    // Removes one frame: from the end of the header to the end of the first part.
     let mut encoder = FrameEncoder::default();
     let (header, parts, _) = self::parts();
     let first = encoder.header(&header).unwrap();

@@ -1,5 +1,5 @@
-//! The folder of a backup on this machine: its path, its lock, and what killed backups leave in it. [`target`](super::target)
-//! calls it.
+//! The folder of a backup on the local machine: its path, its lock, and the files that killed backups leave.
+//! [`target`](super::target) calls these functions.
 
 use std::fs::{self, File};
 use std::io;
@@ -10,8 +10,8 @@ use rustix::process::umask;
 
 use crate::folders::create_durably;
 
-/// The absolute path of a folder that need not exist. Its parents that exist are without `..` and symbolic links, because
-/// the store of a target accepts no `..`.
+/// The absolute path of a folder that need not exist. The existing part of the path is resolved, without `..` and
+/// symbolic links, because the store of a target accepts no `..`.
 pub(super) fn resolved(path: &Path) -> io::Result<PathBuf> {
     let path = std::path::absolute(path)?;
     for known in path.ancestors() {
@@ -27,16 +27,16 @@ pub(super) fn resolved(path: &Path) -> io::Result<PathBuf> {
     Ok(path)
 }
 
-/// Creates the folder if it does not exist, and opens it so that it can be locked.
+/// Creates the folder if it does not exist. Opens the folder so that it can be locked.
 pub(super) fn open(folder: &Path) -> io::Result<File> {
-    // The files contain all data of all customers, and secrets. Only this user can read them.
+    // The files contain secrets and the data of all customers, so only the user of this process can read them.
     umask(Mode::from_raw_mode(0o077));
     create_durably(folder)?;
     File::open(folder)
 }
 
-/// Removes the files that killed backups were writing. The store names a file `NAME#NUMBER` until it is complete. The caller
-/// holds the lock of the folder.
+/// Removes the files that killed backups were writing. The store names a file `NAME#NUMBER` until it is complete. The
+/// caller must hold the lock of the folder.
 pub(super) fn remove_incomplete(folder: &Path) -> io::Result<()> {
     for part in ["segments", "manifests"] {
         let files = match fs::read_dir(folder.join(part)) {

@@ -1,12 +1,12 @@
-//! Cuts the recorded events into segments, and checks that they continue those of the previous increment. An
-//! [increment](super::increment) adds the records and stores the segments.
+//! Cuts the recorded events into segments, and checks that the events continue the previous increment.
+//! [`increment`](super::increment) adds the records and stores the segments.
 
 use super::manifest::{LogSegment, Manifest};
 use super::record::LogRecord;
 use super::running_hash::RunningHash;
 use super::segment::{FULL_SEGMENT_BYTES, SegmentRef};
 
-/// Lines that become one segment, and what a manifest says of it.
+/// Lines that become one segment, and the numbers that the manifest contains about the segment.
 #[derive(Debug, Clone, Default)]
 pub(super) struct LogLines {
     pub(super) lines: Vec<u8>,
@@ -31,18 +31,19 @@ struct Expected {
     hash: RunningHash,
 }
 
-/// The records since the last cut.
+/// Collects records, and cuts them into segments.
 #[derive(Debug)]
 pub(super) struct LogCutter {
     next: u64,
     hash: RunningHash,
-    /// What the records up to the previous increment must come to. `None` once they did.
+    /// The position and the hash at the end of the previous increment, with which the records must agree. `None` once
+    /// they have reached that position.
     expected: Option<Expected>,
     current: LogLines,
 }
 
 impl LogCutter {
-    /// Continues after the segments `kept` of the previous increment.
+    /// Creates a cutter that continues after the segments `kept` of the previous increment.
     pub(super) fn new(previous: Option<&Manifest>, kept: &[LogSegment]) -> Self {
         let last = kept.last();
         let expected = previous.filter(|previous| previous.folder.position > 0);
@@ -55,7 +56,7 @@ impl LogCutter {
         }
     }
 
-    /// The position of the first record.
+    /// The position of the next record to add.
     pub(super) fn next(&self) -> u64 {
         self.next
     }
@@ -65,7 +66,7 @@ impl LogCutter {
         self.hash
     }
 
-    /// Adds a record. Returns the lines of a segment that is full.
+    /// Adds a record. If a segment is full, returns its lines.
     pub(super) fn add(&mut self, record: &LogRecord) -> Result<Option<LogLines>, LogFlaw> {
         if record.first() != self.next {
             if let Some(Expected { position, .. }) = self.expected {
@@ -93,14 +94,14 @@ impl LogCutter {
         Ok(if self.current.lines.len() >= FULL_SEGMENT_BYTES { self.take() } else { None })
     }
 
-    /// The lines since the last cut, if there are any.
+    /// Takes the lines since the last cut, if there are any.
     pub(super) fn take(&mut self) -> Option<LogLines> {
         let lines = std::mem::take(&mut self.current);
         (!lines.lines.is_empty()).then_some(lines)
     }
 }
 
-/// Why the records cannot be stored.
+/// The reason why records cannot be stored.
 #[derive(Debug)]
 pub(super) enum LogFlaw {
     /// A position is missing.
@@ -108,7 +109,7 @@ pub(super) enum LogFlaw {
         expected: u64,
         found: u64,
     },
-    /// The events up to this position are not those of the previous increment.
+    /// The events up to `position` differ from the events of the previous increment.
     Diverged {
         position: u64,
     },

@@ -1,11 +1,12 @@
-//! The file that makes an increment complete: what the folder contained at one position, and in which segments it is.
+//! The manifest, which makes an increment complete. It contains the state of the folder as of one commit, and the
+//! segments that hold its content.
 //!
 //! ```text
 //! {"manifest":{…},"sha256":"<SHA-256 of the bytes of the member `manifest`>"}
 //! ```
 //!
-//! The file is exactly this and a newline, so that a change of any byte is noticed, also in the newest manifest. Older
-//! manifests are confirmed by the chain as well: each manifest contains the hash of the previous file.
+//! The file contains exactly this text and a newline, so that a change of any byte is noticed. Manifests also form a
+//! chain: each manifest contains the hash of the previous manifest's file.
 
 use std::collections::BTreeSet;
 
@@ -17,39 +18,40 @@ use super::running_hash::RunningHash;
 use super::segment::{FileHash, SegmentRef};
 use super::{FORMAT, STATE_KEYSPACES};
 
-/// What the folder contained as of one commit.
+/// The content of the folder as of one commit.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Manifest {
     /// The format of the manifest and of the segments.
     pub format: u32,
-    /// The number of the increment. The first one is 1.
+    /// The number of the increment. The first increment has number 1.
     pub number: u64,
-    /// The hash of the file of the previous manifest. `None` in the first one.
+    /// The hash of the previous manifest's file. `None` in the first manifest.
     pub previous: Option<FileHash>,
     /// The version of the program that made the increment.
     pub service_version: String,
-    /// When the increment was begun: the state is at least as new as this.
+    /// When the increment was begun. The state of the increment is at least as new.
     pub time: Timestamp,
-    /// What was in the folder.
+    /// The state of the folder.
     pub folder: FolderState,
     /// The running hash over all events.
     pub hash: RunningHash,
-    /// The segments with the events, from position 1 to the position of the folder, without gap.
+    /// The segments with the events, from position 1 to the position of the folder, without gaps.
     pub log: Vec<LogSegment>,
-    /// The segments with other rows, by keyspace and key.
+    /// The segments with all other rows, sorted by keyspace and key.
     pub state: Vec<StateSegment>,
 }
 
-/// The state of a folder as of one synced commit, apart from the rows in segments. The source of a backup reports it.
+/// The state of a folder as of one synced commit, apart from the rows in segments. The source of a backup reports the
+/// state.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FolderState {
-    /// The name of the folder, which is part of its message ids.
+    /// The name of the data folder, which is part of the ids of messages.
     pub name: String,
     /// The folder format, which determines how rows are encoded.
     pub format: u32,
     /// The number of the commit.
     pub commit: u64,
-    /// The latest position.
+    /// The latest position of the feed.
     pub position: u64,
     /// The ledger.
     pub ledger: Ledger,
@@ -66,16 +68,16 @@ pub struct FolderState {
 /// A segment with events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LogSegment {
-    /// The file.
+    /// The file of the segment.
     #[serde(flatten)]
     pub file: SegmentRef,
-    /// The first position.
+    /// The first position in the segment.
     pub first: u64,
-    /// The last position.
+    /// The last position in the segment.
     pub last: u64,
     /// The number of events.
     pub events: u64,
-    /// The number of orders that begin in the segment: events of version 1.
+    /// The number of orders whose first event is in the segment.
     pub orders: u64,
     /// The running hash after the last event of the segment.
     pub hash: RunningHash,
@@ -84,7 +86,7 @@ pub struct LogSegment {
 /// A segment with rows of a keyspace.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StateSegment {
-    /// The file.
+    /// The file of the segment.
     #[serde(flatten)]
     pub file: SegmentRef,
     /// The keyspace, one of [`STATE_KEYSPACES`].
@@ -93,13 +95,13 @@ pub struct StateSegment {
     pub rows: u64,
 }
 
-/// Why a manifest cannot be used.
+/// The reason why a manifest cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ManifestFlaw {
-    /// The bytes are not those that were written.
+    /// The bytes of the manifest were changed after they were written.
     #[error("{0}")]
     Damaged(String),
-    /// A later version of the program has written it.
+    /// A later version of the program has written the manifest.
     #[error("it has format {found}, and this version reads formats up to {FORMAT}")]
     Newer {
         /// The format of the manifest.
@@ -114,38 +116,38 @@ struct ManifestFile<'a> {
     sha256: FileHash,
 }
 
-/// What all formats have in common.
+/// The members that all formats of manifests have in common.
 #[derive(Deserialize)]
 struct AnyFormat {
     format: u32,
 }
 
 impl Manifest {
-    /// The path within the backup.
+    /// The path of the manifest within the backup.
     pub fn path(number: u64) -> String {
         format!("manifests/{number:010}.json")
     }
 
-    /// The number in a file name of `manifests/`.
+    /// The number in the name of a file in `manifests/`.
     pub fn number_in(name: &str) -> Option<u64> {
         let number = name.strip_suffix(".json")?.parse().ok()?;
         (number > 0 && Self::path(number) == format!("manifests/{name}")).then_some(number)
     }
 
-    /// The number of events.
+    /// The number of events in the log segments.
     pub fn events(&self) -> u64 {
         self.log.iter().map(|segment| segment.events).sum()
     }
 
-    /// The number of orders.
+    /// The number of orders in the log segments.
     pub fn orders(&self) -> u64 {
         self.log.iter().map(|segment| segment.orders).sum()
     }
 
-    /// Whether the number of events contradicts the ledger, because the folder was damaged.
+    /// Whether the number of events contradicts the ledger, which shows that the folder was damaged.
     ///
-    /// The consumer counts an event as recorded when it acknowledges the message, shortly after the event is in the log.
-    /// Until then, the message is on the queue.
+    /// The consumer counts an event as recorded when it acknowledges the message, shortly after the event is in the
+    /// log. Until the acknowledgement, the message is on the queue.
     pub fn contradicts_ledger(&self) -> bool {
         let recorded = self.folder.ledger.recorded;
         !(recorded..=recorded.saturating_add(self.folder.queued)).contains(&self.events())
@@ -162,7 +164,7 @@ impl Manifest {
         file_of(&manifest)
     }
 
-    /// The manifest in a file, after a check of every byte. `number` is the number in the file's name.
+    /// Decodes the manifest in a file, after a check of every byte. `number` is the number in the file's name.
     pub fn decode(file: &[u8], number: u64) -> Result<Self, ManifestFlaw> {
         let damaged = |what: String| ManifestFlaw::Damaged(what);
         let parts: ManifestFile<'_> = serde_json::from_slice(file)
@@ -183,7 +185,7 @@ impl Manifest {
         }
     }
 
-    /// What contradicts itself in the manifest, if anything.
+    /// Describes a contradiction within the manifest, if there is one.
     fn contradiction(&self, number: u64) -> Option<String> {
         if self.number != number {
             return Some(format!("it is manifest {}, under the name of manifest {number}", self.number));

@@ -1,4 +1,4 @@
-//! The lines of log segments: recorded events with their positions. Backups write them, and restores read them.
+//! The lines of log segments: recorded events with their positions. Backups write these lines, and restores read them.
 
 use domain::OrderId;
 use serde::{Deserialize, Serialize};
@@ -6,41 +6,43 @@ use serde_json::value::RawValue;
 
 use super::text::{Bytes, as_json, to_line};
 
-/// What is at one position of the feed, or at several without events.
+/// An event at one position of the feed, or several positions without events.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LogRecord {
     /// A recorded event.
     Event(EventRecord),
-    /// Positions without events. Recoveries leave them.
+    /// Positions without events, which a recovery has left.
     Lost {
         /// The first of the positions.
         position: u64,
-        /// The time of their row in the feed, in microseconds since 1970.
+        /// The time of the positions' row in the feed, in microseconds since 1970.
         time: i64,
         /// The number of positions, at least 1.
         count: u64,
     },
 }
 
-/// A recorded event, as stored.
+/// A recorded event, as stored in the data folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EventRecord {
     /// The place of the event in the feed.
     pub position: u64,
-    /// The time of the event's row in the feed, in microseconds since 1970. From record to record it never decreases.
+    /// The time of the event's row in the feed, in microseconds since 1970. The time never decreases from record to
+    /// record.
     pub time: i64,
     /// The order that the event belongs to.
     pub order_id: OrderId,
     /// The event's version in the log of the order.
     pub version: u64,
-    /// The value of the log entry: the event, and in some entries of version 1 a newline and the id of the message.
+    /// The value of the log entry: the event as JSON. In some entries of version 1, a newline and the message id
+    /// follow.
     pub entry: Vec<u8>,
-    /// The value of the event's row in `receipts`, if it has one.
+    /// The value of the event's row in `receipts`, if there is such a row.
     pub receipt: Option<Vec<u8>>,
 }
 
 impl LogRecord {
-    /// The first position.
+    /// The first position of the record.
     pub fn first(&self) -> u64 {
         match self {
             Self::Event(event) => event.position,
@@ -48,7 +50,7 @@ impl LogRecord {
         }
     }
 
-    /// The last position, which is the first one except for several lost positions.
+    /// The last position of the record. Equals the first position, except for several lost positions.
     pub fn last(&self) -> u64 {
         match self {
             Self::Event(event) => event.position,
@@ -56,7 +58,7 @@ impl LogRecord {
         }
     }
 
-    /// The time of the row in the feed, in microseconds since 1970.
+    /// The time of the record's row in the feed, in microseconds since 1970.
     pub fn time(&self) -> i64 {
         match self {
             Self::Event(event) => event.time,
@@ -69,13 +71,13 @@ impl LogRecord {
         Ok(to_line(&Line::of(self), lines)?)
     }
 
-    /// The record of a line without its newline.
+    /// Decodes a record from a line without its newline.
     pub fn decode(line: &[u8]) -> anyhow::Result<Self> {
         serde_json::from_slice::<Line<'_>>(line)?.record()
     }
 }
 
-/// A record in JSON. Either `lost` is there, or the members of an event.
+/// A record in JSON. Has either `lost` or the members of an event.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Line<'a> {
@@ -87,13 +89,13 @@ struct Line<'a> {
     order_id: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     version: Option<u64>,
-    /// The event, if it is JSON on one line.
+    /// The event of the log entry, if it is JSON on one line.
     #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
     entry: Option<&'a RawValue>,
     /// The id of the message that the log entry contains.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     message: Option<String>,
-    /// The log entry, if it is anything else.
+    /// The log entry, if it cannot be written as JSON on one line.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     entry_bytes: Option<Bytes>,
     #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
@@ -162,7 +164,8 @@ impl<'a> Line<'a> {
     }
 }
 
-/// The event in a log entry and the id of its message, if the event is JSON and the id is text without a newline.
+/// Splits a log entry into the event and the id of its message. `None` unless the event is JSON and the id is text
+/// without a newline.
 fn readable_entry(entry: &[u8]) -> Option<(&RawValue, Option<&str>)> {
     let (event, message) = match entry.iter().position(|byte| *byte == b'\n') {
         Some(newline) => (&entry[..newline], Some(&entry[newline + 1..])),

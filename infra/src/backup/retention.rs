@@ -1,4 +1,4 @@
-//! Removes old increments: their manifests first, then the segments that no remaining manifest lists.
+//! Removes old increments: first their manifests, then the segments that no remaining manifest lists.
 
 use std::collections::{BTreeMap, HashSet};
 use std::time::{Duration, SystemTime};
@@ -8,20 +8,21 @@ use super::manifest::Manifest;
 use super::segment::FileHash;
 use super::target::{StoredFile, Target};
 
-/// How old a segment must be that no manifest lists before it is removed. A younger one may belong to an increment that
+/// The minimum age of an unlisted segment before it is removed. A younger segment may belong to an increment that
 /// another process is writing to the same bucket.
 const ORPHAN_AGE: Duration = Duration::from_secs(60 * 60);
 
-/// Keeps the newest increments of a target. One that is used again reads only the manifests that are new.
+/// Keeps the newest increments of a target, and removes older ones. A second call of [`Retention::apply`] reads only
+/// new manifests.
 #[derive(Debug, Default)]
 pub struct Retention {
-    /// The files of the manifests that were read.
+    /// The segments that each manifest lists, for the manifests that were read.
     known: BTreeMap<u64, HashSet<FileHash>>,
 }
 
 impl Retention {
-    /// Keeps the newest `keep` increments and what they list, and removes all others. Returns the number of increments
-    /// that were removed. The caller holds the lock of the target.
+    /// Keeps the newest `keep` increments and their segments, and removes all others. Returns the number of removed
+    /// increments. The caller must hold the lock of the target.
     pub async fn apply(&mut self, target: &Target, keep: u64) -> Result<u64, BackupError> {
         let numbers = target.manifests().await?;
         let kept = usize::try_from(keep.max(1)).unwrap_or(usize::MAX);
@@ -41,7 +42,7 @@ impl Retention {
         if is_first {
             unneeded.extend(orphans(target, &needed).await?);
         }
-        // A segment is removed only when no manifest lists it, so that no increment ever lacks one.
+        // Segments are removed after manifests, so that no manifest ever lists a missing segment.
         for number in old {
             target.remove(&Manifest::path(*number)).await?;
         }
@@ -58,7 +59,8 @@ impl Retention {
         }
         let files = match target.manifest(number).await {
             Ok((manifest, _)) => manifest.files().map(|file| file.sha256).collect(),
-            // What a damaged manifest lists is not known. An old one goes, and its segments go as orphans.
+            // The segments of a damaged manifest are unknown. An old damaged manifest is removed, and its segments are
+            // removed as orphans.
             Err(BackupError::Manifest { .. }) if !is_kept => HashSet::new(),
             Err(error) => return Err(error),
         };
@@ -67,7 +69,7 @@ impl Retention {
     }
 }
 
-/// The segments that no kept manifest needs and that are old enough.
+/// The segments that no kept manifest lists and that are old enough to be removed.
 async fn orphans(target: &Target, needed: &HashSet<FileHash>) -> Result<Vec<FileHash>, BackupError> {
     let now = SystemTime::now();
     let is_old = |file: &StoredFile| now.duration_since(file.written_at).is_ok_and(|age| age >= ORPHAN_AGE);

@@ -5,12 +5,12 @@ use serde_json::value::RawValue;
 
 use super::text::{Bytes, as_json, to_line};
 
-/// A row of a keyspace, as stored.
+/// A row of a keyspace, as stored in the data folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StateRow {
-    /// The key.
+    /// The key of the row.
     pub key: Vec<u8>,
-    /// The value.
+    /// The value of the row.
     pub value: Vec<u8>,
 }
 
@@ -21,7 +21,7 @@ struct Line<'a> {
     /// The value, if it is JSON on one line.
     #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
     json: Option<&'a RawValue>,
-    /// The value, if it is anything else.
+    /// The value, if it is not JSON on one line.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     bytes: Option<Bytes>,
 }
@@ -34,7 +34,7 @@ impl StateRow {
         Ok(to_line(&Line { key: Bytes(self.key.clone()), json, bytes }, lines)?)
     }
 
-    /// The row of a line without its newline.
+    /// Decodes a row from a line without its newline.
     pub fn decode(line: &[u8]) -> anyhow::Result<Self> {
         let Line { key, json, bytes } = serde_json::from_slice(line)?;
         let value = match (json, bytes) {

@@ -1,5 +1,5 @@
-//! The running hash over the recorded events of a folder. A manifest contains it, so that two folders, or a folder and
-//! a backup, can be compared without comparing their events.
+//! The running hash over the recorded events of a folder. A manifest contains the hash, so that two folders, or a
+//! folder and a backup, can be compared without comparing their events.
 
 use ring::digest::{Context, SHA256};
 
@@ -8,7 +8,7 @@ use super::segment::{hex, unhex};
 
 /// The hash over all events up to one position: SHA-256 of the previous hash, the position, the version, the length of
 /// the order id, the order id, and the log entry. The hash of no events is 32 zero bytes. Receipts, times and lost
-/// positions are not part of it.
+/// positions are not hashed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct RunningHash([u8; 32]);
 

@@ -1,15 +1,15 @@
-//! The files of a backup that contain its data. A segment is named after the SHA-256 of the file, so a name says what
-//! must be in the file, and the same rows give the same file.
+//! The files of a backup that contain its data. A segment is named after the SHA-256 of its file. So a change of the
+//! content is noticed, and equal rows are stored only once.
 
 use std::fmt;
 
 use ring::digest::{SHA256, digest};
 use serde::{Deserialize, Serialize};
 
-/// The size of the lines, in bytes, from which on a segment is full. A segment can exceed it by one line.
+/// The size of the lines, in bytes, at which a segment is full. A segment can exceed this size by one line.
 pub const FULL_SEGMENT_BYTES: usize = 8 << 20;
-/// The maximum size of the lines of a segment that is read. It limits the memory that a forged file can take. A line is
-/// at most a dead letter or a message, which the API and the queue limit to a few MiB.
+/// The maximum size of the lines of a segment that is read, in bytes. The limit bounds the memory that a forged file
+/// can take. The longest lines are dead letters and messages, which the API and the queue limit to a few MiB.
 const MAX_SEGMENT_BYTES: u64 = 64 << 20;
 /// The level of compression. Higher levels take several times as long, and save a few percent.
 const COMPRESSION_LEVEL: i32 = 3;
@@ -19,7 +19,7 @@ const COMPRESSION_LEVEL: i32 = 3;
 pub struct FileHash([u8; 32]);
 
 impl FileHash {
-    /// The hash of these bytes.
+    /// Computes the hash of `bytes`.
     pub fn of(bytes: &[u8]) -> Self {
         let mut hash = [0; 32];
         hash.copy_from_slice(digest(&SHA256, bytes).as_ref());
@@ -51,7 +51,7 @@ impl<'de> Deserialize<'de> for FileHash {
     }
 }
 
-/// The name and the sizes of a segment. A manifest lists them.
+/// The name and the sizes of a segment, as a manifest lists them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SegmentRef {
     /// The SHA-256 of the file.
@@ -63,7 +63,7 @@ pub struct SegmentRef {
 }
 
 impl SegmentRef {
-    /// The path within the backup.
+    /// The path of the segment within the backup.
     pub fn path(&self) -> String {
         format!("segments/{}.zst", self.sha256)
     }
@@ -72,7 +72,7 @@ impl SegmentRef {
 /// What is wrong with the file of a segment.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SegmentFlaw {
-    /// The file has another size.
+    /// The size of the file differs from the manifest.
     #[error("the file has {found} bytes, and the manifest says {expected}")]
     Size {
         /// The size in the manifest.
@@ -80,18 +80,18 @@ pub enum SegmentFlaw {
         /// The size of the file.
         found: u64,
     },
-    /// The file has another content.
+    /// The hash of the file differs from its name.
     #[error("the SHA-256 of the file is {found}")]
     Hash {
-        /// The hash of the content.
+        /// The hash of the file's content.
         found: FileHash,
     },
-    /// The file has the right hash, but is no segment with these sizes.
+    /// The file has the right hash, but is not a segment with the listed sizes.
     #[error("the file cannot be decompressed: {0}")]
     Content(String),
 }
 
-/// Compresses lines. Returns the name and sizes, and the content of the file.
+/// Compresses lines. Returns the name and the sizes of the segment, and the content of its file.
 pub fn pack(lines: &[u8]) -> std::io::Result<(SegmentRef, Vec<u8>)> {
     let file = zstd::bulk::compress(lines, COMPRESSION_LEVEL)?;
     let (bytes, plain_bytes) = (file.len() as u64, lines.len() as u64);

@@ -1,7 +1,7 @@
-//! Cuts the rows of the keyspaces into segments. An [increment](super::increment) adds the rows and stores the segments.
+//! Cuts the rows of the keyspaces into segments. [`increment`](super::increment) adds the rows and stores the segments.
 //!
-//! The key of a row decides, together with the row's size, whether a segment ends after it. So a row that is added or
-//! removed changes the segment that it is in, and the segments of all other rows stay the same files.
+//! The key and the size of a row determine whether a segment ends after the row. So adding or removing a row changes
+//! only the segment around that row. The segments of all other rows stay the same files.
 
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -11,7 +11,6 @@ use super::segment::FULL_SEGMENT_BYTES;
 /// The average size of the lines of a segment, in bytes.
 const AVERAGE_SEGMENT_BYTES: u64 = 1 << 20;
 
-/// Lines that become one segment.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct StateLines {
     pub(super) keyspace: String,
@@ -19,7 +18,7 @@ pub(super) struct StateLines {
     pub(super) lines: Vec<u8>,
 }
 
-/// The rows since the last cut.
+/// Collects rows, and cuts them into segments.
 #[derive(Debug, Default)]
 pub(super) struct StateCutter(StateLines);
 
@@ -39,7 +38,7 @@ impl StateCutter {
         Ok([before, after])
     }
 
-    /// The lines since the last cut, if there are any.
+    /// Takes the lines since the last cut, if there are any.
     pub(super) fn take(&mut self) -> Option<StateLines> {
         let lines = std::mem::take(&mut self.0);
         self.0.keyspace.clone_from(&lines.keyspace);
@@ -47,7 +46,7 @@ impl StateCutter {
     }
 }
 
-/// Whether a segment ends after the row with this key: for one of so many rows that segments have the average size.
+/// Whether a segment ends after the row with `key`. Segments end so often that they have the average size.
 fn ends_segment(key: &[u8], size: u64) -> bool {
     let chance = size.saturating_mul(1 << 32) / AVERAGE_SEGMENT_BYTES;
     xxh3_64(key) & 0xFFFF_FFFF < chance

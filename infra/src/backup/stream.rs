@@ -1,6 +1,6 @@
-//! The stream in which a running service sends its content to `orders backup`: frames, each with a checksum that includes
-//! the one before, and a last frame that counts. So a stream that is cut off, or from which something is missing, is never
-//! taken for a whole one.
+//! The stream in which a running service sends its content to `orders backup`: frames with checksums. Each checksum
+//! includes the previous checksum, and the last frame contains the number of lines. So an incomplete stream is never
+//! taken for a complete stream.
 //!
 //! ```text
 //! "orders-backup-stream 1\n", then frames:
@@ -23,34 +23,35 @@ use super::source::{BackupPart, SourceHeader};
 /// The first bytes of a stream.
 pub const MAGIC: &[u8] = b"orders-backup-stream 1\n";
 const HEAD_BYTES: usize = 13;
-/// The level of compression. The lowest one costs the service least.
+/// The level of compression. The lowest level takes the least processor time of the service.
 const COMPRESSION_LEVEL: i32 = 1;
-/// The maximum size of a frame, compressed and not. A part is much smaller, unless one row is that large.
+/// The maximum size of a frame, both compressed and uncompressed. A frame is usually much smaller, unless it contains a
+/// large row.
 const MAX_FRAME_BYTES: usize = 64 << 20;
 
-/// Why a stream cannot be used.
+/// The reason why a stream cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum StreamFlaw {
-    /// The stream begins with something else.
+    /// The stream does not begin with [`MAGIC`].
     #[error("it is not the stream of a backup, or of a later version")]
     Foreign,
-    /// The stream ended before its end.
+    /// The stream ended before its last frame.
     #[error("it was cut off after {lines} lines")]
     CutOff {
-        /// The number of lines before.
+        /// The number of lines that were received.
         lines: u64,
     },
-    /// The content is not what was sent.
+    /// The content of the stream was changed.
     #[error("it is damaged: {0}")]
     Damaged(String),
 }
 
-/// What a frame contains.
+/// The content of a frame.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Frame {
     /// The first frame.
     Header(Box<SourceHeader>),
-    /// Some of the content.
+    /// A part of the content.
     Part(BackupPart),
     /// The last frame.
     End,
@@ -64,13 +65,13 @@ pub struct FrameEncoder {
 }
 
 impl FrameEncoder {
-    /// The beginning of the stream.
+    /// Encodes the beginning of the stream.
     pub fn header(&mut self, header: &SourceHeader) -> anyhow::Result<Vec<u8>> {
         let frame = self.frame(b'H', &serde_json::to_vec(header)?)?;
         Ok([MAGIC, &frame].concat())
     }
 
-    /// The frame of a part.
+    /// Encodes the frame of a part.
     pub fn part(&mut self, part: &BackupPart) -> anyhow::Result<Vec<u8>> {
         let mut content = Vec::new();
         match part {
@@ -89,7 +90,7 @@ impl FrameEncoder {
         }
     }
 
-    /// The end of the stream.
+    /// Encodes the end of the stream.
     pub fn end(&mut self) -> anyhow::Result<Vec<u8>> {
         self.frame(b'E', self.lines.to_string().as_bytes())
     }
@@ -111,7 +112,7 @@ impl FrameEncoder {
 #[derive(Debug, Default)]
 pub struct FrameDecoder {
     received: Vec<u8>,
-    /// How much of `received` was decoded.
+    /// The number of bytes of `received` that were decoded.
     done: usize,
     checksum: u64,
     lines: u64,
@@ -127,7 +128,7 @@ impl FrameDecoder {
         self.received.extend_from_slice(piece);
     }
 
-    /// The next frame, or `None` if another piece is needed.
+    /// Decodes the next frame, or returns `None` if another piece is needed.
     pub fn next_frame(&mut self) -> Result<Option<Frame>, StreamFlaw> {
         if !self.has_begun {
             let rest = &self.received[self.done..];
@@ -165,7 +166,7 @@ impl FrameDecoder {
         Ok(Some(frame))
     }
 
-    /// Whether the stream is whole. Call it when no further piece follows.
+    /// Checks that the stream is complete. Call this function after the last piece.
     pub fn finish(&self) -> Result<(), StreamFlaw> {
         if self.has_ended { Ok(()) } else { Err(StreamFlaw::CutOff { lines: self.lines }) }
     }

@@ -1,5 +1,5 @@
-//! The place of a backup: a folder, or a prefix of an S3 bucket. Backups write to it, and restores and verifications read
-//! from it. A write returns when it is durable: in a folder, the file and its folder are synced.
+//! The target of a backup: a folder, or a prefix of an S3 bucket. Backups write to the target, and restores and
+//! verifications read from it. A write returns when it is durable. In a folder, the file and its folder are synced.
 
 use std::fmt;
 use std::fs::{File, TryLockError};
@@ -19,7 +19,7 @@ use super::local_folder;
 use super::manifest::Manifest;
 use super::segment::{FileHash, SegmentRef, unpack};
 
-/// How long one request to a bucket may take. A segment has a few MiB.
+/// How long one request to a bucket may take. A segment has a size of a few MiB.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// A folder or a prefix of a bucket. Cheap to clone.
@@ -28,23 +28,23 @@ pub struct Target {
     location: Arc<str>,
     store: Arc<dyn ObjectStore>,
     prefix: Path,
-    /// The path, if the target is a folder.
+    /// The path of the target, if the target is a folder.
     folder: Option<PathBuf>,
 }
 
 /// A file of a backup, as listed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredFile {
-    /// The name, without its folder.
+    /// The name of the file, without its folder.
     pub name: String,
-    /// The size.
+    /// The size of the file.
     pub bytes: u64,
-    /// When it was written, by the clock of the target.
+    /// When the file was written, by the clock of the target.
     pub written_at: SystemTime,
 }
 
-/// Keeps other backups on this machine from writing to the same folder. Buckets have no lock: there, the second one
-/// fails to write its manifest.
+/// Keeps other backups on the machine from writing to the same folder. Buckets have no lock. If two backups write to a
+/// bucket, the second backup fails to write its manifest.
 #[derive(Debug)]
 pub struct TargetLock {
     _lock: Option<File>,
@@ -57,8 +57,8 @@ impl fmt::Debug for Target {
 }
 
 impl Target {
-    /// The place with this name: `s3://bucket/prefix`, or the path of a folder that need not exist. For buckets, the
-    /// variables `AWS_…` name the credentials, the region and the endpoint.
+    /// Opens the target with the given name: `s3://bucket/prefix`, or the path of a folder that need not exist. For
+    /// buckets, the environment variables `AWS_…` contain the credentials, the region and the endpoint.
     pub fn parse(location: &str) -> Result<Self, BackupError> {
         let wrong = |what: String| BackupError::Location { location: location.to_owned(), what };
         match location.split_once("://") {
@@ -90,7 +90,8 @@ impl Target {
         &self.location
     }
 
-    /// Creates the folder if it does not exist, and locks it. Fails if another process is writing a backup to it.
+    /// Creates the folder if it does not exist, and locks it. Fails if another process is writing a backup to the
+    /// folder.
     pub async fn lock(&self) -> Result<TargetLock, BackupError> {
         let Some(folder) = self.folder.clone() else { return Ok(TargetLock { _lock: None }) };
         let lock = move || {
@@ -109,7 +110,7 @@ impl Target {
                 location: self.location.to_string(),
                 what: "another backup is writing to it".to_owned(),
             }),
-            // Some network file systems lock no folders.
+            // Some network file systems cannot lock folders.
             (Err(TryLockError::Error(_)), _) => Ok(TargetLock { _lock: None }),
         }
     }
@@ -125,7 +126,7 @@ impl Target {
         Ok(numbers)
     }
 
-    /// The manifest with this number, and the hash of its file.
+    /// The manifest with the given number, and the hash of its file.
     pub async fn manifest(&self, number: u64) -> Result<(Manifest, FileHash), BackupError> {
         let path = Manifest::path(number);
         let file = self.get(&path).await?.ok_or_else(|| self.missing(&path, ""))?;
@@ -145,7 +146,8 @@ impl Target {
         }
     }
 
-    /// The lines of a segment, after a check of its size and hash. `holds` describes its content for errors.
+    /// Reads the lines of a segment, and checks its size and hash. `holds` describes the content of the segment for
+    /// errors.
     pub async fn segment(&self, segment: &SegmentRef, holds: &str) -> Result<Vec<u8>, BackupError> {
         let path = segment.path();
         let file = self.get(&path).await?.ok_or_else(|| self.missing(&path, holds))?;
@@ -157,14 +159,14 @@ impl Target {
         })
     }
 
-    /// Writes a manifest. Fails if there is one with its number.
+    /// Writes a manifest. Fails if a manifest with the same number exists.
     pub async fn put_manifest(&self, manifest: &Manifest) -> Result<FileHash, BackupError> {
         let (path, file) = (Manifest::path(manifest.number), manifest.encode());
         let hash = FileHash::of(&file);
         let concurrent =
             || BackupError::Concurrent { location: self.location.to_string(), path: path.clone() };
-        // In a folder, the lock excludes other writers, and creating a file only if it does not exist takes a hard link,
-        // which some file systems do not have.
+        // In a folder, the lock excludes other writers, so the size can be checked before the write. An atomic check
+        // needs hard links, which some file systems do not have.
         let mode = match self.folder {
             Some(_) if self.size(&path).await?.is_some() => return Err(concurrent()),
             Some(_) => PutMode::Overwrite,
@@ -179,7 +181,7 @@ impl Target {
         }
     }
 
-    /// Writes a segment, unless it is there already. Returns whether it was written.
+    /// Writes a segment, unless the target already has it. Returns whether the segment was written.
     pub async fn put_segment(&self, segment: &SegmentRef, file: Vec<u8>) -> Result<bool, BackupError> {
         let path = segment.path();
         if self.size(&path).await? == Some(segment.bytes) {
@@ -189,7 +191,7 @@ impl Target {
         put.map(|_| true).map_err(|error| self.error(&format!("write {path}"), &error))
     }
 
-    /// The content of a file, or `None` if it does not exist.
+    /// Reads a file. Returns `None` if the file does not exist.
     pub async fn get(&self, path: &str) -> Result<Option<Vec<u8>>, BackupError> {
         let read = async { self.store.get(&self.at(path)).await?.bytes().await };
         match read.await {
@@ -220,12 +222,12 @@ impl Target {
         }
     }
 
-    /// The path, if the target is a folder.
+    /// The path of the target, if the target is a folder.
     pub fn folder(&self) -> Option<&FilePath> {
         self.folder.as_deref()
     }
 
-    /// The error for a file that is not there.
+    /// The error for a missing file.
     pub fn missing(&self, path: &str, holds: &str) -> BackupError {
         BackupError::Missing {
             location: self.location.to_string(),
@@ -243,7 +245,7 @@ impl Target {
         }
     }
 
-    /// Fails if the target contains anything that is not of a backup.
+    /// Fails if the target contains files that do not belong to a backup.
     async fn refuse_foreign(&self) -> Result<(), BackupError> {
         let listed = match self.store.list_with_delimiter(Some(&self.prefix)).await {
             Ok(listed) => listed,
@@ -278,10 +280,10 @@ impl Target {
 }
 
 fn bucket_store(bucket: &str) -> object_store::Result<Arc<dyn ObjectStore>> {
-    // The store creates its own HTTP client.
+    // The object store creates an HTTP client, which needs a TLS provider.
     api::http_client::install_tls_provider();
     let endpoint = ["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT"].map(std::env::var);
-    // Whoever names an endpoint without TLS wants it: an emulator, or a store on the same machine.
+    // An endpoint without TLS is allowed if it is named explicitly, for an emulator or a store on the same machine.
     let is_plain = endpoint.into_iter().flatten().next().is_some_and(|url| url.starts_with("http://"));
     let client = ClientOptions::new().with_timeout(REQUEST_TIMEOUT).with_allow_http(is_plain);
     let builder = AmazonS3Builder::from_env().with_bucket_name(bucket).with_client_options(client);

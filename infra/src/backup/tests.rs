@@ -27,7 +27,7 @@ fn line_of(record: &LogRecord) -> String {
     line.trim_end().to_owned()
 }
 
-/// The lines of format 1. They must be readable for ever.
+/// Lines of format 1 must always be readable.
 #[test]
 fn lines_of_format_1_are_readable() {
     let rows = [
@@ -126,7 +126,7 @@ fn the_running_hash_depends_on_every_part_of_an_event() {
         assert_ne!(hash(std::slice::from_ref(other)), hash(std::slice::from_ref(&one)));
     }
     assert_ne!(hash(&[one.clone(), others[0].clone()]), hash(&[others[0].clone(), one.clone()]));
-    // Backups of format 1 contain this hash.
+    // Backups of format 1 contain hashes like this one, so the hash must not change.
     assert_eq!(hash(&[one]), "903505641068e3d64dfeed6805394d11a33d0cdfce688e4399d465eaa9e3370c");
 }
 
@@ -143,7 +143,7 @@ fn a_changed_byte_of_a_segment_is_found() {
     }
     let cut = &file[..file.len() - 1];
     assert!(matches!(unpack(&listed, cut), Err(SegmentFlaw::Size { .. })));
-    // The file is what its name says, but not what the manifest says.
+    // The file matches its name, but not the manifest.
     let plain_bytes = listed.plain_bytes - 1;
     assert!(matches!(
         unpack(&segment::SegmentRef { plain_bytes, ..listed }, &file),
@@ -183,7 +183,7 @@ fn manifest() -> (Manifest, Vec<u8>) {
     (manifest, content)
 }
 
-/// A manifest of format 1. It must be readable for ever.
+/// A manifest of format 1, which must always be readable.
 const MANIFEST_1: &str = concat!(
     r#"{"manifest":{"format":1,"number":1,"previous":null,"service_version":"0.1.0","time":"2023-11-14T22:13:20.000000Z","folder":{"name":"0a1b2c3d","format":6,"commit":9,"position":3,"ledger":{"accepted":2,"recorded":0,"rejected":2,"discarded":0,"duplicate":0,"parked":0},"dead_letters":0,"queued":0,"next_seq":4,"searchable":["shop"]},"hash":"0000000000000000000000000000000000000000000000000000000000000000","log":[{"sha256":"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa","bytes":41,"plain_bytes":33,"first":1,"last":3,"events":0,"orders":0,"hash":"0000000000000000000000000000000000000000000000000000000000000000"}],"state":[{"sha256":"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa","bytes":41,"plain_bytes":33,"keyspace":"queue","rows":1}]},"sha256":"e37ee1bb6dd9a348430fc7cb4b34c58f2313f2430f04363787363230fb62cd39"}"#,
     "\n"
@@ -256,13 +256,13 @@ async fn a_folder_keeps_what_was_written_to_it() {
     std::fs::write(path.join(segment.path()), "cut").unwrap();
     assert!(target.put_segment(&segment, content).await.unwrap());
     let hash = target.put_manifest(&manifest).await.unwrap();
-    // Another name of the same folder.
+    // The target accepts another path of the same folder.
     let roundabout = Target::parse(path.join("../backup").to_str().unwrap()).unwrap();
     assert_eq!(roundabout.manifests().await.unwrap(), [1]);
     let again = target.put_manifest(&manifest).await.unwrap_err();
     assert!(matches!(again, BackupError::Concurrent { .. }), "{again}");
     drop(lock);
-    // What a killed backup was writing is removed, and nothing else.
+    // Only the incomplete files of a killed backup are removed.
     let [incomplete, other] = ["#1", "#x"].map(|end| path.join(segment.path() + end));
     std::fs::write(&incomplete, "cut").unwrap();
     std::fs::write(&other, "").unwrap();

@@ -1,5 +1,5 @@
-//! Represents stored bytes in JSON lines so that an operator can read them: JSON as JSON, text as a string, and anything
-//! else in base64. All three restore the exact bytes.
+//! Represents stored bytes in JSON lines so that an operator can read them: JSON as JSON, text as a string, and
+//! anything else in base64. All three forms restore the exact bytes.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -42,8 +42,8 @@ impl<'de> Deserialize<'de> for Bytes {
     }
 }
 
-/// The bytes as JSON, if they are JSON on one line that comes back as the same bytes. A member that is `null` would come
-/// back as an absent one.
+/// The bytes as JSON, if they are JSON on one line and decoding restores the same bytes. A value `null` would be
+/// restored as an absent value.
 pub(super) fn as_json(bytes: &[u8]) -> Option<&RawValue> {
     if bytes.contains(&b'\n') || bytes == b"null" {
         return None;
@@ -52,9 +52,9 @@ pub(super) fn as_json(bytes: &[u8]) -> Option<&RawValue> {
     (json.get().len() == bytes.len()).then_some(json)
 }
 
-/// One line of JSON, with its newline.
+/// Writes one line of JSON, with its newline.
 ///
-/// JSON has newlines only between its tokens. serde writes none, and [`as_json`] lets none pass.
+/// JSON has newlines only between its tokens. serde writes no newlines, and [`as_json`] rejects JSON with newlines.
 pub(super) fn to_line(line: &impl Serialize, lines: &mut Vec<u8>) -> serde_json::Result<()> {
     serde_json::to_writer(&mut *lines, line)?;
     lines.push(b'\n');

@@ -21,24 +21,24 @@ use super::{BackupError, STATE_KEYSPACES};
 pub struct FileFlaw {
     /// The path of the file in the backup.
     pub path: String,
-    /// What the file holds, or an empty string.
+    /// A description of the file's content, or an empty string.
     pub holds: String,
-    /// What is wrong.
+    /// What is wrong with the file.
     pub what: String,
 }
 
-/// What a check of all files has found.
+/// The result of a check of all files.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct FileCheck {
     /// The number of manifests.
     pub manifests: u64,
     /// The number of segments that a manifest lists.
     pub segments: u64,
-    /// The size of these segments.
+    /// The total size of the listed segments.
     pub bytes: u64,
-    /// The number of segments that no manifest lists. Backups that were killed leave them.
+    /// The number of segments that no manifest lists. Killed backups leave such segments.
     pub unlisted: u64,
-    /// What is wrong.
+    /// The flaws of files.
     pub flaws: Vec<FileFlaw>,
 }
 
@@ -49,15 +49,15 @@ struct Check<'a> {
     found: FileCheck,
     /// The number of the manifest whose files are being checked.
     number: u64,
-    /// The log segments that were checked.
+    /// The log segments that were checked already.
     log: HashMap<FileHash, LogSegment>,
-    /// The state segments that were checked.
+    /// The state segments that were checked already.
     state: HashMap<FileHash, StateSegment>,
     progress: &'a dyn Fn(u64) -> ControlFlow<()>,
 }
 
-/// Checks all files. It is an error if there is no backup, or if the source cannot be read. Everything that is wrong with a
-/// file is in the result. `progress` gets the number of bytes that were checked; if it returns `Break`, the check fails.
+/// Checks all files. Fails if there is no backup, or if the source cannot be read. The result contains every flaw of a
+/// file. `progress` gets the number of bytes checked so far. If `progress` returns `Break`, the check fails.
 ///
 /// This call blocks, and uses `runtime` to read the backup.
 pub fn check_files(
@@ -88,11 +88,11 @@ pub fn check_files(
 }
 
 impl Check<'_> {
-    /// Notes what is wrong with a file. An error of the source itself ends the check.
+    /// Adds a flaw of a file to the result. An error of the source itself ends the check.
     fn or_flaw<T>(&mut self, result: Result<T, BackupError>) -> Result<Option<T>, BackupError> {
         let (path, holds, what) = match result {
             Ok(value) => return Ok(Some(value)),
-            // A service that keeps a number of increments may remove this one while it is checked.
+            // A service that limits the number of increments may remove an increment during the check.
             Err(BackupError::Missing { .. }) if self.is_removed()? => return Ok(None),
             Err(BackupError::Missing { path, holds, .. }) => (path, holds, "it is missing".to_owned()),
             Err(BackupError::Manifest { path, flaw, .. }) => (path, String::new(), flaw.to_string()),
@@ -103,7 +103,7 @@ impl Check<'_> {
         Ok(None)
     }
 
-    /// Whether the manifest is no longer there, while later ones are.
+    /// Whether the manifest was removed, while later manifests still exist.
     fn is_removed(&self) -> Result<bool, BackupError> {
         let numbers = self.runtime.block_on(self.source.manifests())?;
         Ok(numbers.first().is_some_and(|oldest| *oldest > self.number))
@@ -113,12 +113,12 @@ impl Check<'_> {
         self.found.flaws.push(FileFlaw { path, holds: holds.to_owned(), what });
     }
 
-    /// Compares a manifest with the one before it.
+    /// Compares a manifest with the previous manifest.
     fn chain(&mut self, manifest: &Manifest, before: Option<&(u64, Option<(Manifest, FileHash)>)>) {
         let mut flaw = |number, what: &str| self.flaw(Manifest::path(number), "", what.to_owned());
         let number = manifest.number;
         let Some((before, previous)) = before else {
-            // The manifests before the oldest one were removed, unless it is the first one.
+            // The oldest manifest is the first one, or earlier manifests were removed.
             if (number == 1) != manifest.previous.is_none() {
                 flaw(number, "it should continue an earlier manifest exactly if it is not the first one");
             }
@@ -127,7 +127,7 @@ impl Check<'_> {
         for missing in before + 1..number {
             flaw(missing, "it is missing");
         }
-        // What is wrong with the previous manifest was noted before.
+        // The flaws of the previous manifest are in the result already.
         let Some((previous, hash)) = previous.as_ref().filter(|_| before + 1 == number) else { return };
         if manifest.previous != Some(*hash) {
             flaw(number, "it continues another manifest than the one before it");
@@ -208,7 +208,7 @@ impl Check<'_> {
         }
     }
 
-    /// Checks the hash of segments that no manifest lists. The next backup may use them.
+    /// Checks the hash of segments that no manifest lists, because the next backup may use such segments.
     fn unlisted(&mut self) -> Result<(), BackupError> {
         for file in self.runtime.block_on(self.source.list("segments"))? {
             let Some(hash) = file.name.strip_suffix(".zst").and_then(FileHash::parse) else { continue };
@@ -217,7 +217,7 @@ impl Check<'_> {
             }
             self.found.unlisted += 1;
             let path = format!("segments/{}", file.name);
-            // A backup that is running may remove the file meanwhile.
+            // A running backup may remove the file during the check.
             let content = self.runtime.block_on(self.source.get(&path))?;
             if content.is_some_and(|content| FileHash::of(&content) != hash) {
                 self.flaw(path, "no manifest lists it", "its SHA-256 is not its name".to_owned());
@@ -227,12 +227,12 @@ impl Check<'_> {
     }
 }
 
-/// What a log segment holds, for errors.
+/// Describes the content of a log segment, for errors.
 pub(crate) fn holds_events(segment: &LogSegment) -> String {
     format!("events at positions {} to {}", segment.first, segment.last)
 }
 
-/// What a state segment holds, for errors.
+/// Describes the content of a state segment, for errors.
 pub(crate) fn holds_rows(segment: &StateSegment) -> String {
     format!("{} rows of {}", segment.rows, segment.keyspace)
 }

@@ -1,6 +1,6 @@
-//! Lists the orders that may be past their deadline, for the role of the service that proposes to cancel them. It reads
-//! two indexes, which [`append`](super::log::append) keeps up to date. `due` contains the orders with an `expires_at`.
-//! `by_status` sorts the unpaid orders by age, so the configured age needs no index of its own.
+//! Lists the orders that may be past their deadline, for the role of the service that proposes to cancel them. The list
+//! is read from two indexes, which [`append`](super::log::append) keeps up to date. `due` contains the orders with an
+//! `expires_at`. `by_status` sorts the unpaid orders by age, so the configured age needs no separate index.
 
 use std::ops::Bound;
 use std::sync::Arc;
@@ -40,13 +40,13 @@ struct DueRange<'a> {
     until: i64,
 }
 
-/// Index ranges that together contain every order that is due. How many ranges there are, and in which order, depends
-/// only on whether an age for unpaid orders is configured.
+/// Index ranges that together contain every order that is due. The number and the order of the ranges depend only on
+/// whether an age for unpaid orders is configured.
 fn ranges<'a>(keys: &'a Keyspaces, query: &DueQuery) -> Vec<DueRange<'a>> {
     let now = query.now.micros();
     let mut ranges = vec![DueRange { keyspace: &keys.due, prefix: Vec::new(), until: now }];
     let Some(age) = query.unpaid_age_micros else { return ranges };
-    // An order that is unpaid and not shipped has one of these statuses.
+    // An order that is unpaid and not shipped is pending or confirmed.
     for status in [OrderStatus::Pending, OrderStatus::Confirmed] {
         for has_one_event in [true, false] {
             let (payment, fulfilment) = (PaymentStatus::Unpaid, FulfilmentStatus::Unfulfilled);
@@ -57,8 +57,9 @@ fn ranges<'a>(keys: &'a Keyspaces, query: &DueQuery) -> Vec<DueRange<'a>> {
     ranges
 }
 
-/// Reads a page of orders. The page ends where its range ends, or when it is full. A position consists of the number
-/// of a range and the key after which the page begins. The key is empty at the beginning of a range.
+/// Reads a page of orders. The page ends where its range ends, or when it is full. Pages begin at a position, which
+/// consists of the number of a range and the key after which the page begins. The key is empty at the beginning of a
+/// range.
 fn page(
     store: &Store,
     query: &DueQuery,

@@ -1,8 +1,8 @@
 //! Exports the logs of all orders from one synced view, as the port [`LogExport`](api::ports::export::LogExport) defines.
 //! The API exports beside the running service, and `orders export` exports a folder that no service is using.
 //!
-//! An export may take minutes. It takes a read turn for each chunk only, so other long reads take their turns between two
-//! chunks. Events that are recorded meanwhile are not in the view.
+//! An export may take minutes. It takes a read turn for each chunk, so other long reads get their turns between two
+//! chunks. Events that are recorded during the export are not in the view.
 
 use std::sync::Arc;
 
@@ -16,10 +16,10 @@ use super::log::Log;
 use super::store::keys;
 use super::store::views::{ReadStore, View};
 
-/// The approximate number of bytes after which a chunk ends. A chunk also contains the entry that exceeds it.
+/// The approximate number of bytes after which a chunk ends. A chunk also contains the entry that exceeds this size.
 const CHUNK_BYTES: usize = 256 << 10;
 
-/// One export. It keeps its view until the end.
+/// An export, which keeps its view until the end.
 pub(crate) struct EmbeddedExport {
     log: Arc<Log>,
     /// `None` once the export has ended or failed.
@@ -71,7 +71,8 @@ impl LogScan {
         Self { view, filter, orders, entries }
     }
 
-    /// The next entries, or `None` at the end. The chunk is empty if the filter excludes all entries that were read.
+    /// Reads the next chunk of entries. Returns `None` at the end. The chunk is empty if the filter excludes all
+    /// entries that were read.
     fn chunk(&mut self, log: &Log) -> anyhow::Result<Option<Vec<RecordedEvent>>> {
         let (mut events, mut bytes) = (Vec::new(), 0);
         while bytes < CHUNK_BYTES {
@@ -93,7 +94,7 @@ impl LogScan {
         Ok(Some(events))
     }
 
-    /// Goes to the next order of the customer's list. Returns `false` if there is none.
+    /// Moves to the next order of the customer's list. Returns `false` if there are no more orders.
     fn next_order(&mut self, log: &Log) -> anyhow::Result<bool> {
         self.entries = None;
         let Some(row) = self.orders.as_mut().and_then(Iterator::next) else { return Ok(false) };

@@ -1,4 +1,5 @@
-//! Keeps the fence of the service in the data folder: a row of `meta`, as JSON. The API closes and opens the service by it.
+//! Keeps the fence of the service in the data folder, as JSON in a row of `meta`. The API closes the service for
+//! writes, and opens it again, with these functions.
 
 use anyhow::Context;
 use api::ports::fence::{Fence, FenceStore};

@@ -1,4 +1,4 @@
-//! Delivers messages to the consumer, and removes them from the queue once the consumer has handled them.
+//! Delivers messages to the consumer, and removes messages from the queue once the consumer has handled them.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -48,8 +48,8 @@ impl Inbox {
             let taken = self.queue.lock().take(max, at);
             let done = !taken.deliveries.is_empty() || at >= deadline;
             if taken.more || (done && taken.next_wake.is_some()) {
-                // This receiver returns now. So it wakes another receiver, which takes the remaining messages or
-                // waits for the next wake.
+                // The receiver returns here. So it wakes another receiver, which takes the remaining messages or waits
+                // for the next wake.
                 self.queue.arrivals.notify_one();
             }
             self.park_exhausted(&taken.exhausted).await;
@@ -66,7 +66,7 @@ impl Inbox {
     }
 
     /// Parks messages that were received the maximum number of times, each in a separate commit. A message that cannot
-    /// be parked stays in flight, as if it had been received, and does not delay the others.
+    /// be parked stays in flight, like a received message, and does not delay the other messages.
     async fn park_exhausted(&self, exhausted: &[Delivery]) {
         for delivery in exhausted {
             let message = MessageToPark::exhausted(delivery);
@@ -77,7 +77,7 @@ impl Inbox {
         }
     }
 
-    /// Stores the receive counts before it returns the messages.
+    /// Stores the receive counts of messages, and returns the messages afterwards.
     async fn deliver(&self, deliveries: Vec<Delivery>) -> anyhow::Result<Vec<Message>> {
         let Some(number) = deliveries.first().map(|delivery| delivery.lease) else { return Ok(Vec::new()) };
         let named = |delivery: &Delivery| (Arc::clone(&delivery.group), delivery.seq, delivery.receives);
@@ -106,7 +106,7 @@ impl Inbox {
             let readable = received.filter_map(|(delivery, first)| {
                 let seq = delivery.seq;
                 // A message that cannot be read is not delivered, and becomes visible again later. Until an operator
-                // acts, it blocks only the other messages of its group.
+                // acts, such a message blocks only the other messages of its group.
                 let unreadable = |error| tracing::error!(seq, "cannot read a message: {error:#}");
                 message(&store, delivery, first).map_err(unreadable).ok()
             });
@@ -124,8 +124,8 @@ impl Inbox {
                 Disposition::Rejected(..) => counts.rejected += 1,
                 Disposition::Duplicate => counts.duplicate += 1,
                 // Messages with these dispositions are not counted here. Parked messages were counted when they were
-                // parked. Messages that will be retried are not finished. This engine archives no messages, and its queue
-                // has no webhook jobs.
+                // parked, and messages to retry are not finished. The embedded engine archives no messages, and its
+                // queue has no webhook jobs.
                 Disposition::Archived
                 | Disposition::Completed
                 | Disposition::Parked(..)
@@ -141,7 +141,7 @@ impl Inbox {
             ledger.rejected += counts.rejected;
             ledger.duplicate += counts.duplicate;
             // Before the sync, queries do not show the outcome of the event. So the message stays in the index until
-            // then, and the event is shown as queued.
+            // the sync, and the event is shown as queued.
             stage.after_sync(move || queue.remove(&acked));
             Ok(())
         };
@@ -162,7 +162,7 @@ impl Inbox {
     }
 }
 
-/// The delivered message. The message is read from the store unless it is held in memory.
+/// Returns the delivered message. Reads it from the store unless it is held in memory.
 fn message(store: &Store, delivery: Delivery, first: Timestamp) -> anyhow::Result<Message> {
     let message = Message {
         id: store.message_id(delivery.seq),

@@ -1,4 +1,4 @@
-//! Queue and store in one data folder: durable, crash-safe, for one process.
+//! The embedded engine: a durable, crash-safe queue and store in one data folder, for one process.
 //!
 //! [`Embedded`] creates the modules of the engine and implements the ports with them ([`ports`]). Each module owns its
 //! state and calls only modules above it in this table:
@@ -21,25 +21,25 @@
 //! | [`restore`] | the restore of a folder from a backup |
 //! | [`inspect`] | descriptions of a folder, without changing it |
 //!
-//! An event takes one of two paths. [`publish`] judges the event. If nothing of its order is queued, the commit that
-//! accepts the event also records it. Otherwise that commit puts the event on the [`queue`]. The [`inbox`] delivers it
-//! to the consumer, which appends it to the [`log`] and acknowledges it. On both paths [`store`] commits the work of
-//! many callers in one batch with one sync, and each caller gets its answer after the sync.
+//! An event takes one of two paths. [`publish`] judges the event. If no event of its order is queued, the commit that
+//! accepts the event also records it. Otherwise the commit puts the event on the [`queue`]. The [`inbox`] delivers
+//! queued events to the consumer, which appends them to the [`log`] and acknowledges them. On both paths, [`store`]
+//! commits the work of many callers in one batch with one sync. Each caller gets its answer after the sync.
 //!
 //! What a crash leaves:
 //!
-//! - Accepts, appends and acks are synced before they are answered or shown to readers. Receive counts are not synced.
-//!   All of them are written to one journal, in order, and a power cut can only cut off its end. So an ack never
-//!   survives without the append before it. An event whose append was cut off is still queued, and is recorded again
-//!   with the same result.
+//! - Accepted events, log entries and acknowledgements are synced before callers get answers and before readers see
+//!   them. Receive counts are not synced. All writes go to one journal, in order, and a power cut can only cut off its
+//!   end. So an acknowledgement never survives without the earlier log entry. If a log entry was cut off, its event is
+//!   still queued, and is recorded again with the same result.
 //! - The file `EXTENT` records how far the journal is on the disk, and commits are numbered. Before fjall opens the
-//!   store, the start compares the journal with `EXTENT` and the numbers. If an acknowledged commit is missing, the
-//!   start fails and changes nothing.
-//! - `kill -9` loses nothing that was written, because the operating system still writes it to the disk.
+//!   store, the start compares the journal with `EXTENT` and the commit numbers. If an acknowledged commit is missing,
+//!   the start fails and changes nothing.
+//! - `kill -9` loses no completed write, because the operating system still writes the data to the disk.
 //! - A write that fails (disk full, broken disk) stops the engine permanently ([`Embedded::failed`]), because no later
 //!   write could be trusted. The process ends, and the next start recovers from the journal. Data whose sync failed was
-//!   not acknowledged, but the next start may still read it from the operating system's cache. So that start writes the
-//!   data again.
+//!   not acknowledged, but the next start may still read it from the operating system's cache. So the next start writes
+//!   the data again.
 
 pub mod backup;
 mod dead_letters;
@@ -97,7 +97,7 @@ use store::writer::WriterThreads;
 /// How an embedded engine behaves.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// The currency of orders whose producer does not send one (schema version 0).
+    /// The currency of orders whose events contain no currency (schema version 0).
     pub default_currency: Currency,
     /// How long a received message stays in flight before it becomes visible again.
     pub visibility_timeout: Duration,
@@ -105,21 +105,21 @@ pub struct Options {
     pub max_receives: u32,
     /// How long a new message stays invisible.
     pub delay: Duration,
-    /// The free disk space, in bytes, below which no new event is accepted. Accepted events are still processed: the
-    /// space is reserved for them.
+    /// The free disk space, in bytes, below which no new event is accepted. The remaining space is reserved for
+    /// processing events that were accepted earlier.
     pub min_free_bytes: u64,
-    /// Whether the commit that accepts an event also records it, if nothing of its order is queued. If `false`,
-    /// every event is queued.
+    /// Whether events are committed inline: the commit that accepts an event also records it, if no event of its order
+    /// is queued. If `false`, every event is queued.
     pub inline: bool,
-    /// The maximum number of queued messages. At this number, no new event is accepted. This bounds the memory of the
-    /// queue's index.
+    /// The maximum number of queued messages. At this number, no new event is accepted. The limit bounds the memory of
+    /// the queue's index.
     pub max_queue_depth: usize,
-    /// The keys of orders' metadata by which orders can be found. `None` keeps the keys that the folder has already.
+    /// The keys of orders' metadata by which orders can be found. `None` keeps the keys that the folder already has.
     pub searchable_metadata: Option<BTreeSet<String>>,
 }
 
 impl Options {
-    /// The defaults.
+    /// The default options, with the given currency.
     pub fn new(default_currency: Currency) -> Self {
         Self {
             default_currency,
@@ -146,13 +146,13 @@ struct Rooms {
     feed: Arc<FeedReader>,
     inbox: Inbox,
     publisher: Arc<Publisher>,
-    /// How the continuous backup is doing, once there is one.
+    /// The status of the continuous backup. Empty until a continuous backup starts.
     backup: OnceLock<Arc<BackupStatus>>,
     store: Arc<Store>,
-    // Dropped after the modules. Dropping this field waits until the writing threads end, which they do only after
-    // all modules are dropped.
+    // The threads are dropped after the modules. Dropping them waits until they end, and they end only after all
+    // modules are dropped.
     _threads: WriterThreads,
-    // Dropped last, because it holds the folder's lock.
+    // The folder is dropped last, because it holds the lock.
     folder: DataFolder,
 }
 
@@ -165,8 +165,8 @@ impl Embedded {
     }
 
     /// Like [`Embedded::open`]. Calls `progress` while a folder of an earlier format is upgraded, or while keys of the
-    /// metadata become searchable. This work takes about half a minute for a million orders. If the work is
-    /// interrupted, or `progress` returns `Break`, the next start continues it.
+    /// metadata become searchable. Both take about half a minute for a million orders. If the work is interrupted, or
+    /// `progress` returns `Break`, the next start continues the work.
     #[expect(clippy::needless_pass_by_value, reason = "callers build the options only for this call")]
     pub fn open_showing(
         path: &Path,
@@ -240,8 +240,8 @@ impl Embedded {
     }
 
     /// Imports dead letters in the order in which they were parked. If the store already has the same dead letter in
-    /// the state parked, the stored dead letter gets the imported body as a repair. `progress` gets the number of dead
-    /// letters processed so far.
+    /// the state *parked*, the imported body repairs the stored dead letter. `progress` gets the number of dead letters
+    /// processed so far.
     pub async fn import(
         &self,
         letters: Vec<Incoming>,
@@ -269,7 +269,7 @@ impl Embedded {
         maintenance::rebuild(&self.0.log, options, &progress).await
     }
 
-    /// Compares like [`Embedded::rebuild`], and corrects nothing. If `progress` returns `Break`, the comparison fails.
+    /// Compares like [`Embedded::rebuild`], but corrects nothing. If `progress` returns `Break`, the comparison fails.
     pub(crate) async fn compare(
         &self,
         progress: &(dyn Fn(u64) -> ControlFlow<()> + Sync),
@@ -279,7 +279,7 @@ impl Embedded {
     }
 
     /// Puts an event into the log without its derived writes, for the conformance suite. On a backend that writes
-    /// events and projections separately, a crash between the two writes leaves a log in this state.
+    /// events and projections separately, a crash between the two writes leaves such a log.
     #[doc(hidden)]
     pub async fn append_without_projecting(&self, event: RecordedEvent) -> anyhow::Result<()> {
         self.0.log.append_without_projecting(event).await

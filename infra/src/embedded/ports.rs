@@ -193,8 +193,8 @@ impl Inbox for Embedded {
 #[async_trait]
 impl OrderLog for Embedded {
     async fn load(&self, wanted: &[LoadRequest]) -> Vec<anyhow::Result<LoadedOrder>> {
-        // The consumer runs on a separate thread, and the orders that it needs are usually in memory. So loading does
-        // not need the blocking pool.
+        // Loading does not need the blocking pool: the consumer runs on a separate thread, and the orders that it needs
+        // are usually in memory.
         let (log, dead_letters) = (&self.0.log, &self.0.dead_letters);
         wanted.iter().map(|wanted| reader::load(log, dead_letters, wanted)).collect()
     }

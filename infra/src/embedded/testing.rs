@@ -21,14 +21,14 @@ pub(crate) fn open_inline() -> (TempDir, Embedded) {
     (folder, engine)
 }
 
-/// The event that creates this order, with an event id derived from the order's id.
+/// The event that creates the order, with an event id derived from the order's id.
 pub(crate) fn created(order_id: &str) -> Envelope {
     let data =
         r#","customer_id":"c","total":2,"currency":"EUR","items":[{"sku":"s","quantity":1,"unit_price":2}]"#;
     decode(&event(event_id(order_id), "order_created", order_id, data))
 }
 
-/// An event that confirms this order. The number becomes the event id.
+/// An event that confirms the order. `number` becomes the event id.
 pub(crate) fn confirmed(order_id: &str, number: u128) -> Envelope {
     decode(&event(Uuid::from_u128(number), "order_confirmed", order_id, ""))
 }

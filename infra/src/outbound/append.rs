@@ -1,10 +1,10 @@
-//! Appends to the feed: the relay's [`FeedSink`].
+//! Appends events to the feed: the relay's [`FeedSink`].
 //!
 //! A chunk is put at the position after the last chunk, on condition that this position is free. If another relay has
-//! taken the position, this relay reads the chunks of the other relay, leaves out events that are in the feed already,
-//! and tries the next free position. When all chunks are put, the relay moves the head past them, which shows them to
-//! readers. If the relay crashes before it moves the head, the stream delivers the batch again. The next attempt finds
-//! the chunks and moves the head.
+//! taken the position, the writer reads the chunks of the other relay. It leaves out events that are already in the
+//! feed, and tries the next free position. When all chunks are put, the writer moves the head past the chunks, which
+//! shows them to readers. If the relay crashes before the head is moved, the stream delivers the batch again. The next
+//! attempt finds the chunks and moves the head.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -25,17 +25,17 @@ use super::{Head, OutboundTable, integer, partition_of, text};
 
 /// The maximum number of attempts to put a chunk while other relays take the next position.
 const ATTEMPTS: u32 = 40;
-/// The maximum pause after the first attempt. It doubles with each further attempt, up to [`MAX_PAUSE`].
+/// The maximum pause after the first attempt. The maximum doubles with each further attempt, up to [`MAX_PAUSE`].
 const FIRST_PAUSE: Duration = Duration::from_millis(5);
 /// The maximum pause after any attempt.
 const MAX_PAUSE: Duration = Duration::from_millis(200);
-/// How long the writer uses the end of a partition in memory before it reads the end again, in microseconds. After a
-/// longer time, chunks of other relays could have expired, and their positions would look free. This time is shorter
+/// How long the writer uses the cached end of a partition before it reads the end again, in microseconds. After a
+/// longer time, chunks of other relays could have expired, and their positions would look free. One hour is shorter
 /// than any retention.
 const MAX_TAIL_AGE: i64 = 60 * 60 * 1_000_000;
 /// How many chunks a query reads.
 const CHUNKS_PER_READ: usize = 50;
-/// The maximum number of chunks that are searched for entries that were recorded before the window.
+/// The maximum number of chunks that are searched for entries from before the window.
 const MAX_SEARCHED: usize = 500;
 
 /// Appends to the partitions of a feed.
@@ -44,8 +44,8 @@ pub struct FeedWriter {
     table: OutboundTable,
     /// How long events are kept.
     retention: Duration,
-    /// The end of each partition, or `None` if this writer has not read it. The lock is held while a batch is appended
-    /// to the partition.
+    /// The end of each partition, or `None` if the end has not been read yet. The lock is held while a batch is
+    /// appended to the partition.
     partitions: Vec<Mutex<Option<Tail>>>,
 }
 
@@ -59,7 +59,8 @@ struct Tail {
 }
 
 impl FeedWriter {
-    /// A writer of the feed in `table`. `partitions` is the number that [`OutboundTable::fix_partitions`] has stored.
+    /// Creates a writer of the feed in `table`. `partitions` is the number that [`OutboundTable::fix_partitions`] has
+    /// stored.
     pub fn new(table: OutboundTable, partitions: u32, retention: Duration) -> Self {
         Self { table, retention, partitions: (0..partitions).map(|_| Mutex::default()).collect() }
     }
@@ -88,8 +89,8 @@ impl FeedSink for FeedWriter {
 }
 
 impl FeedWriter {
-    /// Appends entries, but does not move the heads. A relay that crashes before it moves the heads leaves the same
-    /// state. Only tests use this.
+    /// Appends entries, but does not move the heads. A relay that crashes before it moves the heads leaves the table in
+    /// this state. Only tests call this function.
     #[doc(hidden)]
     pub async fn append_without_showing(&self, entries: &[FeedEntry]) -> anyhow::Result<()> {
         for entry in entries {
@@ -102,7 +103,7 @@ impl FeedWriter {
 
     async fn append_to(&self, partition: usize, entries: &[&FeedEntry]) -> anyhow::Result<()> {
         let mut known = self.partitions[partition].lock().await;
-        // The tail is taken out of `known`, and put back only after the append has succeeded. So no outdated tail
+        // The tail is taken out of `known`, and put back only after the events are appended. So no outdated tail
         // remains after a failure.
         let is_fresh = |tail: &Tail| crate::now().micros().saturating_sub(tail.read_at) < MAX_TAIL_AGE;
         let mut tail = match known.take().filter(is_fresh) {
@@ -194,7 +195,7 @@ impl OutboundTable {
         Ok(Tail { head, window, read_at: crate::now().micros() })
     }
 
-    /// Reads the chunks that other relays have put after the end that this writer knows.
+    /// Reads the chunks that other relays have put after the cached end.
     async fn catch_up(&self, partition: usize, tail: &mut Tail) -> anyhow::Result<()> {
         loop {
             let now = crate::now().micros();
@@ -215,10 +216,10 @@ impl OutboundTable {
     /// Finds entries that the feed already contains in chunks before the window. The result may also contain events
     /// that are not among `entries`.
     ///
-    /// Usually the stream delivers entries soon after they are recorded. They are then in the window or in the few
-    /// chunks before it. If the stream delivers old entries again, only two ranges are searched: the newest chunks
-    /// before the window, and the chunks right after the time at which the oldest entry was recorded. An entry that was
-    /// first relayed much later than it was recorded can be outside of both ranges, and is then repeated in the feed.
+    /// Usually the stream delivers entries soon after they are recorded, so they are in the window or in the few chunks
+    /// before it. If the stream delivers old entries again, only two ranges are searched: the newest chunks before the
+    /// window, and the chunks right after the time at which the oldest entry was recorded. An entry that was first
+    /// relayed much later than it was recorded can be outside of both ranges, and is then repeated in the feed.
     async fn older_events(
         &self,
         partition: usize,
@@ -257,7 +258,7 @@ impl OutboundTable {
         Ok(found)
     }
 
-    /// Moves the head of the partition to this position, unless the head is already at or after it.
+    /// Moves the head of the partition to `head`, unless the stored head is already at or after that position.
     async fn show(&self, partition: usize, head: Head) -> anyhow::Result<()> {
         let call = self
             .client

@@ -1,7 +1,7 @@
 //! A chunk of the feed: references to consecutive events, in one item. `append` writes chunks, and `pages` reads them.
 //!
-//! A chunk contains references to log entries, not copies. A reference has a tenth of the size of its log
-//! entry, so ten events share a write unit. Personal data stays in one place.
+//! A chunk contains references to log entries, not copies. A reference has a tenth of the size of its log entry, so ten
+//! events share a write unit. Personal data stays in the log.
 
 use anyhow::{Context, ensure};
 use consumer::relay::FeedEntry;
@@ -14,8 +14,8 @@ use super::{Item, integer, number, partition_key, string, text};
 /// 400 KB of an item.
 pub(super) const MAX_EVENTS: usize = 100;
 
-/// The place of an event in the log, and the data that filters need. In the table, this is a JSON array: order,
-/// version, type, customer.
+/// The place of an event in the log, and the data that filters need. The table contains the reference as a JSON array:
+/// order, version, type, customer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct EventRef(pub(super) OrderId, pub(super) u64, pub(super) String, pub(super) CustomerId);
 
@@ -29,10 +29,9 @@ impl EventRef {
 /// Consecutive events of a partition.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Chunk {
-    /// The position of the first event.
     pub(super) first: u64,
-    /// The latest time at which an event of this chunk or of an earlier one was recorded, in microseconds. So a reader
-    /// that wants all events from a given time on starts at the first chunk with that time or a later one.
+    /// The latest time at which an event of the chunk or of an earlier chunk was recorded, in microseconds. So a reader
+    /// that wants all events from a given time on starts at the first chunk with that time or a later time.
     pub(super) time: i64,
     pub(super) events: Vec<EventRef>,
 }
@@ -43,7 +42,7 @@ impl Chunk {
         self.first + self.events.len() as u64
     }
 
-    /// The item, which DynamoDB may delete after `expires_at`, in seconds since 1970.
+    /// The item of the chunk, which DynamoDB may delete after `expires_at`, in seconds since 1970.
     pub(super) fn item(&self, partition: usize, expires_at: i64) -> anyhow::Result<Item> {
         Ok(Item::from([
             ("pk".to_owned(), text(partition_key(partition))),
@@ -63,7 +62,7 @@ impl Chunk {
     }
 }
 
-/// The sort key of a chunk that begins at this position.
+/// The sort key of a chunk that begins at `position`.
 pub(super) fn position_key(position: u64) -> String {
     format!("{position:020}")
 }
@@ -72,7 +71,8 @@ pub(super) fn position_key(position: u64) -> String {
 mod tests {
     use super::*;
 
-    /// The first version of the program wrote this text, and every later version must be able to read it.
+    /// The stored text of a chunk, as the first version of the program wrote it. Every later version must be able to
+    /// read it.
     const GOLDEN: &str = r#"[["o-1",1,"order_created","c \"1\""],["o-1",2,"order_paid","c \"1\""]]"#;
 
     fn chunk() -> Chunk {

@@ -16,7 +16,7 @@ use super::OutboundTable;
 const PATIENCE: Duration = Duration::from_secs(300);
 
 impl OutboundTable {
-    /// Creates the table and waits until it is active. Returns `false` if it existed already.
+    /// Creates the table and waits until the table is active. Returns `false` if the table existed already.
     pub async fn create(&self) -> anyhow::Result<bool> {
         let mut call =
             self.client.create_table().table_name(&self.name).billing_mode(BillingMode::PayPerRequest);

@@ -14,8 +14,8 @@ use crate::sdk::{condition_met, explain};
 
 use super::{Item, OutboundTable, integer, number, string, text};
 
-/// How long the row of an order is kept after its deliveries have caught up. A job that arrives in this time finds in
-/// the row that its event was delivered already. Jobs usually leave the queue much earlier.
+/// How long the row of an order is kept after its deliveries have caught up. The row shows a late job that its event
+/// was delivered already. Jobs usually leave the queue much earlier.
 const CAUGHT_UP_SECONDS: i64 = 24 * 60 * 60;
 /// The maximum number of rows that one batch write deletes.
 const MAX_DELETES: usize = 25;
@@ -24,15 +24,17 @@ const MAX_DELETED_PAGES: usize = 200;
 /// How long skipped deliveries are kept.
 const SKIPPED_SECONDS: i64 = 90 * 24 * 60 * 60;
 
-/// The calls that count held orders, and those that look for one. A call examines 1 MiB, about a thousand rows.
+/// The maximum numbers of calls that count held orders and that look for a held order. A call examines 1 MiB, about a
+/// thousand rows.
 const MAX_COUNTED_PAGES: usize = 10;
 const MAX_SEARCHED_PAGES: usize = 200;
 /// When the event that holds back the order was recorded, in microseconds since 1970.
 const HEAD_AT: &str = "head_at";
-/// Only rows of orders that have caught up expire.
+/// The condition that the order of a row is held. Only rows of orders that have caught up expire.
 const IS_HELD: &str = "attribute_not_exists(expires_at)";
 
-/// The partition key contains the creation time, so a new subscription never sees the rows of a deleted one with the same id.
+/// The partition key of a subscription's held orders. It contains the creation time, so that a new subscription never
+/// reads the rows of a deleted subscription with the same id.
 fn held_pk(subscription: &Subscription) -> String {
     format!("HELD#{}#{}", subscription.id, subscription.created_at.micros())
 }
@@ -54,7 +56,7 @@ fn read_skipped(item: &Item) -> anyhow::Result<SkippedDelivery> {
     serde_json::from_str(string(item, "skipped")?).context("a skipped delivery")
 }
 
-/// A row that is to be put.
+/// The row of a held order, with the condition under which it is put.
 struct HeldPut {
     row: HeldRow,
     item: Item,
@@ -63,7 +65,7 @@ struct HeldPut {
     values: Option<Item>,
 }
 
-/// Whether a transaction was refused because its condition was not met, or because another write was at work on the row.
+/// Whether a transaction was refused because its condition was not met, or because of a concurrent write to the row.
 fn is_outdated(error: &TransactWriteItemsError) -> bool {
     let TransactWriteItemsError::TransactionCanceledException(cancelled) = error else { return false };
     let codes = cancelled.cancellation_reasons().iter().filter_map(|reason| reason.code());
@@ -86,15 +88,15 @@ impl OutboundTable {
         answer.item().map(read).transpose()
     }
 
-    /// Up to `limit` rows of held orders after this one, by order id. One call, so that the work is bounded: a page that is not the
-    /// last one may have fewer rows.
+    /// Reads up to `limit` rows of held orders after the order `after`, sorted by order id. Makes only one call, so
+    /// that the work is bounded. A page that is not the last may have fewer rows.
     pub(crate) async fn held_after(
         &self,
         of: &Subscription,
         after: Option<&OrderId>,
         limit: usize,
     ) -> anyhow::Result<HeldPage> {
-        // Rows of orders that have caught up lie between the others until they expire.
+        // The query also reads rows of orders that have caught up, until these rows expire.
         let examined = i32::try_from(limit.saturating_mul(4)).unwrap_or(i32::MAX);
         let query = self.after(held_pk(of), after.map_or("", OrderId::as_str)).limit(examined);
         let page = Box::pin(query.filter_expression(IS_HELD).send()).await;
@@ -110,8 +112,8 @@ impl OutboundTable {
         Ok(HeldPage { rows, next })
     }
 
-    /// The number of held orders. If there are tens of thousands, only a part of them is counted. Also returns
-    /// when the oldest event that holds back its order was recorded. Nothing else of the rows is transferred.
+    /// The number of held orders. If there are tens of thousands, only a part of them is counted. Also returns the time
+    /// at which the oldest event that holds back its order was recorded. No other data of the rows is transferred.
     pub(crate) async fn count_held(&self, of: &Subscription) -> anyhow::Result<(u64, Option<Timestamp>)> {
         let query = self.after(held_pk(of), "").filter_expression(IS_HELD).projection_expression(HEAD_AT);
         let (mut count, mut oldest, mut start) = (0, None::<i64>, None);
@@ -119,7 +121,7 @@ impl OutboundTable {
             let page = Box::pin(query.clone().set_exclusive_start_key(start).send()).await;
             let page = page.map_err(explain).context("counting held orders")?;
             count += u64::try_from(page.count()).unwrap_or(0);
-            // The event is unknown until its first attempt has failed.
+            // A row has no such time until the first attempt of its event has failed.
             let recorded = page.items().iter().filter_map(|row| number(row, HEAD_AT).ok());
             oldest = oldest.into_iter().chain(recorded).min();
             start = page.last_evaluated_key;
@@ -130,7 +132,7 @@ impl OutboundTable {
         Ok((count, oldest.and_then(Timestamp::from_micros)))
     }
 
-    /// The row of the order whose next delivery is this event and has failed. Only that row is transferred.
+    /// The row of the held order whose failed delivery is that of the event `event_id`. Only this row is transferred.
     pub(crate) async fn held_by(
         &self,
         of: &Subscription,
@@ -170,7 +172,8 @@ impl OutboundTable {
         self.items(self.after(pk, after).limit(i32::try_from(limit).unwrap_or(i32::MAX)), limit).await
     }
 
-    /// Writes the row with the next revision. Returns `None` if the stored row has changed since `row` was read.
+    /// Writes a held order's row with the next revision. Returns `None` if the stored row has changed since `row` was
+    /// read.
     pub(crate) async fn put_held(&self, of: &Subscription, row: &HeldRow) -> anyhow::Result<Option<HeldRow>> {
         let put = self.put_of(of, row)?;
         let call = self.client.put_item().table_name(&self.name).set_item(Some(put.item));
@@ -180,7 +183,8 @@ impl OutboundTable {
         Ok(is_put.then_some(put.row))
     }
 
-    /// Stores a skip and writes the row of its order, both or neither. Returns whether the stored row still had its revision.
+    /// Stores a skipped delivery and writes the row of its order, both or neither. Returns `false` if the stored row
+    /// has changed since `row` was read.
     pub(crate) async fn put_skipped(
         &self,
         of: &Subscription,
@@ -225,7 +229,8 @@ impl OutboundTable {
         Ok(HeldPut { row: put, item, condition, names, values })
     }
 
-    /// Deletes the rows of a deleted subscription, but stops after a few seconds of work. No code reads the remaining rows.
+    /// Deletes the rows of a deleted subscription, but stops after a few seconds of work. The remaining rows are never
+    /// read.
     pub(crate) async fn delete_held(&self, of: &Subscription) -> anyhow::Result<()> {
         for _ in 0..MAX_DELETED_PAGES {
             let rows = self.page_after(held_pk(of), "", MAX_DELETES).await?;
@@ -244,7 +249,6 @@ impl OutboundTable {
         Ok(())
     }
 
-    /// The skip of an event.
     pub(crate) async fn skipped(
         &self,
         of: &Subscription,

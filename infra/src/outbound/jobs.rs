@@ -1,5 +1,5 @@
 //! Sends jobs to the queue of webhook deliveries. The relay sends a job for each event that a subscription selects. The
-//! webhook sender and operators send catch-ups, sweeps and replays.
+//! webhook sender and operators send jobs for catch-ups, sweeps and replays.
 
 use async_trait::async_trait;
 use consumer::relay::{FeedEntry, WebhookOutbox};
@@ -63,7 +63,8 @@ impl WebhookOutbox for Outbox {
     }
 }
 
-/// Whether the subscription gets the event. It gets events that are recorded after it was created, even while it is paused.
+/// Whether the subscription gets the event. A subscription gets the events that are recorded after its creation, even
+/// while it is paused.
 fn selects(subscription: &Subscription, entry: &FeedEntry) -> bool {
     let is_later = entry.recorded_at >= subscription.created_at;
     is_later && subscription.selects(EventType::from_name(&entry.event_type), &entry.customer_id)

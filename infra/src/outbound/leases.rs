@@ -15,8 +15,8 @@ use super::{Item, OutboundTable, integer, string, text};
 
 /// How long a checkpoint is kept after its last change. The stream keeps records for 24 hours.
 const KEPT_SECONDS: i64 = 7 * 24 * 60 * 60;
-/// The stored checkpoint of a shard that is completely relayed. It differs from every sequence number, because those
-/// consist of digits.
+/// The stored checkpoint of a shard that is completely relayed. `END` differs from every sequence number, because
+/// sequence numbers consist of digits.
 const END: &str = "END";
 
 /// The leases of one change stream.
@@ -27,7 +27,7 @@ pub struct Leases {
 }
 
 impl Leases {
-    /// The leases of the stream with this ARN.
+    /// Creates the leases of the stream with the given ARN.
     pub fn new(table: OutboundTable, stream: impl Into<String>) -> Self {
         Self { table, stream: stream.into() }
     }

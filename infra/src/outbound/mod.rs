@@ -1,6 +1,6 @@
-//! The outbound table: what leaves the service on AWS. [`FeedWriter`] appends to the feed for the relay, [`TableFeed`] reads it
-//! for the API, and [`Leases`] keeps the checkpoints of relays in containers. [`Outbox`] sends the jobs of webhook deliveries, and
-//! [`TableState`] keeps their state.
+//! The outbound table: what leaves the service on AWS. [`FeedWriter`] appends to the feed for the relay, [`TableFeed`]
+//! reads the feed for the API, and [`Leases`] keeps the checkpoints of relays in containers. [`Outbox`] sends the jobs
+//! of webhook deliveries, and [`TableState`] keeps the state of deliveries.
 //!
 //! | `pk` | `sk` | holds |
 //! |---|---|---|
@@ -14,9 +14,9 @@
 //! | `SHARDS#{stream}` | `{shard}` | the checkpoint of a shard of the change stream, and the lease of the relay that reads it |
 //!
 //! All events of an order are in one partition. A chunk is put at the position after the last chunk, on condition that
-//! this position is free. So only one of several relays can take a position, and positions have no gaps. Then the head
-//! is moved past the chunk. Readers read up to the head only. Chunks before the head never change, but old chunks
-//! expire.
+//! this position is free. So only one of several relays can take a position, and positions have no gaps. After the put,
+//! the head is moved past the chunk. Readers only read up to the head. Chunks before the head never change, but old
+//! chunks expire.
 //!
 //! `docs/decisions/feed-on-aws.md` compares the alternatives and their prices.
 
@@ -65,7 +65,7 @@ pub struct OutboundTable {
 /// The end of a partition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Head {
-    /// The position of the next event. Positions begin with 1.
+    /// The position of the next event of the partition. Positions begin with 1.
     next: u64,
     /// The time of the last chunk, in microseconds.
     time: i64,
@@ -76,17 +76,16 @@ impl Head {
 }
 
 impl OutboundTable {
-    /// The table called `name`.
+    /// Creates a client for the table called `name`.
     pub fn new(client: Client, name: impl Into<String>) -> Self {
         Self { client, name: name.into() }
     }
 
-    /// Prepares a query for the items with this partition key.
+    /// Prepares a query for the items with the partition key `pk`.
     fn query(&self, pk: impl Into<String>) -> QueryFluentBuilder {
         self.client.query().table_name(&self.name).expression_attribute_values(":pk", text(pk))
     }
 
-    /// Reads all items that a query finds.
     async fn all(&self, query: QueryFluentBuilder) -> anyhow::Result<Vec<Item>> {
         self.items(query, usize::MAX).await
     }
@@ -117,8 +116,8 @@ impl OutboundTable {
         Ok(all)
     }
 
-    /// Stores the number of partitions, unless it is stored already. Fails if another number is stored: with another number,
-    /// the events of an order would be in two partitions.
+    /// Stores the number of partitions, unless it is stored already. Fails if a different number is stored, because a
+    /// new number would put the events of an order into two partitions.
     pub async fn fix_partitions(&self, partitions: u32) -> anyhow::Result<()> {
         ensure!((1..=MAX_PARTITIONS).contains(&partitions), "a feed has 1–{MAX_PARTITIONS} partitions");
         let call = self
@@ -143,9 +142,9 @@ impl OutboundTable {
     }
 }
 
-/// The partition of an order: the FNV-1a hash of its id, with the bits mixed by the finalizer of MurmurHash3, because
-/// ids may differ only in their last characters. This function must never change, because the stored events of an order
-/// are in the partition that it returned.
+/// The partition of an order: the FNV-1a hash of the order id, with the bits mixed by the finalizer of MurmurHash3,
+/// because ids may differ only in their last characters. The function must never change, because the stored events of
+/// an order are in the partition that it returned.
 fn partition_of(order_id: &OrderId, partitions: usize) -> usize {
     let hash = |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3);
     let hash = order_id.as_str().as_bytes().iter().fold(0xcbf2_9ce4_8422_2325, hash);

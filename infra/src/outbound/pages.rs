@@ -1,4 +1,4 @@
-//! Reads chunks of a partition: forwards, backwards and by time. `append`, `read` and `start` use it.
+//! Reads chunks of a partition: forwards, backwards and by time. `append`, `read` and `start` call these functions.
 
 use anyhow::Context;
 use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
@@ -50,14 +50,14 @@ impl OutboundTable {
         self.page(query.expression_attribute_values(":position", text(position_key(position)))).await
     }
 
-    /// The position of the oldest event before `until` in a partition, or `until` if there is none.
+    /// The position of the oldest event before `until` in a partition, or `until` if there is no such event.
     pub(super) async fn oldest(&self, partition: usize, until: u64) -> anyhow::Result<u64> {
         let oldest = self.chunks_between(partition, 0, until, 1).await?;
         Ok(oldest.first().map_or(until, |chunk| chunk.first))
     }
 
-    /// The position of the first chunk before `until` with this time or a later one, or `until` if there is none. The
-    /// times of chunks never decrease, so this is a binary search.
+    /// The position of the first chunk before `until` whose time is at least `time`, or `until` if there is no such
+    /// chunk. The times of chunks never decrease, so the function uses a binary search.
     pub(super) async fn first_at(&self, partition: usize, time: i64, until: u64) -> anyhow::Result<u64> {
         let (mut low, mut high) = (self.oldest(partition, until).await?, until);
         while low < high {

@@ -1,7 +1,7 @@
-//! Reads the feed: the API's [`EventFeed`].
+//! Reads the feed: implements the API's [`EventFeed`].
 //!
-//! A page contains the same share of events of every partition that has events, sorted by time. Chunks contain the data
-//! that filters need, so only events that pass the filter are read from the log.
+//! A page contains an equal share of events from every partition that has events, sorted by time. Chunks contain the
+//! data that filters need, so only events that pass the filter are read from the log.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,7 +22,7 @@ use super::{Head, OutboundTable};
 const MAX_EXAMINED: usize = 10_000;
 /// How many chunks a query reads.
 const CHUNKS_PER_READ: usize = 100;
-/// The first and the longest pause between two reads of the heads.
+/// The first pause between two reads of the heads, and the maximum pause.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const MAX_PAUSE: Duration = Duration::from_secs(2);
 
@@ -34,18 +34,18 @@ pub struct TableFeed {
     log: Table,
     /// The configured number of partitions, which is used until the relay has stored a number.
     pub(super) partitions: u32,
-    /// The heads that were last read for a waiting reader. All waiting readers share them.
+    /// The heads that were last read for a waiting reader. All waiting readers share these heads.
     seen: Arc<Mutex<Option<SeenHeads>>>,
 }
 
-/// The heads of all partitions, and when they were read.
+/// The heads of all partitions, and the time at which they were read.
 #[derive(Debug)]
 struct SeenHeads {
     at: Instant,
     heads: Vec<Head>,
 }
 
-/// The result of reading one partition for a page.
+/// The events that were read from one partition for a page.
 #[derive(Debug)]
 struct Share {
     partition: usize,
@@ -72,7 +72,7 @@ impl TableFeed {
         self.table.heads(self.partitions, true).await
     }
 
-    /// The share of each partition that has events after the cursor.
+    /// Reads a share of the page from each partition that has events after the cursor.
     async fn shares(
         &self,
         filter: &FeedFilter,
@@ -127,7 +127,7 @@ impl TableFeed {
         }
     }
 
-    /// Chunks from the position after `after` on. This position must be before the head. So if no chunk contains the
+    /// Reads chunks from the position after `after` on, which must be before the head. If no chunk contains that
     /// position, its chunk has expired.
     pub(super) async fn chunks_after(
         &self,
@@ -139,7 +139,7 @@ impl TableFeed {
         if chunks.first().is_some_and(|chunk| chunk.first == after + 1) {
             return Ok(chunks);
         }
-        // The position is within a chunk that begins earlier.
+        // The position may be within a chunk that begins earlier.
         let mut with_earlier = self.table.chunks_before(partition, after + 1, 1).await?;
         if with_earlier.first().is_none_or(|chunk| chunk.end() <= after + 1) {
             return Err(FeedError::Expired);
@@ -164,7 +164,7 @@ impl TableFeed {
     /// Looks for an event after the cursor that passes the filter. `Err` contains the position up to which no event
     /// passes the filter.
     async fn look(&self, filter: &FeedFilter, after: &FeedCursor) -> Result<FeedCursor, FeedCursor> {
-        // An error ends the wait. The reader then reads a page, and that read reports the error.
+        // An error ends the wait. The reader reads a page next, and that read reports the error.
         let Ok(heads) = self.seen_heads().await else { return Ok(after.clone()) };
         let Ok(shares) = self.shares(filter, after, &heads, 1).await else { return Ok(after.clone()) };
         let mut place = after.clone();
@@ -176,7 +176,7 @@ impl TableFeed {
     }
 }
 
-/// Checks that the cursor belongs to this feed.
+/// Checks that the cursor belongs to the feed with the given heads.
 pub(super) fn check(after: &FeedCursor, heads: &[Head]) -> Result<(), FeedError> {
     let is_known =
         after.0.len() == heads.len() && after.0.iter().zip(heads).all(|(at, head)| *at < head.next);

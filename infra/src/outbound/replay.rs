@@ -1,4 +1,5 @@
-//! The parts of the feed that webhook deliveries replay: the range of a replay, for the API, and its pages, for the webhook sender.
+//! Determines and reads the parts of the feed that webhook deliveries replay. The API asks for the range of a replay,
+//! and the webhook sender reads its pages.
 
 use std::collections::BTreeSet;
 
@@ -11,7 +12,7 @@ use super::OutboundTable;
 use super::chunk::{Chunk, EventRef};
 use super::read::{TableFeed, check};
 
-/// How many chunks a page has, besides the one in which it begins.
+/// The maximum number of chunks in a page, besides the chunk in which the page begins.
 const CHUNKS: usize = 2;
 
 impl TableFeed {
@@ -35,7 +36,7 @@ impl TableFeed {
 }
 
 impl OutboundTable {
-    /// A page of one partition. What has expired since the replay began is left out.
+    /// A page of one partition. Events that have expired since the replay began are left out.
     pub(crate) async fn replay_page(
         &self,
         of: &Subscription,
@@ -65,7 +66,7 @@ impl OutboundTable {
     }
 }
 
-/// Whether the subscription selects the event, also if it was recorded before the subscription was created.
+/// Whether the subscription selects the event, even if the event is older than the subscription.
 fn selects(of: &Subscription, EventRef(_, _, event_type, customer_id): &EventRef) -> bool {
     of.selects(EventType::from_name(event_type), customer_id)
 }

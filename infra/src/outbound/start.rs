@@ -1,4 +1,4 @@
-//! Finds the place at which a reader of the feed starts. `read` calls it.
+//! Finds the cursor at which a reader of the feed starts. `read` calls this module.
 
 use api::ports::feed::{FeedCursor, FeedStart};
 use futures_util::future::try_join_all;
@@ -7,7 +7,7 @@ use super::read::TableFeed;
 
 impl TableFeed {
     /// The cursor at which a reader starts: before the oldest event that is kept, after the latest event, or before the
-    /// first chunk with a given time or a later one.
+    /// first chunk whose time is at least a given time.
     pub(super) async fn cursor_at(&self, from: FeedStart) -> anyhow::Result<FeedCursor> {
         let heads = self.heads().await?;
         let places = heads.iter().enumerate().map(async |(partition, head)| {

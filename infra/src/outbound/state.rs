@@ -21,7 +21,7 @@ pub struct TableState {
 }
 
 impl TableState {
-    /// The state that `table` stores.
+    /// Creates the state, which is stored in `table`.
     pub fn new(table: OutboundTable) -> Self {
         Self { table, cache: Arc::default() }
     }

@@ -21,17 +21,17 @@ const FRESH: Duration = Duration::from_secs(2);
 /// How often a success is stored while no delivery fails.
 const NOTE_EVERY: Duration = Duration::from_secs(60);
 
-/// The health of a subscription's receiver.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct ReceiverHealth {
     pub(crate) succeeded_at: Option<Timestamp>,
-    /// When the event of that delivery was recorded. Rows of earlier versions do not have it.
+    /// When the event of the latest successful delivery was recorded. `None` in rows of earlier program versions.
     pub(crate) succeeded_recorded_at: Option<Timestamp>,
     pub(crate) failing_since: Option<Timestamp>,
     pub(crate) last_error: Option<String>,
 }
 
-/// A subscription in the cache, and when it was read. `subscription` is `None` if it did not exist.
+/// A subscription in the cache, and the time at which it was read. `subscription` is `None` if there was no such
+/// subscription.
 #[derive(Debug)]
 struct CachedSubscription {
     at: Instant,
@@ -58,7 +58,7 @@ impl SubscriptionCache {
         read.insert(id, CachedSubscription { at: Instant::now(), subscription });
     }
 
-    /// Whether a success should be stored now. If so, remembers the current time.
+    /// Whether a success should be stored now. If it should, remembers the current time.
     pub(crate) fn notes_success(&self, id: SubscriptionId) -> bool {
         let mut noted = self.noted.lock().unwrap_or_else(PoisonError::into_inner);
         let is_due = noted.get(&id).is_none_or(|at| at.elapsed() >= NOTE_EVERY);
@@ -86,7 +86,7 @@ fn read(item: &Item) -> anyhow::Result<Subscription> {
 }
 
 impl OutboundTable {
-    /// All subscriptions, by id, strongly consistent.
+    /// Reads all subscriptions, sorted by id, with strong consistency.
     pub(crate) async fn subscriptions(&self) -> anyhow::Result<Vec<Subscription>> {
         let query = self
             .query(PK)
@@ -103,8 +103,8 @@ impl OutboundTable {
         answer.item().map(read).transpose()
     }
 
-    /// Puts a subscription, on condition that the stored one has the previous revision. Revision 1 is put only if no
-    /// subscription is stored. Returns whether the subscription was put.
+    /// Puts a subscription, on condition that the stored subscription has the previous revision. Revision 1 is put only
+    /// if no subscription is stored. Returns whether the subscription was put.
     pub(crate) async fn put_subscription(&self, subscription: &Subscription) -> anyhow::Result<bool> {
         let mut item = key("SUBSCRIPTION", subscription.id);
         item.insert("revision".to_owned(), integer(subscription.revision));
@@ -120,7 +120,8 @@ impl OutboundTable {
         condition_met(Box::pin(call.send()).await).context("storing a subscription")
     }
 
-    /// Puts a subscription of any revision, unless one with its id is stored. Returns the stored one.
+    /// Puts a subscription of any revision, unless a subscription with its id is stored. Returns the stored
+    /// subscription.
     #[cfg(feature = "embedded")]
     pub(crate) async fn restore_subscription(
         &self,
@@ -147,7 +148,8 @@ impl OutboundTable {
         Ok(deleted)
     }
 
-    /// Stops an active subscription, unless it was changed after `seen`. Returns whether this call has stopped it.
+    /// Stops an active subscription, unless it was changed after `seen`. Returns whether the call has stopped the
+    /// subscription.
     pub(crate) async fn stop_subscription(
         &self,
         seen: &Subscription,
@@ -160,7 +162,8 @@ impl OutboundTable {
         let at = stopped.at;
         let mut changed = Subscription { revision: seen.revision + 1, updated_at: at, ..seen.clone() };
         changed.stop(state, stopped.reason, at);
-        // If an operator has changed the subscription meanwhile, that change stays, and nothing is put.
+        // If an operator has changed the subscription since it was read, nothing is put, so that the operator's change
+        // stays.
         self.put_subscription(&changed).await
     }
 

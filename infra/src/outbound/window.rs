@@ -1,5 +1,5 @@
-//! The window contains the newest events of a partition. The writer uses it to recognise entries that are already in the
-//! feed. `append` keeps a window for each partition.
+//! The window contains the newest events of a partition. The writer uses the window to recognise entries that are
+//! already in the feed. `append` keeps a window for each partition.
 
 use std::collections::{HashSet, VecDeque};
 
@@ -7,18 +7,19 @@ use domain::OrderId;
 
 use super::chunk::Chunk;
 
-/// How many events a window holds before it forgets the oldest chunk.
+/// The maximum number of events in a window. A window with more events forgets its oldest chunk.
 const MAX_EVENTS: usize = 20_000;
 
 /// The newest events of a partition. The window has every event of the partition that was recorded at [`Window::from`] or later.
 #[derive(Debug)]
 pub(super) struct Window {
-    /// Every event that was recorded at this time (in microseconds) or later is in the window.
+    /// The time, in microseconds, from which on the window is complete: every event that was recorded then or later is
+    /// in the window.
     from: i64,
     /// The chunks of the window, oldest first.
     chunks: VecDeque<KnownChunk>,
     events: HashSet<(OrderId, u64)>,
-    /// The position of the oldest event in the window, or of the next one if the window is empty.
+    /// The position of the oldest event in the window. If the window is empty, the position of the next event.
     first: u64,
 }
 
@@ -31,27 +32,26 @@ struct KnownChunk {
 }
 
 impl Window {
-    /// An empty window that begins at the position `next`. `time` is the time of the last chunk before `next`.
+    /// Creates an empty window that begins at the position `next`. `time` is the time of the last chunk before `next`.
     pub(super) fn empty(next: u64, time: i64) -> Self {
         Self { from: after(time), chunks: VecDeque::new(), events: HashSet::new(), first: next }
     }
 
-    /// Whether the window has every event that was recorded at this time or later.
+    /// Whether the window has every event that was recorded at `time` or later.
     pub(super) fn covers(&self, time: i64) -> bool {
         self.from <= time
     }
 
-    /// The position at which the window begins.
     pub(super) fn first(&self) -> u64 {
         self.first
     }
 
-    /// Whether the window has this version of the order.
+    /// Whether the window has the event, given as its order and version.
     pub(super) fn contains(&self, event: &(OrderId, u64)) -> bool {
         self.events.contains(event)
     }
 
-    /// Adds a chunk after the newest one. If the window becomes too large, forgets its oldest chunks.
+    /// Adds a chunk after the newest chunk. If the window becomes too large, forgets its oldest chunks.
     pub(super) fn push(&mut self, chunk: &Chunk) {
         let events = keys(chunk);
         self.events.extend(events.iter().cloned());
@@ -67,7 +67,7 @@ impl Window {
     }
 
     /// Adds the chunk that precedes the oldest chunk of the window. Earlier chunks may have the same time as the added
-    /// chunk. So the window is complete only for later times.
+    /// chunk, so the window is complete only for later times.
     pub(super) fn push_older(&mut self, chunk: &Chunk) {
         let events = keys(chunk);
         self.events.extend(events.iter().cloned());
@@ -85,8 +85,8 @@ fn keys(chunk: &Chunk) -> Vec<(OrderId, u64)> {
     chunk.events.iter().map(|event| (event.0.clone(), event.1)).collect()
 }
 
-/// The time from which on a window is complete, given the time of the chunk before it. No event in that chunk, or in an
-/// earlier one, was recorded after that time. So every event that was recorded later is in the window.
+/// The time from which on a window is complete. `time` is the time of the chunk before the window. No event in that
+/// chunk or in an earlier chunk was recorded after `time`. So every event that was recorded later is in the window.
 fn after(time: i64) -> i64 {
     time.saturating_add(1)
 }

@@ -1,5 +1,5 @@
-//! Publishes recorded events to a topic: an output of the relay. On a FIFO topic, the group is the order, and the deduplication id
-//! is the event's id.
+//! Publishes recorded events to a topic: an output of the relay. On a FIFO topic, the message group id is the order id,
+//! and the deduplication id is the event id.
 //!
 //! Subscriptions can filter by the attributes `type` and `customer_id`.
 
@@ -12,7 +12,7 @@ use super::{Topic, attribute};
 use crate::sdk::explain;
 use crate::sqs::{is_fifo, printable};
 
-/// The attributes of an event, by which subscriptions filter.
+/// The message attributes of an event, by which SNS subscriptions filter.
 fn attributes(event: &OutgoingEvent) -> [(&'static str, String); 2] {
     let customer_id = event.customer_id.as_str().chars().map(printable).collect();
     [("type", event.cloud_type.clone()), ("customer_id", customer_id)]
@@ -38,7 +38,7 @@ impl EventOutput for Topic {
 }
 
 impl Topic {
-    /// Publishes a batch, and returns the entries that SNS refused. The id of an entry is its index.
+    /// Publishes a batch, and returns the entries that SNS refused. The id of an entry is its index in the batch.
     async fn publish_batch(&self, batch: &[&OutgoingEvent]) -> anyhow::Result<Vec<BatchResultErrorEntry>> {
         let mut call = self.client.publish_batch().topic_arn(&self.arn);
         for (place, event) in batch.iter().enumerate() {

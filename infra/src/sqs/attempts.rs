@@ -1,5 +1,5 @@
 //! Follows the attempts of one SQS call for `publisher`. The error of a failed call describes only the last attempt.
-//! This module also detects an earlier attempt that may have succeeded although its answer was lost.
+//! This module detects whether an earlier attempt may have succeeded although its answer was lost.
 
 use std::error::Error as StdError;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use aws_sdk_sqs::config::{ConfigBag, Intercept, RuntimeComponents};
 use aws_sdk_sqs::error::BoxError;
 use hyper_util::client::legacy;
 
-/// Counts the attempts of a call, and those with a known result. Clones share the counts.
+/// Counts the attempts of a call, and the attempts with a known result. Clones share the counts.
 #[derive(Debug, Clone, Default)]
 pub(super) struct CallAttempts(Arc<AttemptCounts>);
 
@@ -20,8 +20,8 @@ pub(super) struct CallAttempts(Arc<AttemptCounts>);
 struct AttemptCounts {
     /// The number of attempts that were sent or were about to be sent.
     sent: AtomicU32,
-    /// The number of attempts with a known result. SQS answered them, or no connection could be made, so they changed
-    /// nothing.
+    /// The number of attempts with a known result. Such an attempt was answered by SQS, or changed nothing because no
+    /// connection could be made.
     settled: AtomicU32,
 }
 
@@ -66,14 +66,14 @@ impl Intercept for CallAttempts {
     }
 }
 
-/// Whether a response with this status means that SQS carried out nothing. After a 408, which proxies send, and after
-/// any 5xx, SQS may have carried out the call.
+/// Whether a response with the given status means that SQS has not carried out the call. After a 408, which proxies
+/// send, and after any 5xx, SQS may have carried out the call.
 fn is_refusal(status: u16) -> bool {
     (400..500).contains(&status) && status != 408
 }
 
-/// Whether the request was not sent because no connection could be made. The SDK's connector reports that as an error of
-/// hyper's legacy client.
+/// Whether a request was not sent because no connection could be made. The SDK's connector reports a failed connection
+/// as an error of hyper's legacy client.
 fn was_unconnected(error: &(dyn StdError + 'static)) -> bool {
     let mut next = Some(error);
     while let Some(error) = next {

@@ -1,4 +1,4 @@
-//! Lets concurrent requests share SQS calls. Events that are published within 2 ms are sent together. The API role
+//! Lets concurrent requests share SQS calls. Events that are published within 2 ms are sent in one call. The API role
 //! publishes through this module.
 
 use std::time::Duration;
@@ -16,11 +16,11 @@ use super::{MAX_BATCH, Queue};
 
 /// How long the first event of a call waits for further events.
 const LINGER: Duration = Duration::from_millis(2);
-/// The maximum number of pending events. When it is reached, further events wait until pending ones are sent.
+/// The maximum number of pending events. At the maximum, further events wait until pending events are sent.
 const MAX_PENDING: usize = 1024;
 
 /// Gathers single events of concurrent callers into calls of up to 10 events. Each caller waits for the answer to its
-/// own event. A publish of several events is passed on unchanged.
+/// own event. A call that publishes several events is passed on unchanged.
 #[derive(Debug)]
 pub struct CoalescingPublisher {
     queue: Queue,
@@ -34,8 +34,8 @@ struct PendingEvent {
 }
 
 impl CoalescingPublisher {
-    /// Gathers events for `queue`. Must be called in a runtime, because it spawns a task. That task ends when this
-    /// value is dropped.
+    /// Creates a publisher that gathers events for `queue`. Must be called in a runtime, because it spawns a task. The
+    /// task ends when the publisher is dropped.
     pub fn new(queue: Queue) -> Self {
         let (pending, events) = mpsc::channel(MAX_PENDING);
         tokio::spawn(gather(queue.clone(), events));
@@ -58,7 +58,7 @@ async fn gather(queue: Queue, mut events: mpsc::Receiver<PendingEvent>) {
 async fn publish(queue: Queue, batch: Vec<PendingEvent>) {
     let events: Vec<_> = batch.iter().map(|pending| (&pending.event, &pending.trace)).collect();
     for (result, pending) in queue.publish_all(&events).await.into_iter().zip(batch) {
-        // Sending the result fails if the caller has stopped waiting. Then nobody needs the result.
+        // Sending the result fails only if the caller has stopped waiting, and no longer needs the result.
         let _ = pending.answer.send(result);
     }
 }

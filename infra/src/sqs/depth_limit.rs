@@ -1,8 +1,8 @@
 //! Refuses events while the queue is too deep, for operators who prefer refused events to a growing backlog. The API
 //! role wraps its publisher in this module.
 //!
-//! SQS itself holds any number of messages. It limits only the messages in flight, to 120,000. On a FIFO queue, it also
-//! searches for groups only among the first 120,000 messages.
+//! SQS itself holds any number of messages. SQS limits only the messages in flight, to 120,000. On a FIFO queue, SQS
+//! also searches for groups only among the first 120,000 messages.
 
 use std::num::NonZeroU64;
 use std::sync::Arc;
@@ -47,7 +47,7 @@ pub struct DepthLimitedPublisher<P> {
 
 impl<P> DepthLimitedPublisher<P> {
     /// Publishes through `publisher` while fewer than `limit` messages are queued on `queue`. Must be called in a
-    /// runtime, because it spawns a task that polls the depth. That task ends when this value is dropped.
+    /// runtime, because it spawns a task that polls the depth. The task ends when the publisher is dropped.
     pub fn new(publisher: P, limit: NonZeroU64, queue: impl QueueDepth) -> Self {
         let depth = Arc::new(AtomicU64::new(0));
         let poll_task = tokio::spawn(poll_depth(queue, Arc::clone(&depth))).abort_handle();
@@ -93,7 +93,6 @@ mod tests {
 
     use super::*;
 
-    /// Accepts everything.
     struct AcceptAll;
 
     #[async_trait]

@@ -1,4 +1,4 @@
-//! Implements the consumer's [`Inbox`]: receives, acknowledges and retries messages.
+//! Implements the consumer's [`Inbox`] on an SQS queue: receives, acknowledges and retries messages.
 
 use std::time::Duration;
 
@@ -100,8 +100,8 @@ impl Queue {
             id: message.message_id.unwrap_or_default(),
             handle: message.receipt_handle.unwrap_or_default(),
             group: group.cloned(),
-            // A message without a readable receive count counts as a redelivery. The consumer then checks whether the
-            // order already exists.
+            // A message without a readable receive count is treated as a redelivery, so that the consumer checks
+            // whether the order already exists.
             receive_count: receives.and_then(|count| count.parse().ok()).unwrap_or(2),
             sent_at: time(&MessageSystemAttributeName::SentTimestamp),
             first_received_at: time(&MessageSystemAttributeName::ApproximateFirstReceiveTimestamp),

@@ -1,10 +1,11 @@
 //! Implements the API's publisher and the consumer's inbox on an SQS queue, FIFO or standard.
 //!
-//! - [`publisher`] sends events; [`attempts`] detects a failed call that may have been carried out. [`coalesce`] lets
-//!   concurrent requests share a call, and [`depth_limit`] refuses events while the queue is too deep.
+//! - [`publisher`] sends events, and [`attempts`] detects a failed call that may have been carried out. [`coalesce`]
+//!   lets concurrent requests share a call, and [`depth_limit`] refuses events while the queue is too deep.
 //! - [`ordered`] sends webhook jobs, each group in order.
 //! - [`inbox`] receives, acknowledges and retries messages.
-//! - [`park`] sends messages to a dead-letter queue, [`redrive`] sends them back. `refill` sends the messages of a data folder.
+//! - [`park`] sends messages to a dead-letter queue, and [`redrive`] sends dead letters back to their queue. `refill`
+//!   sends the messages of a data folder.
 //! - [`describe`] reads the queue's attributes.
 //!
 //! On a FIFO queue, the group id of an event is its order id, and the deduplication id is its event id. A standard queue does
@@ -33,8 +34,8 @@ use crate::sdk::explain;
 /// The maximum number of messages of a batch call
 /// ([SQS quotas](https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html)).
 const MAX_BATCH: usize = 10;
-/// The maximum size of a message with its attributes, in bytes. A whole batch has the same maximum
-/// ([SQS quotas](https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html)).
+/// The maximum size of a message with its attributes, in bytes. Also the maximum size of a whole batch ([SQS
+/// quotas](https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html)).
 const MAX_BYTES: usize = 1 << 20;
 
 /// A client for the queue at `url`. Cheap to clone.
@@ -48,7 +49,8 @@ pub struct Queue {
 }
 
 impl Queue {
-    /// The queue at `url`. It is a FIFO queue if its name ends with `.fifo`, as SQS requires.
+    /// Creates a client for the queue at `url`. The queue is treated as a FIFO queue if its name ends with `.fifo`, as
+    /// SQS requires for FIFO queues.
     pub fn new(client: Client, url: impl Into<String>) -> Self {
         let url = url.into();
         let fifo = is_fifo(&url);
@@ -86,13 +88,13 @@ impl Queue {
         })
     }
 
-    /// The `maxReceiveCount` of the queue's redrive policy, if it has one.
+    /// The `maxReceiveCount` of the queue's redrive policy, if the queue has such a policy.
     pub async fn max_receives(&self) -> anyhow::Result<Option<u32>> {
         let attributes = self.some_attributes(&[QueueAttributeName::RedrivePolicy]).await?;
         let Some(policy) = attributes.get(&QueueAttributeName::RedrivePolicy) else { return Ok(None) };
         let policy: serde_json::Value = serde_json::from_str(policy)
             .with_context(|| format!("the redrive policy of the queue {} cannot be read", self.url))?;
-        // `maxReceiveCount` is usually a number, but SQS also accepts a policy in which it is a string.
+        // `maxReceiveCount` is usually a number, but SQS also accepts a string.
         let count = &policy["maxReceiveCount"];
         let count = count.as_u64().or_else(|| count.as_str()?.parse().ok());
         Ok(count.and_then(|count| u32::try_from(count).ok()))
@@ -110,7 +112,6 @@ impl Queue {
     }
 }
 
-/// The approximate numbers of messages on a queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct MessageCounts {
     pub(crate) visible: u64,
@@ -129,7 +130,7 @@ pub fn is_fifo(url: &str) -> bool {
     url.ends_with(".fifo")
 }
 
-/// The results of a batch call with `count` entries. The id of each entry is its index.
+/// The results of a batch call with `count` entries. The id of an entry is its index.
 fn each(count: usize, failed: &[BatchResultErrorEntry]) -> Vec<anyhow::Result<()>> {
     let mut results: Vec<_> = (0..count).map(|_| Ok(())).collect();
     for entry in failed {

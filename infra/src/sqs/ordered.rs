@@ -16,7 +16,7 @@ use super::{MAX_BATCH, Queue, all_failed, each};
 pub(crate) struct OrderedMessage {
     /// The message group id. SQS delivers the messages of a group in order.
     pub(crate) group: String,
-    /// SQS drops a second message with the same deduplication id within 5 minutes.
+    /// The deduplication id. Within 5 minutes, SQS drops a second message with the same id.
     pub(crate) deduplication_id: String,
     pub(crate) body: String,
 }

@@ -1,4 +1,4 @@
-//! Sends messages to the dead-letter queue, with the reason and their origin as attributes.
+//! Sends messages to the dead-letter queue, with the reason and the origin of each message as attributes.
 
 use anyhow::Context;
 use aws_sdk_sqs::types::{
@@ -16,24 +16,25 @@ use super::publisher::{attribute_bytes, text_attribute};
 use super::{MAX_BYTES, Queue, all_failed, each, printable};
 
 /// The maximum length of the error text in the attributes, in characters. Attributes and body share the maximum message
-/// size, and the limit leaves most of it for the body.
+/// size. The limit leaves most of that size for the body.
 const MAX_DETAIL: usize = 1000;
 /// The maximum number of attributes of a message
 /// ([Message metadata](https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-message-metadata.html)).
 const MAX_ATTRIBUTES: usize = 10;
 
 impl Queue {
-    /// Sends copies of messages from the queue at `origin` to this dead-letter queue. The originals stay on their
-    /// queue.
+    /// Sends copies of messages from the queue at `origin` to this dead-letter queue. The original messages stay on
+    /// their queue.
     ///
-    /// The attributes are those that [`names`] lists, followed by the message's own attributes. If not all of them fit,
-    /// the least important ones are left out first. The body is never cut.
+    /// Each copy has the attributes that [`names`] lists, followed by the message's own attributes. If not all
+    /// attributes fit, the least important ones are left out first. The body is never cut.
     pub async fn send_dead_letters(
         &self,
         origin: &str,
         messages: &[ParkRequest<'_>],
     ) -> Vec<anyhow::Result<()>> {
-        // Each message has its own call, because one message may be as large as a whole batch. Dead letters are rare.
+        // Each message has a separate call, because one message may be as large as a whole batch, and dead letters are
+        // rare.
         let calls = messages.iter().map(|parking| async move {
             let sent = async {
                 let entry = self.dead_letter_entry(origin, parking)?;
@@ -53,7 +54,7 @@ impl Queue {
         parking: &ParkRequest<'_>,
     ) -> anyhow::Result<SendMessageBatchRequestEntry> {
         let message = parking.message;
-        // A body that came from SQS is valid and passes unchanged.
+        // A body that came from SQS contains only valid characters and is not changed.
         let body: String = String::from_utf8_lossy(&message.body).chars().map(printable).collect();
         let mut room = MAX_BYTES.saturating_sub(body.len());
         let mut places = MAX_ATTRIBUTES;
@@ -71,9 +72,9 @@ impl Queue {
             entry = entry.message_system_attributes(name, value.build()?);
         }
         if self.fifo {
-            // The message id is the deduplication id. So a message that is parked twice because an ack was lost becomes
-            // one dead letter. A redriven message has a new id, so it becomes a new dead letter even within the
-            // 5 minutes of deduplication.
+            // The message id is the deduplication id. So a message that is parked twice, because an acknowledgement was
+            // lost, becomes one dead letter. A redriven message has a new id, so it becomes a new dead letter even
+            // within the 5 minutes of deduplication.
             let group = message.group.as_deref().unwrap_or(&message.id);
             entry = entry.message_group_id(group).message_deduplication_id(&message.id);
         }

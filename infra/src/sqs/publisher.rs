@@ -31,7 +31,6 @@ const FIRST_PAUSE: Duration = Duration::from_millis(100);
 /// The maximum number of concurrent calls of one `publish`.
 const CONCURRENCY: usize = 8;
 
-/// An event to send.
 struct OutgoingEntry {
     /// The index of the event among the events to publish.
     place: usize,
@@ -132,7 +131,6 @@ impl Queue {
         pending.into_iter().partition(|outgoing| orders.insert(outgoing.order_id.clone()))
     }
 
-    /// Sends a wave in batches.
     async fn send(&self, wave: Vec<OutgoingEntry>) -> Vec<(OutgoingEntry, PublishResult)> {
         let calls = batches_of(wave, |outgoing| outgoing.bytes, MAX_BATCH, MAX_BYTES)
             .into_iter()
@@ -163,8 +161,8 @@ impl Queue {
                     return done;
                 }
             };
-            // If the SDK retried the call, the last answer may refuse an entry that an earlier attempt put on the
-            // queue.
+            // If the SDK has retried the call, the last answer may refuse an entry that an earlier attempt has put on
+            // the queue.
             left.iter_mut().for_each(|outgoing| outgoing.in_doubt |= attempts.lost_an_answer());
             let sent: HashSet<_> = answer.successful().iter().map(|entry| entry.id()).collect();
             let mut again = Vec::new();
@@ -202,13 +200,12 @@ impl Queue {
 }
 
 impl OutgoingEntry {
-    /// The error for an event that was not published. It shows whether the event may be on the queue.
+    /// The error for an event that was not published. The error shows whether the event may be on the queue.
     fn failed(&self, error: anyhow::Error) -> PublishError {
         if self.in_doubt { PublishError::Unknown(error) } else { PublishError::NotAccepted(error) }
     }
 }
 
-/// A string as a message attribute.
 pub(super) fn text_attribute(value: &str) -> MessageAttributeValue {
     let attribute = MessageAttributeValue::builder().data_type("String").string_value(value);
     attribute.build().expect("the type is set, and nothing else is required")

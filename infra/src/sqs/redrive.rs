@@ -11,9 +11,9 @@ use super::publisher::text_attribute;
 use super::{Queue, printable};
 
 impl Queue {
-    /// Sends a dead letter back, with its id and its number of redrives as attributes. Each redrive of a dead letter
-    /// needs a different number in `sends`, which becomes part of the deduplication id. Otherwise a FIFO queue drops
-    /// the second of two redrives within 5 minutes.
+    /// Sends a dead letter back to the queue, with its id and its number of redrives as attributes. Each redrive of a
+    /// dead letter needs a different number in `sends`, which becomes part of the deduplication id. With an equal
+    /// number, a FIFO queue would drop the second of two redrives within 5 minutes.
     pub(crate) async fn redrive(&self, letter: &DeadLetter, sends: u32) -> anyhow::Result<()> {
         let mut call = self
             .client
@@ -39,7 +39,7 @@ impl Queue {
 }
 
 /// The repair record as an attribute value. If the original body has characters that SQS does not accept, the record
-/// contains only the hash of the body. The archive has the body itself.
+/// contains only the hash of the body. The archive contains the original body.
 fn repair_record(letter: &DeadLetter) -> anyhow::Result<Option<String>> {
     let Some(mut repaired) = repaired(letter) else { return Ok(None) };
     let mut text = serde_json::to_string(&repaired)?;

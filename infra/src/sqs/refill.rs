@@ -1,4 +1,4 @@
-//! Sends the messages that were on another queue: those of a data folder that is restored to AWS or moved there.
+//! Sends the messages of a data folder's queue, when the folder is restored or moved to AWS.
 
 use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
@@ -31,7 +31,7 @@ pub(crate) struct RefilledMessage {
 }
 
 impl RefilledMessage {
-    /// The message, or the reason why SQS would not accept it.
+    /// Creates the message, or returns the reason why SQS would not accept it.
     pub(crate) fn new(
         group: &str,
         deduplication_id: String,
@@ -42,7 +42,8 @@ impl RefilledMessage {
         if body.is_empty() {
             return Err("its body is empty".to_owned());
         }
-        // In JSON, an escape has the same meaning. Other bodies are malformed with the character or without it.
+        // In JSON, an escape sequence has the same meaning as its character. A body that is not JSON is malformed with
+        // or without the character.
         let body = body.replace('\u{fffe}', "\\ufffe").replace('\u{ffff}', "\\uffff");
         let body: String = body.chars().map(printable).collect();
         let sendable = attributes.iter().filter(|(name, value)| *name != TRACE_HEADER && !value.is_empty());
@@ -64,8 +65,8 @@ impl RefilledMessage {
 }
 
 impl Queue {
-    /// The number of messages at the beginning of `messages` that fit into one batch. A batch has at most one message of
-    /// each group, so that a message which is sent again cannot overtake another one.
+    /// The number of messages at the beginning of `messages` that fit into one batch. A batch has at most one message
+    /// of each group, so that a message that is sent again cannot be overtaken by a later message of its group.
     pub(crate) fn batch_length(messages: &[RefilledMessage]) -> usize {
         let (mut groups, mut bytes, mut count) = (HashSet::new(), 0, 0);
         for message in messages.iter().take(MAX_BATCH) {

@@ -1,10 +1,11 @@
-//! The addresses that webhooks are not sent to, because they are not on the public internet. The sender checks every address.
+//! The addresses that webhooks are not sent to, because they are not on the public internet. The sender checks every
+//! address of a receiver.
 //!
-//! The ranges are those of IANA's registries of special-purpose addresses for
+//! The ranges come from IANA's registries of special-purpose addresses for
 //! [IPv4](https://www.iana.org/assignments/iana-ipv4-special-registry/iana-ipv4-special-registry.xhtml) and
 //! [IPv6](https://www.iana.org/assignments/iana-ipv6-special-registry/iana-ipv6-special-registry.xhtml) and of the
-//! [IPv6 address space](https://www.iana.org/assignments/ipv6-address-space/ipv6-address-space.xhtml). `IpAddr::is_global` of the
-//! standard library is unstable, and permits some forms that lead to IPv4 addresses.
+//! [IPv6 address space](https://www.iana.org/assignments/ipv6-address-space/ipv6-address-space.xhtml).
+//! `IpAddr::is_global` of the standard library is unstable, and permits some forms that lead to IPv4 addresses.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -28,12 +29,11 @@ const RANGES_V4: [Range4; 15] = [
     ([198, 51, 100, 0], 24, "an address for documentation"),
     ([203, 0, 113, 0], 24, "an address for documentation"),
     ([224, 0, 0, 0], 4, "a multicast address"),
-    // This range includes the broadcast address, 255.255.255.255.
+    // The reserved range includes the broadcast address, 255.255.255.255.
     ([240, 0, 0, 0], 4, "a reserved address"),
 ];
 
-/// The IPv6 ranges that are refused by name. All addresses outside of 2000::/3 are refused, even if no range here
-/// contains them.
+/// The IPv6 ranges that are refused by name. All other addresses outside of 2000::/3 are refused too.
 const RANGES_V6: [Range6; 15] = [
     ([0, 0, 0, 0, 0, 0, 0, 0], 128, "the unspecified address"),
     ([0, 0, 0, 0, 0, 0, 0, 1], 128, "a loopback address"),

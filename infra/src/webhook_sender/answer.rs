@@ -1,4 +1,4 @@
-//! Reads the answer of a receiver, up to a maximum size. The sender calls this.
+//! Reads the answer of a receiver, up to a maximum size. The sender calls this module.
 
 use std::time::{Duration, SystemTime};
 
@@ -26,7 +26,7 @@ pub(crate) async fn read(mut response: Response) -> Answer {
     Answer { status, body_excerpt, retry_after }
 }
 
-/// The bytes as text for logs and terminals. Control characters except newlines and tabs are replaced.
+/// Converts bytes to text for logs and terminals. Control characters except newlines and tabs are replaced.
 fn shown(bytes: &[u8]) -> String {
     let text = String::from_utf8_lossy(bytes);
     text.chars()

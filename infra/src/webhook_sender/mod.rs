@@ -1,6 +1,6 @@
-//! Posts events to the URLs of subscriptions, signed as Standard Webhooks defines. The embedded service and the webhook
-//! role on AWS use this module. The host name of a receiver is resolved and checked for each attempt ([`resolver`],
-//! [`addresses`]).
+//! Posts events to the URLs of subscriptions, with signatures as defined by Standard Webhooks. The embedded service and
+//! the webhook role on AWS use this module. The host name of a receiver is resolved and checked for each attempt
+//! ([`resolver`], [`addresses`]).
 
 mod addresses;
 mod answer;
@@ -24,12 +24,11 @@ use crate::now;
 use resolver::{CheckedAddresses, HostLookup, SystemLookup};
 use target::Targets;
 
-/// How long it may take to connect.
+/// How long connecting to a receiver may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long an idle connection is kept.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// How events are sent.
+/// The options of an [`HttpSender`].
 #[derive(Debug, Clone, Copy)]
 pub struct SenderOptions {
     /// Whether events may be sent to private addresses, and over http, which has no TLS.
@@ -44,19 +43,19 @@ impl Default for SenderOptions {
     }
 }
 
-/// Posts events with one HTTP client, whose connections are kept open for a while.
+/// Posts events with one HTTP client, which keeps connections open for a while.
 pub struct HttpSender {
     options: SenderOptions,
     lookup: Arc<dyn HostLookup>,
     pinned: CheckedAddresses,
     targets: Targets,
-    /// The HTTP client. It is created at the first attempt, so that a sender without attempts never reads the system's
-    /// certificates.
+    /// The HTTP client. The client is created at the first attempt, so that a sender without attempts never reads the
+    /// system's certificates.
     client: OnceLock<Client>,
 }
 
 impl HttpSender {
-    /// A sender that resolves names as the operating system does.
+    /// Creates a sender that resolves host names with the operating system's resolver.
     pub fn new(options: SenderOptions) -> Self {
         Self::with_lookup(options, Arc::new(SystemLookup))
     }
@@ -101,7 +100,7 @@ impl HttpSender {
         }
     }
 
-    /// Checks that requests may be sent to this URL, by its scheme and by the addresses of its host.
+    /// Checks that requests may be sent to the URL. Depends on the scheme of the URL and on the addresses of its host.
     async fn check(&self, url: &Url) -> Result<(), PostError> {
         let allow_private = self.options.allow_private;
         match url.scheme() {
@@ -138,7 +137,7 @@ fn failed(reason: impl Into<String>) -> PostError {
     PostError::Failed(reason.into())
 }
 
-/// The error of a request without an answer. It contains the host, and not the path, which may be a credential.
+/// The error of a request without an answer. The error contains the host, but not the path, which may be a credential.
 fn no_answer(url: &Url, error: reqwest::Error) -> PostError {
     let receiver = url.authority();
     let is_connect = error.is_connect();

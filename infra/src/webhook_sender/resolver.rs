@@ -1,7 +1,7 @@
-//! Finds the addresses of a receiver, and pins connections to addresses that were checked. The sender resolves the name of the
-//! receiver for each attempt; the HTTP client never does.
+//! Finds the addresses of a receiver, and pins connections to addresses that were checked. The sender resolves the name
+//! of the receiver for each attempt. The HTTP client never resolves names.
 //!
-//! The answer for a name can change after the check. If the client resolved the name itself, it could then connect to a
+//! The answer for a name can change after the check. If the client resolved the name itself, it could connect to a
 //! private address.
 
 use std::collections::HashMap;
@@ -15,18 +15,14 @@ use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
 use super::addresses::refusal;
 
-/// The maximum number of names that are kept. When it is reached, a new name removes all others. This bounds the
-/// memory.
+/// The maximum number of names that are kept. At the maximum, a new name removes all others, which bounds the memory.
 const MAX_NAMES: usize = 1000;
 
-/// Looks up names of hosts.
 #[async_trait]
 pub(crate) trait HostLookup: Send + Sync {
-    /// The addresses of a host.
     async fn lookup(&self, host: &str) -> io::Result<Vec<IpAddr>>;
 }
 
-/// Looks up names as the operating system does.
 pub(crate) struct SystemLookup;
 
 #[async_trait]
@@ -36,7 +32,7 @@ impl HostLookup for SystemLookup {
     }
 }
 
-/// The addresses of names as they were last checked. The HTTP client gets them from here.
+/// The checked addresses of each host name, from the latest check. The HTTP client connects only to these addresses.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct CheckedAddresses(Arc<Mutex<HashMap<String, Vec<SocketAddr>>>>);
 
@@ -52,7 +48,7 @@ impl CheckedAddresses {
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<String, Vec<SocketAddr>>> {
-        // No code panics while it holds this lock.
+        // No code panics while it holds the lock.
         self.0.lock().expect("the map is intact")
     }
 }
@@ -67,8 +63,8 @@ impl Resolve for CheckedAddresses {
     }
 }
 
-/// Checks the addresses of a host, which must be written as in a parsed URL, and pins connections to these addresses.
-/// If one of the addresses is not public, the host is refused, unless `allow_private` is set.
+/// Checks the addresses of a host, and pins connections to these addresses. The host must be written as in a parsed
+/// URL. If one of the addresses is not public, the host is refused, unless `allow_private` is set.
 pub(crate) async fn check(
     host: &str,
     lookup: &dyn HostLookup,

@@ -1,4 +1,5 @@
-//! What all attempts of a subscription have in common, parsed once for each revision of the subscription. The sender keeps it.
+//! The data that all attempts of a subscription share, parsed once for each revision of the subscription. The sender
+//! keeps this data in memory.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -12,11 +13,11 @@ use reqwest::header::{CONTENT_TYPE as CONTENT_TYPE_HEADER, HeaderMap, HeaderName
 
 use crate::signing::SigningKey;
 
-/// The maximum number of targets that are kept. One more removes all others, so that the targets of deleted subscriptions
-/// take little memory.
+/// The maximum number of targets that are kept. At the maximum, a new target removes all others, so that the targets of
+/// deleted subscriptions take little memory.
 const MAX_TARGETS: usize = 1000;
 
-/// Where and how the events of a subscription are posted.
+/// The URL, headers and keys with which the events of a subscription are posted.
 pub(super) struct Target {
     /// The revision and the creation time of the subscription. A subscription that was deleted and created again can have
     /// the same id and the same revision.
@@ -24,18 +25,19 @@ pub(super) struct Target {
     pub(super) url: Url,
     /// The headers that do not depend on the event.
     headers: HeaderMap,
-    /// The keys of the subscription's secrets, each with its end.
+    /// The keys of the subscription's secrets, each with the time at which it expires.
     keys: Vec<(SigningKey, Option<Timestamp>)>,
 }
 
-/// The targets of the subscriptions that were delivered to.
+/// The targets of the subscriptions that have had a delivery.
 #[derive(Default)]
 pub(super) struct Targets(Mutex<HashMap<SubscriptionId, Arc<Target>>>);
 
 impl Targets {
-    /// The target of this revision of the subscription. The error contains neither the path of the URL nor a credential.
+    /// The target of the given revision of a subscription. The error contains neither the path of the URL nor a
+    /// credential.
     pub(super) fn of(&self, subscription: &Subscription) -> anyhow::Result<Arc<Target>> {
-        // No code panics while it holds this lock.
+        // No code panics while it holds the lock.
         let mut targets = self.0.lock().expect("the map is intact");
         let version = (subscription.revision, subscription.created_at);
         if let Some(target) = targets.get(&subscription.id).filter(|target| target.version == version) {
@@ -70,7 +72,8 @@ impl Target {
         Ok(Self { version, url, headers, keys: keys.collect::<Result<_, _>>()? })
     }
 
-    /// The headers of an attempt at this time. Every secret that is valid then signs it, the newest one first.
+    /// The headers of an attempt at the time `at`. Every secret that is valid at that time signs the attempt, the
+    /// newest secret first.
     pub(super) fn headers(&self, payload: &EventPayload, at: Timestamp) -> anyhow::Result<HeaderMap> {
         let id = payload.event_id.to_string();
         let seconds = at.micros().div_euclid(1_000_000);

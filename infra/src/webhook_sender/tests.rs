@@ -1,4 +1,4 @@
-//! Tests deliveries to receivers on this machine, and which addresses the sender refuses.
+//! Tests deliveries to receivers on the local machine, and which addresses the sender refuses.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -19,7 +19,7 @@ use crate::signing::SigningKey;
 const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 const OLD_SECRET: &str = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD";
 
-/// Answers each lookup with the next entry of a list, and repeats the last entry.
+/// A lookup that answers with the next entry of a list, and repeats the last entry.
 #[derive(Default)]
 struct Answers(Mutex<Vec<Vec<IpAddr>>>, AtomicUsize);
 
@@ -40,7 +40,7 @@ impl HostLookup for Answers {
 }
 
 fn subscription(url: &str) -> Subscription {
-    // The sender keeps what it has parsed for a revision, and each test may have several subscriptions.
+    // Each subscription gets a new revision, because the sender keeps the parsed target of a revision.
     static REVISION: AtomicUsize = AtomicUsize::new(0);
     let revision = REVISION.fetch_add(1, Ordering::Relaxed);
     let secret = |secret: &str, expires_at: Option<&str>| SigningSecret {
@@ -72,7 +72,8 @@ fn payload() -> EventPayload {
     }
 }
 
-/// Starts a receiver that sends `answer` on each connection. Returns its port and the requests that it receives.
+/// Starts a receiver that sends `answer` on each connection. Returns the receiver's port and the requests that it
+/// receives.
 async fn receiver(answer: &'static [u8]) -> (u16, tokio::sync::mpsc::UnboundedReceiver<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();

@@ -1,4 +1,4 @@
-//! Checks single settings, and collects their errors. The settings of each role are read with it.
+//! Checks single settings and collects their errors. The modules that read the settings of the roles use this module.
 
 use std::fmt;
 use std::num::NonZeroU64;

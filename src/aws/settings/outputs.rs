@@ -8,7 +8,7 @@ use crate::aws::args::OutputArgs;
 /// The maximum length of a `source` on an EventBridge bus.
 const MAX_SOURCE: usize = 256;
 
-/// Where the relay publishes.
+/// Where the relay publishes events.
 #[derive(Debug, Clone)]
 pub(crate) struct OutputSettings {
     /// The name or ARN of the bus.
@@ -41,7 +41,7 @@ pub(super) fn of_relay(errors: &mut ConfigErrors, args: &OutputArgs) -> Option<O
 }
 
 impl ConfigErrors {
-    /// A bus is named by its ARN or by its name.
+    /// Checks the name or the ARN of an event bus.
     fn event_bus(&mut self, bus: String) -> Option<String> {
         let parts: Vec<_> = bus.splitn(6, ':').collect();
         let name = match parts[..] {
@@ -63,7 +63,7 @@ impl ConfigErrors {
         self.check(checked).map(|()| bus)
     }
 
-    /// Alerts need a standard topic, but events can go to a FIFO topic too.
+    /// Checks the ARN of the topic for events. The topic may be a FIFO topic, unlike the topic for alerts.
     fn events_topic(&mut self, arn: String) -> Option<String> {
         let parts: Vec<_> = arn.split(':').collect();
         let is_valid = matches!(parts[..], ["arn", _, "sns", region, account, name]
@@ -77,7 +77,8 @@ impl ConfigErrors {
         self.check(checked).map(|()| arn)
     }
 
-    /// EventBridge reserves sources that begin with `aws.`, and limits their length.
+    /// Checks that events with this `source` can be put on a bus. EventBridge reserves sources that begin with `aws.`,
+    /// and limits their length.
     fn fits_bus(&mut self, source: &str) -> bool {
         let fits = source.len() <= MAX_SOURCE && !source.to_ascii_lowercase().starts_with("aws.");
         let wrong = || {

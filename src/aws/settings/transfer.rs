@@ -8,7 +8,7 @@ use infra::aws::SdkConfig;
 use super::ConfigErrors;
 use crate::aws::args::{FillArgs, OperatedTableArgs};
 
-/// The table, with the settings of those who write it.
+/// The table of orders, with the settings that a writer of the table needs.
 #[derive(Debug)]
 pub(crate) struct TransferSettings {
     pub(crate) table_name: String,

@@ -18,7 +18,8 @@ use crate::support::events::{confirmed, created, new_order_id, paid};
 use crate::support::eventually::PATIENCE;
 use crate::support::http::serve;
 
-/// Decides how a fake SQS answers an entry. `None` accepts the entry, and `Some` refuses it with this `SenderFault`.
+/// Decides how a fake SQS answers an entry. `None` accepts the entry, and `Some` refuses the entry with the
+/// given `SenderFault`.
 type Refuse = fn(calls: usize, deduplication_id: &str) -> Option<bool>;
 
 #[derive(Clone)]
@@ -116,7 +117,7 @@ async fn batches_stay_within_the_size_limit_of_sqs() {
     let backend = AwsBackend::open(true, QueueOptions::default()).await;
     let large = |_| Envelope { actor: Some("ä".repeat(150_000)), ..created(&new_order_id()) };
     let mut events: Vec<_> = (0..12).map(large).collect();
-    // SQS accepts these characters only in escaped form.
+    // SQS accepts U+FFFE, U+FFFF and control characters only in escaped form.
     events[0].actor = Some("\u{fffe}\u{ffff}\u{1}".to_owned());
     for result in backend.queue.publish(&events).await {
         result.unwrap();

@@ -72,7 +72,8 @@ async fn messages_carry_the_ids_and_the_trace_of_the_request_that_caused_them() 
         (json!("request-7"), json!(traceparent))
     );
     let system = &message["Attributes"];
-    // The emulator drops the system attributes of messages in a batch, so this test reads them from the call.
+    // The emulator drops the system attributes of messages in a batch. So this test reads the attributes from
+    // the call of the API.
     let sent = &proxy.take().latest["SendMessageBatch"]["Entries"][0];
     assert_eq!(sent["MessageSystemAttributes"]["AWSTraceHeader"]["StringValue"], xray);
     assert_eq!(

@@ -80,7 +80,7 @@ async fn the_ledger_costs_one_write_for_a_batch() {
     };
     let writes =
         |counts: &CallCounts| counts.calls_of("PutItem") + counts.calls_of("UpdateItem") + counts.statements;
-    // With its first batch, a process also looks for writers to fold.
+    // With its first batch, a process also looks for writers of the ledger to fold.
     handle(vec![message(&created(&new_order_id()), "first")]).await;
     eventually("the writers are read", async || check(proxy.counts().calls_of("Query") == 1, proxy.counts()))
         .await;

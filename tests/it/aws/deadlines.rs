@@ -37,7 +37,7 @@ fn envelope(order_id: &OrderId, kind: &str, data: &serde_json::Value) -> Envelop
     Envelope::decode(message.to_string().as_bytes(), eur()).unwrap()
 }
 
-/// Creates an order that expires at this time.
+/// Creates an order that expires at the given time.
 fn expiring(order_id: &OrderId, at: Timestamp) -> Envelope {
     let items = json!([{ "sku": "s", "quantity": 1, "unit_price": 2 }]);
     let data = json!({ "customer_id": "c", "currency": "EUR", "items": items, "total": 2, "expires_at": at });

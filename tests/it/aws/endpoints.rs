@@ -10,9 +10,9 @@ use crate::support::emulator::Emulator;
 use crate::support::eventually::{check, eventually};
 use crate::support::service::Service;
 
-/// A command for the role, with a separate endpoint for each service, and without a common endpoint. The S3 endpoint
-/// has a host name, as in a network of containers. With an IP address, the SDK itself would put the name of the
-/// bucket into the path.
+/// A command for the role, with a separate endpoint for each service, and without a common endpoint. The S3
+/// endpoint has a host name, as in a network of containers. With an IP address, the SDK itself would put the
+/// bucket's name into the path.
 fn role(backend: &AwsBackend, role: &str, topic: &str, s3: &str) -> Command {
     let endpoint = &Emulator::shared().endpoint;
     let mut command = backend.role(role, endpoint);

@@ -1,4 +1,5 @@
-//! Tests the ledger: each outcome counts once, wherever a process ends, and whatever the writers of the ledger do.
+//! Tests that the ledger counts each outcome once, at whatever call a process ends and whatever the writers
+//! of the ledger do.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -24,7 +25,7 @@ pub async fn open() -> AwsBackend {
     AwsBackend::open(true, QueueOptions::default()).await
 }
 
-/// A process: a consumer with a table, and so a writer of the ledger, of its own.
+/// A simulated process: a consumer with a separate writer of the ledger.
 pub struct Process {
     pub consumer: Consumer,
 }
@@ -117,7 +118,7 @@ async fn a_batch_that_comes_again_counts_once() {
     }
 }
 
-/// What happens to the call with which a process ends.
+/// What happens to the last call of a process that ends.
 #[derive(Debug, Clone, Copy)]
 enum LastCall {
     Arrives,
@@ -132,7 +133,7 @@ struct EndingCalls {
     ended: AtomicBool,
 }
 
-/// A proxy that passes on a number of calls to DynamoDB. After that, it never answers.
+/// A proxy that passes on `passed` calls to DynamoDB. After that, the proxy never answers.
 async fn ending(passed: usize, last: LastCall, calls: &Arc<EndingCalls>) -> String {
     let calls = Arc::clone(calls);
     let work = move |call: ForwardedCall| {
@@ -179,7 +180,7 @@ async fn a_process_that_ends_at_any_call_leaves_nothing_uncounted_and_nothing_co
                 }
             };
             drop(process);
-            // What was acknowledged does not come back. Everything else does.
+            // If the process ended before it acknowledged the messages, they are delivered again.
             if ended {
                 assert!(successor.handle(&batch(&orders, 2)).await, "{last:?} {passed}");
             }
@@ -198,7 +199,7 @@ async fn concurrent_processes_that_receive_the_same_messages_count_them_once() {
     let backend = open().await;
     let processes = [Process::of(&backend).await, Process::of(&backend).await, Process::of(&backend).await];
     let orders = [new_order_id(), new_order_id()];
-    // A message whose event another process has just recorded or rejected may have to be received again.
+    // A message may have to be received again if another process has just recorded or rejected its event.
     let mut receive_count = 0;
     loop {
         receive_count += 1;
@@ -226,7 +227,8 @@ const UNMARKED: Ledger =
 #[tokio::test(flavor = "multi_thread")]
 async fn counts_of_earlier_programs_are_added_and_are_not_called_exact() {
     let backend = open().await;
-    // An earlier program recorded this event and was stopped before it deleted the message, so it has not counted it.
+    // An earlier program recorded this event. The program was stopped before it deleted the message, so it
+    // has not counted the event.
     let items = golden("dynamodb-v1.jsonl").into_iter().filter(|item| item["pk"]["S"] == "ORDER#created");
     let earlier: Vec<_> = items.collect();
     for item in golden("dynamodb-ledger-unmarked.jsonl").iter().chain(&earlier) {

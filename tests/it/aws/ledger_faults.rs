@@ -1,5 +1,6 @@
-//! Tests the ledger under faults of AWS and kills: three consumers lose answers, get late ones, cannot delete messages, and
-//! are killed twenty times. Afterwards, the ledger must equal what is stored, and count each message once.
+//! Tests the ledger under faults of AWS and kills: three consumers lose answers, get answers late, cannot
+//! delete messages, and are killed twenty times. At the end, the ledger must agree with the table, and count
+//! each message once.
 //!
 //! `ORDERS_LEDGER_RUNS` is the number of runs with different seeds, one by default; `ORDERS_LEDGER_SEED` is the first seed.
 
@@ -20,7 +21,7 @@ use crate::support::service::Service;
 
 const CONSUMERS: usize = 3;
 const KILLS: usize = 20;
-/// A consumer is killed after at most this number of further calls of all consumers.
+/// The maximum number of calls, of all consumers together, before the next consumer is killed.
 const CALLS_BETWEEN_KILLS: usize = 40;
 /// Messages of killed consumers come back after two seconds.
 const PATIENCE: Duration = Duration::from_secs(400);
@@ -102,13 +103,14 @@ impl Run {
         killing
     }
 
-    /// Sends seven messages: four events to record, one to reject, and two duplicates in messages of their own.
+    /// Sends seven messages: four events to record, one event to reject, and two duplicates.
     async fn send(&self, existing: &OrderId) {
         let new = new_order_id();
         let (confirmation, creation) = (confirmed(existing), created(&new));
         let events = [&creation, &confirmation, &paid(existing), &created(existing), &paid(&new)];
         for (place, event) in events.into_iter().chain([&confirmation, &creation]).enumerate() {
-            // On a standard queue, the payment could come before the creation of its order, and would then be delayed.
+            // A standard queue could deliver the payment before the order's `order_created` event, which
+            // would delay the payment.
             if self.fifo || place != 4 {
                 self.send_message(event).await;
             } else {

@@ -1,4 +1,5 @@
-//! Tests that writers of the ledger are folded without a loss: whoever reads meanwhile, and whoever comes back.
+//! Tests that folding writers of the ledger loses no count, while others read the ledger and after a folded
+//! process goes on.
 
 use super::ledger::{OUTCOMES, Process, batch, ledger, open, times};
 use crate::support::events::new_order_id;
@@ -12,7 +13,7 @@ async fn folded_writers_keep_their_counts_and_may_come_back() {
     assert!(living.handle(&batch(&orders(), 1)).await);
     let counted = orders();
     assert!(killed.handle(&batch(&counted, 1)).await);
-    // The last batch of a killed process is recorded, and not counted.
+    // The killed process has recorded its last batch, but has not counted it.
     let uncounted = orders();
     killed.consumer.handle(batch(&uncounted, 1)).await;
     drop(killed);
@@ -34,7 +35,7 @@ async fn folded_writers_keep_their_counts_and_may_come_back() {
             "a folded process goes on as a new writer"
         );
     }
-    // The living process and its successor have a new writer each; the killed one has none.
+    // The living process and its successor each have a new writer. The killed process has none.
     assert_eq!(backend.table.fold_all_writers().await.unwrap(), 2);
     assert_eq!(ledger(&backend).await, times(OUTCOMES, 6));
 }

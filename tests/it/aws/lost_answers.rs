@@ -29,7 +29,6 @@ use crate::support::service::order;
 enum Reply {
     /// Accepts every entry.
     Accepts,
-    /// Refuses every entry.
     RefusesEntries,
     /// Refuses the call.
     Refuses,
@@ -68,8 +67,8 @@ impl Reply {
     }
 }
 
-/// Publishes an event through an SQS that gives these answers to the attempts, in this order. Further attempts get the
-/// last answer.
+/// Publishes an event through a fake SQS, which gives the answers in `replies` to the attempts, in order.
+/// Further attempts get the last answer.
 async fn published(replies: &'static [Reply]) -> Result<Acceptance, PublishError> {
     let attempts = Arc::new(AtomicUsize::new(0));
     let answer = move |body: String| async move {

@@ -75,8 +75,8 @@ pub fn sums(lines: &[Value], metric: &str, dimension: &str) -> BTreeMap<String, 
     sums
 }
 
-/// Waits until the metric lines cover this many messages, and returns the lines. The emulator shows the last lines of
-/// an invocation only after the next invocation.
+/// Waits until the metric lines cover `count` messages, and returns the lines. The emulator shows the last
+/// lines of an invocation only after the next invocation.
 async fn with_processed(function: &Function<'_>, count: f64) -> Vec<Value> {
     eventually("the function has processed its messages", async || {
         let lines = emitted(function).await;

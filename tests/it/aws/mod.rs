@@ -78,7 +78,7 @@ impl AwsBackend {
         .await;
     }
 
-    /// The whole log of an order. Checks that the projection agrees with it.
+    /// The whole log of an order. Asserts that the projection agrees with the log.
     pub async fn history(&self, order_id: &OrderId) -> Vec<RecordedEvent> {
         use api::ports::OrderReader;
         let history = self.table.events(order_id, 0, 1000).await.unwrap();
@@ -92,7 +92,7 @@ impl AwsBackend {
     }
 }
 
-/// The binary with these arguments, with AWS at `endpoint`.
+/// The binary with the given arguments, with AWS at `endpoint`.
 pub fn at(endpoint: &str, arguments: &[&str]) -> Command {
     let mut command = orders(arguments);
     command.env("AWS_ENDPOINT_URL", endpoint).env("AWS_REGION", REGION);

@@ -1,5 +1,5 @@
-//! The outputs of the relay on AWS: the real binary publishes recorded events to an EventBridge bus and to FIFO and standard SNS
-//! topics, as a container and as a function, and queues receive them.
+//! Tests the outputs of the relay on AWS. The real binary runs as a container and as a function. It publishes
+//! recorded events to an EventBridge bus and to SNS topics, FIFO and standard, and queues receive the events.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -23,11 +23,11 @@ struct Outputs {
     feed: FeedBackend,
     bus: String,
     topic: String,
-    /// Gets what the bus passes on.
+    /// A queue that receives the events of the bus.
     of_bus: String,
-    /// A FIFO queue that gets what the topic passes on.
+    /// A FIFO queue that receives the events of the topic.
     of_topic: String,
-    /// Gets the events of one customer from the topic.
+    /// A queue that receives the events of one customer from the topic.
     of_customer: String,
 }
 
@@ -67,14 +67,15 @@ impl Outputs {
         ]
     }
 
-    /// The relay as a container, with nothing but the outputs to do.
+    /// Starts the relay as a container, with the outputs as its only destinations.
     fn relay(&self) -> Service {
         let mut command: Command = super::at(&Emulator::shared().endpoint, &["relay"]);
         command.envs(self.variables());
         Service::spawn_until(command, "\"relaying\"").0
     }
 
-    /// Receives until every event of the logs has come from the bus and from the topic. Returns what came from each, in order.
+    /// Waits until every event of the logs has arrived through the bus and through the topic. Returns the
+    /// events of each, in the order of their arrival.
     async fn received(&self, logs: &[Vec<Envelope>]) -> (Vec<Value>, Vec<Value>) {
         let count = logs.iter().map(Vec::len).sum();
         let of_bus = received(&self.of_bus, count).await;
@@ -93,7 +94,7 @@ impl Outputs {
     }
 }
 
-/// The bodies on the queue, once there are this many.
+/// Waits until the queue has delivered `count` messages. Returns their bodies.
 async fn received(queue: &str, count: usize) -> Vec<Value> {
     let mut all: Vec<Value> = Vec::new();
     eventually("the events are on the queue", async || {
@@ -101,7 +102,7 @@ async fn received(queue: &str, count: usize) -> Vec<Value> {
         let answer = Emulator::shared().sqs("ReceiveMessage", &input).await;
         for message in answer["Messages"].as_array().into_iter().flatten() {
             all.push(serde_json::from_str(message["Body"].as_str().unwrap()).unwrap());
-            // The next message of the group comes only after this one is deleted.
+            // The queue delivers the next message of the group only after this message is deleted.
             let delete = json!({ "QueueUrl": queue, "ReceiptHandle": message["ReceiptHandle"] });
             Emulator::shared().sqs("DeleteMessage", &delete).await;
         }
@@ -111,7 +112,7 @@ async fn received(queue: &str, count: usize) -> Vec<Value> {
     all
 }
 
-/// Asserts that the events of every log are there, in the order of their versions.
+/// Asserts that `events` contains the events of every log, in the order of their versions.
 fn assert_has_all(events: &[Value], logs: &[Vec<Envelope>]) {
     let mut by_order: BTreeMap<&str, Vec<&Value>> = BTreeMap::new();
     for event in events {
@@ -140,7 +141,7 @@ async fn the_relay_publishes_the_bodies_of_webhooks_in_the_order_of_their_orders
     for events in [&of_bus, &of_topic] {
         let is_it = |event: &&Value| event["id"] == last.envelope.event_id.to_string();
         let event = events.iter().find(is_it).unwrap();
-        // The consumer of this test records at another time.
+        // The time is not compared, because this test records the event at another time.
         expected["time"] = event["time"].clone();
         expected["data"]["recorded_at"] = event["time"].clone();
         assert_eq!(*event, expected);
@@ -166,7 +167,8 @@ async fn a_killed_relay_is_replaced_and_every_event_is_published() {
         outputs.feed.record(&logs, version).await;
     }
     let _second = outputs.relay();
-    // The killed relay may have published events that the second one publishes again. FIFO topics drop the repetitions.
+    // The second relay may publish events again that the killed relay has published. FIFO topics drop the
+    // repetitions.
     let of_topic = received(&outputs.of_topic, 30).await;
     assert_has_all(&of_topic, &logs);
 }

@@ -49,7 +49,7 @@ async fn holder(backend: &AwsBackend, text: &str) -> Option<OrderId> {
     found.map(|snapshot| snapshot.order.order_id.clone())
 }
 
-/// The order id in the item of this reference.
+/// The order id in the item of the given reference.
 async fn named(backend: &AwsBackend, text: &str) -> Value {
     let get = json!({ "TableName": backend.table_name, "ConsistentRead": true,
                       "Key": { "pk": { "S": format!("REF#{text}") }, "sk": { "S": "METADATA" } } });

@@ -1,4 +1,4 @@
-//! Empty resources on AWS that a restore or a move fills, and what they contain then.
+//! Empty resources on AWS that a restore or a move fills.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -32,7 +32,7 @@ impl Resources {
         Self { backend, outbound }
     }
 
-    /// A command with these resources in its environment.
+    /// A command with the given resources in its environment.
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = at(&Emulator::shared().endpoint, arguments);
         command
@@ -63,7 +63,7 @@ impl Resources {
         Service::spawn(command)
     }
 
-    /// Runs a role that must refuse to start. Returns what it has printed.
+    /// Runs a role that must refuse to start. Returns the output.
     pub fn refused_role(&self, role: &str) -> String {
         let mut command = self.command(&[role]);
         command.env("ORDERS_LISTEN", "127.0.0.1:0").stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -113,7 +113,7 @@ impl Resources {
     }
 }
 
-/// Runs a command and kills it once `reached`. Returns whether it was killed before it ended.
+/// Runs a command and kills it once `reached` returns true. Returns whether it was killed before it ended.
 pub async fn run_and_kill(mut command: Command, reached: impl AsyncFn() -> bool) -> bool {
     let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     while child.try_wait().unwrap().is_none() && !reached().await {}

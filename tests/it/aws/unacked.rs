@@ -1,4 +1,4 @@
-//! Tests messages that SQS fails to delete. They are delivered again and must count only once.
+//! Tests messages that SQS fails to delete. Such messages are delivered again and must count only once.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,7 +27,7 @@ async fn a_message_that_was_not_deleted_is_delivered_again_and_counts_once() {
     let options = QueueOptions { visibility_timeout: Duration::from_secs(1), ..QueueOptions::default() };
     let backend = AwsBackend::open(true, options).await;
     let (a, b) = (new_order_id(), new_order_id());
-    // The second creation of order `a` is rejected.
+    // The second `order_created` event of order `a` is rejected.
     let events = [created(&a), created(&a), created(&b), confirmed(&b)];
     for result in backend.queue.publish(&events).await {
         result.unwrap();

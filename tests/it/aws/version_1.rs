@@ -65,7 +65,7 @@ fn message(event: &Envelope) -> Message {
     }
 }
 
-/// Handles the event, and asserts that it is recorded with this version.
+/// Handles the event, and asserts that it is recorded with the given version.
 async fn record(backend: &AwsBackend, event: &Envelope, version: u64) {
     let handled = consumer(backend).handle(vec![message(event)]).await;
     assert_eq!(handled[0].disposition, consumer::Disposition::Recorded(version), "{handled:?}");

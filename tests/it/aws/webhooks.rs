@@ -109,7 +109,7 @@ async fn everything_after_a_place_of_the_feed_is_replayed_in_order() {
     for log in [&early, &late] {
         cursors.push(feed.feed.start(FeedStart::Latest).await.unwrap());
         for version in 1..=3 {
-            // Each batch makes chunks of its own.
+            // Each batch is relayed separately, so it is stored in separate chunks.
             feed.record(log, version).await;
             feed.relay_all().await;
         }
@@ -170,12 +170,12 @@ async fn the_function_delivers_what_its_mapping_receives() {
     function.consume(&webhooks.queues.arn, 10).await;
     let logs = logs(4);
     webhooks.receiver.fail(&logs[0][0].order_id, &[500]);
-    // Four failures give the delivery up.
+    // The delivery is given up after four failures.
     webhooks.receiver.fail(&logs[1][0].order_id, &[500; 4]);
     webhooks.record(&logs).await;
     webhooks.receiver.has(&[&logs[..1], &logs[2..]].concat()).await;
     eventually("the metrics are in the log", async || {
-        // The emulator shows the last lines of an invocation only after the next one.
+        // The emulator shows the last lines of an invocation only after the next invocation.
         function.invoke(&json!({})).await;
         let lines = function.log().await;
         let lines: Vec<Value> = lines.iter().filter_map(|line| serde_json::from_str(line).ok()).collect();
@@ -191,7 +191,8 @@ async fn the_function_delivers_what_its_mapping_receives() {
         check(sums == (9.0, 5.0, 1.0) && lines.iter().any(|it| !it["WebhookAttemptDuration"].is_null()), sums)
     })
     .await;
-    // The alarms on parked events and on the ledger count these metrics, and a webhook job is no event.
+    // Alarms watch these metrics of parked events and of the ledger. A webhook job is no event, so it must
+    // not count in them.
     let processed = eventually("the jobs are counted", async || {
         let processed = sums(&emitted(&function).await, "MessagesProcessed", "Status");
         if processed.get("Completed").is_some_and(|count| *count >= 9.0) {

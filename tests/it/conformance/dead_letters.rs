@@ -1,4 +1,4 @@
-//! The conformance cases for dead letters: list, repair, redrive and discard, as operators do.
+//! The conformance cases for the operators' actions on dead letters: list, repair, redrive and discard.
 
 use api::operations::{DeadLetterChange, DeadLetterFilter, ReplayError};
 use consumer::Disposition;
@@ -14,7 +14,7 @@ pub fn options(_: &str) -> QueueOptions {
     QueueOptions::default()
 }
 
-/// Parks a message for this reason, as the consumer would. Returns the id of the dead letter.
+/// Parks a message for the given reason, as the consumer would. Returns the id of the dead letter.
 async fn park(backend: &dyn Backend, group: &OrderId, reason: ParkReason, body: &[u8]) -> String {
     let body = std::str::from_utf8(body).unwrap();
     backend.send(group.as_str(), &Uuid::now_v7().to_string(), body).await;

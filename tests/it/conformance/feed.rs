@@ -65,7 +65,7 @@ impl FeedReader {
         Self::new(backend, filter, next)
     }
 
-    /// Reads one page. Returns whether it was the last one.
+    /// Reads one page. Returns whether the page was the last one.
     async fn page(&mut self) -> bool {
         let page = self.feed.read(&self.filter, &self.next, self.limit).await.unwrap();
         assert!(page.events.len() <= self.limit, "{page:?}");
@@ -78,7 +78,7 @@ impl FeedReader {
         page.is_last
     }
 
-    /// Reads until this many events were seen. At the end of the feed, waits for further events.
+    /// Reads until `count` events were seen. At the end of the feed, waits for further events.
     async fn read_until(&mut self, count: usize) {
         let until = Instant::now() + PATIENCE;
         while self.seen.len() < count {
@@ -89,8 +89,8 @@ impl FeedReader {
         }
     }
 
-    /// Asserts that the reader has seen exactly these events, and that it saw the events of each order in the order of their
-    /// versions.
+    /// Asserts that the reader has seen exactly the given events, and the events of each order in the order
+    /// of their versions.
     fn assert_saw(&self, expected: &[&[RecordedEvent]]) {
         let mut by_order: BTreeMap<&OrderId, Vec<&RecordedEvent>> = BTreeMap::new();
         for seen in &self.seen {

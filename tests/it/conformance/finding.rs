@@ -18,7 +18,7 @@ pub fn options(_case: &str) -> QueueOptions {
     QueueOptions { searchable_metadata: &["channel"], ..QueueOptions::default() }
 }
 
-/// The creation of an order. Its timestamp is `at(second)`, and `change` may change its data.
+/// The `order_created` event of an order. Its timestamp is `at(second)`, and `change` may change its data.
 fn created_at(id: &OrderId, second: u32, change: impl FnOnce(&mut Created)) -> Envelope {
     let mut envelope = Envelope { timestamp: at(second), ..created_for(id, &format!("c-{}", second % 2)) };
     if let Event::Created(created) = &mut envelope.event {
@@ -57,7 +57,7 @@ async fn holder(backend: &dyn Backend, reference: &str) -> Option<OrderId> {
     found.map(|snapshot| snapshot.order.order_id.clone())
 }
 
-/// All orders that pass the filter, read in pages of this length.
+/// All orders that pass the filter, read in pages of the given length.
 async fn in_pages(backend: &dyn Backend, filter: &OrderFilter, limit: usize) -> Vec<OrderId> {
     let (mut found, mut after) = (Vec::new(), None);
     loop {
@@ -209,7 +209,7 @@ pub async fn a_reference_belongs_to_one_order_at_a_time(backend: &dyn Backend) {
     assert_eq!(backend.reader().order(&other).await.unwrap(), None, "nothing was appended");
     // A repeated append succeeds, although the order itself already has the reference.
     append(backend, &log[..1], 1).await.unwrap();
-    // The amendment gives the order another reference, and so releases the old one.
+    // The amendment gives the order another reference, and so releases the old reference.
     append(backend, &log, 1).await.unwrap();
     assert_eq!((holder(backend, "PO 1").await, holder(backend, "PO 2").await), (None, Some(one.clone())));
     append(backend, &[with_reference(&other, 2, "PO 1")], 1).await.unwrap();
@@ -220,7 +220,7 @@ pub async fn of_concurrent_orders_with_one_reference_exactly_one_is_recorded(bac
     let ids: Vec<_> = (0..20).map(|_| new_order_id()).collect();
     let appends: Vec<_> =
         ids.iter().map(|id| append_of(&recorded(1, &[with_reference(id, 1, "PO 1")]), 1)).collect();
-    // Half of the appends are made in one call, and the other half in separate calls.
+    // Half of the events are appended in one call, and the other half in separate calls.
     let (together, alone) = appends.split_at(10);
     let log = backend.log();
     let others =

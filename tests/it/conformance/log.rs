@@ -1,5 +1,5 @@
-//! The conformance cases for the log: conditional appends, duplicates, conflicts, repair of projections, outcomes and
-//! paging.
+//! The conformance cases for the log: appending under conditions, duplicates, conflicts, repair of
+//! projections, outcomes and paging.
 
 use api::ports::OrderFilter;
 use consumer::ports::{AppendError, Appended, EventOutcome, LoadRequest, LoadedOrder};
@@ -63,7 +63,7 @@ pub async fn repeating_an_append_changes_nothing(backend: &dyn Backend) {
     let log = recorded(1, &[created(&id), confirmed(&id)]);
     append(backend, &log[..1], 1).await.unwrap();
     append(backend, &log, 1).await.unwrap();
-    // Repeats the appends, as after a crash before the acknowledgement. Both events are already recorded.
+    // Appends both events again, as after a crash before the acknowledgement. Both are already recorded.
     assert_eq!(append(backend, &log[..1], 1).await.unwrap(), Appended::Already);
     assert_eq!(append(backend, &log, 1).await.unwrap(), Appended::Already);
     assert_eq!(read(backend, &id).await, Some(fold(&log)));

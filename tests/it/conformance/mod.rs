@@ -52,7 +52,7 @@ pub trait Backend: Send + Sync {
     async fn send(&self, group: &str, deduplication_id: &str, body: &str);
     /// The bodies of all dead letters, each with its reason if the backend stores it.
     async fn dead(&self) -> Vec<(String, Option<ParkReason>)>;
-    /// Archives parked messages. This does nothing on backends that archive when they park.
+    /// Archives parked messages. Does nothing on backends that archive messages when they park them.
     async fn archive(&self);
     /// Appends an event to the log without projecting it, as a crash would leave it.
     async fn append_without_projecting(&self, event: RecordedEvent);
@@ -185,7 +185,6 @@ async fn receive(backend: &dyn Backend, count: usize) -> Vec<Message> {
     all
 }
 
-/// Receives one message.
 async fn receive_one(backend: &dyn Backend) -> Message {
     receive(backend, 1).await.remove(0)
 }

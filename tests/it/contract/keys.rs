@@ -1,4 +1,4 @@
-//! Idempotency keys.
+//! Tests requests with idempotency keys.
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -67,8 +67,8 @@ pub async fn a_key_is_refused_for_a_different_request(api: &Api) {
     );
     let other = propose(api, order_id, &headers, "order_cancelled", json!({ "reason": "no" })).await;
     other.is_problem(422, "idempotency-key-reused");
-    // A rejected event is not in the log. Nevertheless, a repeated request with its key gets the same answer, and a
-    // different request with its key is refused.
+    // A rejected event is not in the log. Nevertheless, a repeated request with the same key gets the same
+    // answer, and a different request with the key is refused.
     let key = new_key();
     let headers = [(KEY, key.as_str()), WAIT];
     propose(api, order_id, &headers, "order_delivered", json!({}))

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::{WAIT, propose, recorded};
 use crate::support::service::{Api, PATIENCE};
 
-/// Waits until the customer's list has this many orders. Lists are eventually consistent on AWS.
+/// Waits until the customer's list has `count` orders. Lists are eventually consistent on AWS.
 async fn wait_for_list(api: &Api, customer: &str, count: usize) {
     let start = std::time::Instant::now();
     loop {

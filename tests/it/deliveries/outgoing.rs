@@ -1,4 +1,5 @@
-//! Tests what the service shows of a receiver's address and credentials, and the way that its requests take.
+//! Tests what the service reveals of a receiver's address and credentials, and that its requests use no proxy
+//! of the environment.
 
 use std::net::TcpListener;
 use std::path::Path;
@@ -14,7 +15,8 @@ use crate::support::eventually::{check, eventually_within};
 use crate::support::http::free_port;
 use crate::support::service::{Api, Service, order, orders};
 
-/// An address that refuses connections while the socket lives: the socket has the port, and does not listen.
+/// An address that refuses connections while the socket lives. The socket occupies the port, but does not
+/// listen.
 fn closed() -> (TcpSocket, String) {
     let socket = TcpSocket::new_v4().unwrap();
     socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
@@ -22,8 +24,9 @@ fn closed() -> (TcpSocket, String) {
     (socket, url)
 }
 
-/// Waits until the subscription is disabled because its deliveries fail. Records an order whenever no attempt is left: only a delivery
-/// that fails can disable a subscription, and those of all earlier orders may have been given up before it is time.
+/// Waits until the subscription is disabled because its deliveries fail. Only a failed delivery can disable a
+/// subscription, and the deliveries of earlier orders may be given up too early. So this function records
+/// another order whenever no delivery is due.
 async fn until_disabled(service: &Service, id: &str) {
     eventually_within(PATIENCE, "the subscription is disabled", async || {
         let (_, subscription) = service.get(&format!("/v1/webhooks/{id}")).await;
@@ -38,7 +41,8 @@ async fn until_disabled(service: &Service, id: &str) {
     .await;
 }
 
-/// Checks the most detailed log, and deliveries that succeed, fail, reach nobody, are given up and stop a subscription.
+/// Checks the log at the level `trace`. Deliveries succeed, fail, reach no receiver, are given up, and stop a
+/// subscription.
 #[tokio::test(flavor = "multi_thread")]
 async fn logs_and_metrics_contain_no_token_of_a_url_and_no_value_of_a_header() {
     let folder = TempDir::new().unwrap();

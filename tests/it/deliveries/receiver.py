@@ -53,7 +53,8 @@ def behaviour():
 
 LIES = {
     "cut_body": b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nthe first part",
-    # The second answer arrives before the next request of the connection. It must not count for that request.
+    # The second answer arrives before the next request of the connection. The service must not take it for
+    # the answer to that request.
     "answer_twice": b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nokHTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n",
     "cut_head": b"HTTP/1.1 200 OK\r\ncontent-len",
 }
@@ -93,7 +94,8 @@ class Handler(BaseHTTPRequestHandler):
         elif does == "hang":
             stopping.wait(30)
         else:
-            # With this option, the operating system resets the connection when the socket is closed.
+            # With the option SO_LINGER and a time of 0, the operating system resets the connection when the
+            # socket is closed.
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
             self.close_connection = True
 

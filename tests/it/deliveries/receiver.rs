@@ -46,8 +46,8 @@ impl Request {
         }
     }
 
-    /// Whether the answer counts as a success: a status of 2xx does, even if the connection breaks before the end of the
-    /// answer's body, or if more follows than the answer announced. A part of a status line and headers is no answer.
+    /// Whether the answer counts as a success. An answer with status 2xx does, even if the connection breaks
+    /// before the end of the body, or if bytes follow after the body. An incomplete head does not.
     pub fn delivers(&self) -> bool {
         ["accept", "cut_body", "answer_twice"].contains(&self.does.as_str())
     }

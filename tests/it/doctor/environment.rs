@@ -98,7 +98,7 @@ async fn a_service_as_it_starts_by_default_has_no_finding() {
     assert_eq!((report.findings(), report.code), (Vec::new(), Some(0)), "{}", report.json);
 }
 
-/// A gateway that is ready and serves metrics. It either refuses or accepts all requests for orders.
+/// A gateway that is ready and serves metrics. The gateway either refuses or accepts all requests for orders.
 fn gateway(refuses: bool) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());

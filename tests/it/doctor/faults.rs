@@ -14,8 +14,8 @@ const TABLE: &str = "aws_dynamodb_table.orders";
 const ALARM: &str = "aws_cloudwatch_metric_alarm.dead_letters";
 const ARN: &str = "arn:aws:sqs:eu-central-1:123456789012:";
 
-/// The good plan, with the search index where the flags say so. `table` adds the index to the table, `permission` lets
-/// the API query it, and `functions` are the functions that use it.
+/// The good plan with the parts of the search index that the flags select. `table` adds the index to the
+/// table, `permission` lets the API query the index, and `functions` are the functions that use it.
 fn searching(table: bool, permission: bool, functions: &[&str]) -> Value {
     let mut plan = policy("aws_iam_role_policy.api", "/index/customer-orders", "/index/*");
     if !permission {

@@ -54,13 +54,13 @@ impl Report {
         lines
     }
 
-    /// The values that the findings of this rule report.
+    /// The values that the findings of the given rule report.
     pub fn found(&self, rule: &str) -> Vec<&str> {
         let findings = self.json["findings"].as_array().unwrap().iter();
         findings.filter(|f| f["rule"] == rule).map(|f| f["found"].as_str().unwrap()).collect()
     }
 
-    /// Whether the report lists this rule as unchecked for any resource.
+    /// Whether the report lists the given rule as unchecked for any resource.
     pub fn left_open(&self, rule: &str) -> bool {
         let unchecked = self.json["unchecked"].as_array().unwrap().iter();
         unchecked.flat_map(|it| it["rules"].as_array().unwrap()).any(|name| name == rule)

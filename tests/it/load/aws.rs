@@ -24,8 +24,8 @@ async fn a_load_on_a_fifo_queue_is_clean() {
     run(true, &[]).await;
 }
 
-/// The mix contains only creations. An event that arrives too early is delayed by half a minute, so whole lives of
-/// orders would take too long.
+/// The mix contains only `order_created` events. An event that arrives too early is delayed by half a minute,
+/// so whole lives of orders would take too long.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_load_on_a_standard_queue_is_clean() {
     run(false, &["--unordered", "--mix", "create=8,read=4,retry=2,malformed=1"]).await;

@@ -1,5 +1,5 @@
-//! Tests `orders load` against both backends, against a service that is killed, and against one that tampers with
-//! answers.
+//! Tests `orders load` against both backends, against a service that is killed, and against a service that
+//! tampers with answers.
 
 #[cfg(feature = "aws")]
 mod aws;
@@ -47,7 +47,8 @@ impl LoadOutput {
         assert_eq!((accepted, lost), (recorded + rejected + parked, 0), "{}", self.text());
     }
 
-    /// Asserts that the audit has findings of this kind, that the report contains `words`, and that the command failed.
+    /// Asserts that the audit has findings of the given kind, that the report contains `words`, and that the
+    /// command failed.
     #[track_caller]
     pub fn assert_found(&self, kind: &str, words: &str) {
         assert_eq!(self.output.status.code(), Some(1), "{}", self.text());

@@ -6,7 +6,7 @@ use super::load;
 use crate::support::browser;
 use crate::support::service::Service;
 
-/// The part of the page between two texts.
+/// The part of the page between the texts `from` and `to`.
 fn between<'a>(page: &'a str, from: &str, to: &str) -> &'a str {
     let rest = page.split_once(from).unwrap_or_else(|| panic!("no {from}: {page}")).1;
     rest.split_once(to).unwrap_or_else(|| panic!("no {to} after {from}")).0

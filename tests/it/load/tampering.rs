@@ -1,5 +1,5 @@
-//! Tests that the audit finds what a service does wrong. A proxy before a real service tampers with requests and
-//! answers.
+//! Tests that the audit finds the faults of a service. A proxy in front of a real service tampers with
+//! requests and answers.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -147,12 +147,12 @@ fn nothing_happened() -> Value {
             "queue": { "visible": 0, "in_flight": 0, "delayed": 0, "oldest_seconds": null }, "dead_letters": 0 })
 }
 
-/// Runs a load on a service behind this proxy.
+/// Runs a load on a service behind the given proxy.
 async fn load_through(tampering: Tampering, mix: &str) -> LoadOutput {
     load_through_with(tampering, &["--patience", "2", "--mix", mix]).await
 }
 
-/// Runs a load with these additional flags on a service behind this proxy.
+/// Runs a load with the given additional flags on a service behind the given proxy.
 async fn load_through_with(tampering: Tampering, more: &[&str]) -> LoadOutput {
     let folder = TempDir::new().unwrap();
     let service_flags = ["--log-level", "warn,orders=info", "--webhooks-allow-private"];

@@ -1,5 +1,5 @@
-//! Tests `orders load --webhooks`: a clean run, and that the audit finds faulty deliveries. A proxy between
-//! the service and the receiver of the run tampers with them.
+//! Tests `orders load --webhooks`: a clean run, and an audit that finds faulty deliveries. A proxy between
+//! the service and the receiver of the run tampers with the deliveries.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -20,7 +20,7 @@ use crate::support::service::Service;
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Tampering {
     None,
-    /// Drops one delivery: answers it for the receiver, and does not forward it.
+    /// Answers one delivery in place of the receiver, and does not forward it.
     Loses,
     /// Delivers version 2 of each order after version 3.
     Reorders,
@@ -86,7 +86,7 @@ async fn pass(State(proxy): State<Proxy>, headers: HeaderMap, body: Bytes) -> St
     status
 }
 
-/// Runs a load on a service that delivers to the run's receiver through this proxy.
+/// Runs a load on a service that delivers to the run's receiver through the given proxy.
 async fn load_through(tampering: Tampering) -> LoadOutput {
     let folder = TempDir::new().unwrap();
     let delays = vec!["50ms"; 50].join(",");

@@ -5,17 +5,17 @@ use std::collections::HashMap;
 
 use serde_json::Value;
 
-/// A fact that an answer states, such as the state of an event. A client may rely on the fact after it has received the
+/// A fact that an answer states, such as the state of an event. A client may rely on the fact once it has the
 /// answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Fact {
-    /// An event is accepted and has this state. If it is recorded, it has this version.
+    /// An event is accepted and has the given state. A recorded event also has the given version.
     Event { order: String, event: String, state: String, version: Option<u64> },
-    /// An order has at least this version.
+    /// An order has at least the given version.
     Order { order: String, version: u64 },
-    /// An event has this position in the feed.
+    /// An event has the given position in the feed.
     Position { position: u64, event: String },
-    /// The ledger counts at least this many events.
+    /// The ledger counts at least the given numbers of events.
     Ledger { accepted: u64, recorded: u64 },
 }
 

@@ -34,7 +34,6 @@ pub(super) enum Model {
 pub(super) const MODELS: [Model; 5] =
     [Model::Strict, Model::Ordered, Model::Pages, Model::Torn, Model::Reordered];
 
-/// A power cut.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct PowerCut {
     /// The line of the recording before which the power fails.
@@ -44,7 +43,6 @@ pub(super) struct PowerCut {
     pub(super) seed: u64,
 }
 
-/// The disk after the power cut.
 pub(super) fn disk_after(recording: &Recording, cut: PowerCut) -> Disk {
     let mut rng = Rng::with_seed(cut.seed ^ ((cut.line as u64) << 32));
     let happened = recording.operations.iter().filter(|it| it.begin < cut.line);
@@ -64,7 +62,7 @@ pub(super) fn disk_after(recording: &Recording, cut: PowerCut) -> Disk {
         };
         match &operation.change {
             _ if is_synced => disk.apply(&operation.change),
-            // A new length is lost if it has not reached the file system journal.
+            // A new length is lost if it is not in the file system journal yet.
             Change::Resize { .. } if journaled => {}
             Change::Write { file: node, .. } | Change::Resize { file: node, .. } => {
                 files.entry(*node).or_default().push(operation);
@@ -99,7 +97,7 @@ struct SyncedLines {
     /// A line of the recording. All changes of folders and lengths before this line are on the disk, because the file
     /// system journal was flushed.
     journal: usize,
-    /// For each failed sync, the file and the lines of the writes that it may have dropped.
+    /// For each failed sync, the file and the lines of the writes that the operating system may have dropped.
     dropped: Vec<(Node, Range<usize>)>,
 }
 

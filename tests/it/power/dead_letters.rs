@@ -15,7 +15,7 @@ use crate::support::events::new_order_id;
 use crate::support::eventually::{check, eventually};
 use crate::support::service::{Answer, Service};
 
-/// The number of dead letters. This number is larger than the number of syncs before the first sync that fails.
+/// The number of dead letters. It exceeds the number of syncs before the first failing sync.
 const LETTERS: usize = 60;
 /// Makes the 40th sync of each thread fail, and all later syncs of the thread. The start of the service uses some of
 /// the earlier syncs.
@@ -75,8 +75,8 @@ async fn the_outcome_of_a_repair_whose_sync_fails_is_unknown() {
 
     let service = Service::start(&data, &[]);
     let (_, letter) = service.get(&format!("/v1/dead-letters/{id}")).await;
-    // The list of repairs is bounded, so this test checks the body instead. The body is that of the last repair that
-    // was answered, or that of the repair after it.
+    // A dead letter lists only some repairs, so the test checks the body instead. The body is that of the
+    // last answered repair, or of the repair after it.
     let possible = [format!("repair {}", count - 1), format!("repair {count}")];
     assert!(possible.iter().any(|body| letter["body"] == **body), "{count}: {letter}");
 }

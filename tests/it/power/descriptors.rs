@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::disk::Node;
 
-/// An open file. Duplicated descriptors share one value.
+/// An open file. Duplicates of a descriptor share its `OpenFile`.
 #[derive(Debug)]
 pub(super) struct OpenFile {
     pub(super) node: Node,

@@ -1,5 +1,5 @@
-//! A disk in memory. It consists of folders, and of files that are divided into pages. A recording applies its changes
-//! to a disk in memory. A simulated power cut returns the disk that is left.
+//! A disk in memory. It consists of folders, and of files that are divided into pages. A recording applies
+//! its changes to such a disk. A simulated power cut returns the disk that is left.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -39,7 +39,7 @@ impl FileImage {
         image
     }
 
-    /// Writes these bytes. The file grows if the bytes extend beyond its end.
+    /// Writes the given bytes. The file grows if the bytes extend beyond its end.
     pub(super) fn write(&mut self, offset: u64, bytes: &[u8]) {
         self.patch(offset, bytes);
         self.length = self.length.max(offset + bytes.len() as u64);
@@ -238,7 +238,6 @@ impl Disk {
         self.paths().into_iter().map(line).collect()
     }
 
-    /// Applies all parts of a change.
     pub(super) fn apply(&mut self, change: &Change) {
         match change {
             Change::Write { file, offset, bytes, .. } => self.nodes[*file].file().write(*offset, bytes),

@@ -95,7 +95,7 @@ async fn a_failed_sync_stops_the_service_and_the_last_outcomes_are_unknown() {
     assert!(posted.accepted.len() >= 19 && posted.refused.contains_key(OUTCOME_UNKNOWN), "{posted:?}");
     recording.add(&run.calls());
     assert_answers_hold(&data, &posted).await;
-    // A power cut at any point of this run loses no answered event either.
+    // A power cut at any point of the run loses no answered event either.
     CutPlan { states: 20, ..PLAN }.nothing_is_lost(recording).await;
 }
 
@@ -120,7 +120,7 @@ async fn a_disk_that_stalls_loses_nothing_and_shows_nothing_that_is_not_synced()
     let stall =
         format!("fdatasync:delay_enter={}s:when=12..12", number_from_environment("ORDERS_POWER_STALL", 3));
     let mut run = Traced::start(&data, &log.path().join("trace"), &[], &[&stall]);
-    // Every request of this load must be accepted.
+    // Every request of the load must be accepted.
     drive(&run.service, 6).await;
     assert!(run.service.terminate().success());
     let calls = run.calls();
@@ -136,8 +136,8 @@ struct SmallDisk {
 }
 
 impl SmallDisk {
-    /// Starts the service on this disk, which only the service's process can see. When the process ends, its files are
-    /// copied.
+    /// Starts the service on the small disk, which only the service's process can see. When the process ends,
+    /// its files are copied.
     fn start(&self) -> Service {
         let root = Command::new("id").arg("-u").output().unwrap().stdout == b"0\n";
         let flags = if root { "-m" } else { "-Urm" };
@@ -168,7 +168,7 @@ fn require_mounts() {
     );
 }
 
-/// Fills a disk of this size with the orders that `order` makes.
+/// Fills a disk of the given size with the orders that `order` makes.
 async fn fill_disk(megabytes: u32, order: &(impl Fn(&str) -> Value + Sync)) {
     require_mounts();
     let disk = SmallDisk { folder: folder(), megabytes };

@@ -60,7 +60,7 @@ async fn write(api: &Api, orders: usize, receipts: &Mutex<Vec<Value>>) {
         let path = format!("/v1/orders/{}/events", created["order_id"].as_str().unwrap());
         post(&path, &json!({ "type": "order_confirmed" })).await;
         if number % 4 == 1 {
-            // This event is illegal in the present state, so the service accepts and then rejects it.
+            // The event is illegal in the present state, so the service accepts and then rejects it.
             post(&path, &json!({ "type": "order_delivered" })).await;
         }
         if number % 3 == 2 {
@@ -97,7 +97,8 @@ async fn look(api: &Api, receipts: &Mutex<Vec<Value>>, feed: &Mutex<String>, rou
     }
 }
 
-/// Places large orders until the first journal in `data` has this many bytes. Returns some of the receipts as facts.
+/// Places large orders until the first journal in `data` has `bytes` bytes. Returns some of the receipts as
+/// facts.
 pub(super) async fn fill(api: &Api, data: &Path, bytes: u64) -> Vec<Fact> {
     let mut rng = Rng::with_seed(1);
     let mut facts = Vec::new();

@@ -1,5 +1,5 @@
-//! Tests that power cuts at any point of a run lose nothing that was answered. A further test disables syncs, so that
-//! power cuts do lose data. That test shows that the other tests can fail.
+//! Tests that power cuts at any point of a run lose nothing that was answered. A further test disables syncs,
+//! so that power cuts do lose data. The further test shows that the other tests can fail.
 
 use std::path::Path;
 

@@ -18,7 +18,7 @@ pub(super) struct CutPlan<'a> {
     pub(super) models: &'a [Model],
     pub(super) states: usize,
     pub(super) examination: Examination,
-    /// How one in five states is examined: more thoroughly, which takes longer.
+    /// The examination of one in five states, which is more thorough and takes longer.
     pub(super) closer: Examination,
 }
 
@@ -82,7 +82,7 @@ impl CutPlan<'_> {
         );
     }
 
-    /// Asserts that at least one cut loses an acknowledged event, although the folder can be opened.
+    /// Asserts that after at least one power cut, the folder can be opened but lacks an acknowledged event.
     pub(super) async fn something_is_lost(&self, recording: Recording) {
         let losses = self.losses(&Arc::new(recording)).await;
         let kinds: Vec<_> = losses.iter().map(|(_, loss)| loss.kind).collect();

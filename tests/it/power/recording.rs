@@ -71,7 +71,6 @@ impl Recording {
         self.facts.iter().filter(|(at, _)| *at < line).map(|(_, fact)| fact.clone()).collect()
     }
 
-    /// The same run without the syncs of folders.
     pub(super) fn without_syncs_of_folders(mut self) -> Self {
         let nodes = &self.now.nodes;
         self.operations.retain(|operation| match operation.change {

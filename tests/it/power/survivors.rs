@@ -166,7 +166,7 @@ pub(super) async fn examine(
     if output.status.success() { Ok(()) } else { lost(LossKind::Inconsistent, text) }
 }
 
-/// A temporary folder for states. It is in memory if the machine has a file system in memory.
+/// A temporary folder for states of the disk. It is in memory if the machine has a file system in memory.
 pub(super) fn folder() -> TempDir {
     let memory = Path::new("/dev/shm");
     let made = if memory.is_dir() { TempDir::new_in(memory) } else { TempDir::new() };

@@ -1,4 +1,4 @@
-//! Restores of backups to AWS, on the emulator.
+//! Tests restores of backups to AWS, on the emulator.
 
 use api::ports::OrderReader;
 use domain::Reference;
@@ -16,7 +16,7 @@ fn body(event: &domain::Envelope) -> String {
     String::from_utf8(event.encode()).unwrap()
 }
 
-/// Imports what is there already, which the ledger must not count again.
+/// Imports events that the target already has. The ledger must not count them again.
 fn import_again(target: &Resources, data: &Path, folder: &Path) {
     let lines = folder.join("lines");
     let events: Vec<_> = export(data).values().map(|event| format!("{event}\n")).collect();
@@ -47,7 +47,7 @@ async fn a_restored_table_answers_as_the_folder() {
     }
     let webhook = json!({ "url": "http://127.0.0.1:9/none" });
     let webhook = service.ask(Method::POST, "/v1/webhooks", &[], Some(&webhook)).await.body;
-    // Nobody receives this order's events, so its delivery is outstanding.
+    // No receiver accepts the events of this order, so its delivery is outstanding.
     let mut referenced = order("c-2");
     referenced["reference"] = "R-1".into();
     let key = [("idempotency-key", "checkout-1")];
@@ -92,7 +92,7 @@ async fn a_restored_table_answers_as_the_folder() {
     })
     .await;
     until_queue_is_empty(&target).await;
-    // The consumer counts before it acknowledges.
+    // The consumer counts messages before it acknowledges them.
     let recorded = |ledger: &Value| ledger["recorded"].as_u64().unwrap();
     assert_eq!(recorded(&target.ledger().await), recorded(&report["restored"]["ledger"]) + 3);
     drop(consumer);

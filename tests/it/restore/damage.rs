@@ -1,5 +1,5 @@
-//! Backups that are damaged, truncated, foreign or newer, and disks that are full. Each is named, and leaves nothing that
-//! looks whole.
+//! Tests backups that are damaged, truncated, foreign or of a newer version, and disks that are full. Each is
+//! reported, and none leaves a folder or backup that looks complete.
 
 use std::fs;
 use std::ops::ControlFlow;
@@ -51,7 +51,7 @@ async fn a_flipped_byte_in_any_file_is_found_and_the_file_is_named() {
     let sizes: Vec<_> = files.iter().map(|path| fs::metadata(path).unwrap().len() as usize).collect();
     let mut rng = Rng::with_seed(6);
     for _ in 0..FLIPS {
-        // Every byte of the backup is as likely as any other.
+        // Every byte of the backup is damaged with the same probability.
         let mut at = rng.usize(..sizes.iter().sum::<usize>());
         let file = sizes.iter().position(|size| {
             let is_here = at < *size;
@@ -124,7 +124,7 @@ async fn foreign_newer_and_missing_backups_are_refused_by_name() {
     let target = backed_up(folder.path()).await;
     let manifest = target.join("manifests/0000000003.json");
     let good = fs::read_to_string(&manifest).unwrap();
-    // A manifest of a later version, with a hash that fits.
+    // A manifest of a later version, with a matching hash.
     let end = good.rfind(",\"sha256\":\"").unwrap();
     let inner = &good["{\"manifest\":".len()..end];
     let newer = inner.replacen("\"format\":1", "\"format\":9", 1);

@@ -1,5 +1,5 @@
-//! Backups and restores that are killed at random moments. The next run begins again, and what was left is never taken for
-//! a whole.
+//! Tests backups and restores that are killed at random moments. The next run begins again, and the result of
+//! a killed run never counts as complete.
 
 use std::fs;
 use std::process::{Command, Stdio};
@@ -13,7 +13,8 @@ use super::*;
 
 const KILLS: usize = 12;
 
-/// Runs the command and kills it after a part of `whole`. Returns whether it was killed before it ended.
+/// Runs the command, and kills it after a random part of the duration `whole`. Returns whether it was killed
+/// before it ended.
 fn run_and_kill(mut command: Command, whole: Duration, rng: &mut Rng) -> bool {
     let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     thread::sleep(whole.mul_f64(rng.f64()));
@@ -43,7 +44,7 @@ async fn a_killed_backup_is_continued_by_the_next_one() {
     let (mut rng, mut killed) = (Rng::with_seed(7), 0);
     for _ in 0..KILLS {
         killed += usize::from(run_and_kill(backup(&target), whole, &mut rng));
-        // What was left is either no backup yet, or a whole one.
+        // A killed backup leaves either no backup or a complete one.
         let (is_whole, printed) = verify(&target, &["--files-only"]);
         assert!(is_whole || printed.contains("contains no backup"), "{printed}");
     }

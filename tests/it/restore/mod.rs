@@ -1,5 +1,5 @@
-//! Tests backups from the operator's side, with the real program: restores to random moments of a service under load,
-//! backups and restores that are killed, and damage of every kind.
+//! Tests backups with the real program, as operators use them: restores to random moments of a service under
+//! load, backups and restores that are killed, and damaged backups.
 
 #[cfg(feature = "aws")]
 mod aws;
@@ -39,7 +39,7 @@ fn restore(source: &Path, data: &Path, flags: &[&str]) -> Value {
     serde_json::from_slice(&output.stdout).unwrap()
 }
 
-/// Runs `orders backup verify`. Returns whether it found nothing, and what it printed.
+/// Runs `orders backup verify`. Returns whether it found no fault, and its output.
 fn verify(source: &Path, flags: &[&str]) -> (bool, String) {
     let output = orders(&["backup", "verify"]).arg(source).args(flags).output().unwrap();
     let printed = [output.stdout, output.stderr].concat();

@@ -1,4 +1,5 @@
-//! Backups of a service under load, restored to random moments. Each restore has exactly the events up to its moment.
+//! Tests restores of a service under load to random moments. Each restored folder contains exactly the events
+//! up to its moment.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -40,7 +41,8 @@ async fn back_up_under_load(service: &Service, target: &Path, stop: &AtomicBool)
     stop.store(true, Ordering::Relaxed);
 }
 
-/// Runs a service under load, with backups meanwhile and one at the end. Returns all events of the feed, and the ledger.
+/// Runs a service under load, backs it up several times, and once more at the end. Returns all events of the
+/// feed, and the ledger.
 async fn backed_up(data: &Path, target: &Path, flags: &[&str]) -> (Vec<Value>, Value) {
     let mut service = Service::start(data, flags);
     let stop = AtomicBool::new(false);
@@ -116,7 +118,8 @@ async fn a_restored_folder_answers_as_its_source() {
 
     let restored = folder.path().join("restored");
     restore(&target, &restored, &[]);
-    // The same backup of the restored folder proves that log, receipts, queue, dead letters and subscriptions are the same.
+    // A backup of the restored folder is the same as the first backup. So log, receipts, queue, dead letters
+    // and subscriptions are the same.
     let again = folder.path().join("again");
     back_up(&restored, &again);
     let manifest = |target: &Path| -> Value {
@@ -127,7 +130,7 @@ async fn a_restored_folder_answers_as_its_source() {
     for member in ["log", "state", "hash"] {
         assert_eq!(first[member], second[member], "{member}");
     }
-    // The restored folder also continues the backup that it comes from.
+    // The restored folder can also continue the backup from which it was restored.
     back_up(&restored, &target);
     let (is_whole, printed) = verify(&target, &[]);
     assert!(is_whole && printed.contains("2 manifests"), "{printed}");

@@ -24,7 +24,8 @@ fn examples<'a>(document: &'a Value, path: &str, method: &str) -> BTreeMap<&'a s
     examples.map(|(name, example)| (name.as_str(), &resolved(document, example)["value"])).collect()
 }
 
-/// Creates an order for which an event of this type is legal. The requests are the examples of the OpenAPI description.
+/// Creates an order for which an event of the given type is legal. The requests are the examples of the
+/// OpenAPI description.
 async fn order_ready_for(api: &Api, document: &Value, event_type: &Value) -> String {
     let mut order = examples(document, "/v1/orders", "post")["full"].clone();
     // Only one order can have the reference, and the order must not expire while the test runs.
@@ -57,7 +58,7 @@ async fn order_ready_for(api: &Api, document: &Value, event_type: &Value) -> Str
     id
 }
 
-/// The id of a dead letter that is parked for this reason.
+/// The id of a dead letter that is parked for the given reason.
 async fn letter(api: &Api, reason: &str) -> String {
     let (_, list) = api.get(&format!("/v1/dead-letters?state=parked&reason={reason}")).await;
     list["items"][0]["id"]

@@ -200,7 +200,8 @@ fn deliveries_follow_both_descriptions() {
             (Ok(()), Ok(())),
             "{body}"
         );
-        // A body with a wrong `specversion` must be invalid. This shows that the schema does not accept any object.
+        // A body with a wrong `specversion` must be invalid, which shows that the schema does not accept any
+        // object.
         let mut other = body;
         other["specversion"] = json!("0.3");
         assert!(http.check(&pointer, &other).is_err() && messages.check(&pointer, &other).is_err());

@@ -24,7 +24,7 @@ impl Validator {
         Self { schemas: Schemas::new(), compiler }
     }
 
-    /// Validates `value` against the schema at this pointer.
+    /// Validates `value` against the schema at the given pointer.
     fn check(&mut self, pointer: &str, value: &Value) -> Result<(), String> {
         let schema = self.schema(pointer);
         self.schemas.validate(value, schema).map_err(|error| format!("{error:#}"))

@@ -1,4 +1,4 @@
-//! The consumer of tests that handle messages themselves.
+//! A consumer for tests that handle messages themselves.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use consumer::ports::{DeadLetters, OrderLog};
 
 use super::events::eur;
 
-/// A consumer over these ports. It never parks a message for its receives, and has no ledger of its own.
+/// A consumer over the given ports. It never parks a message because of its receive count, and has no ledger.
 pub fn consumer_of(log: Arc<dyn OrderLog>, dead_letters: Arc<dyn DeadLetters>) -> Consumer {
     Consumer {
         log,

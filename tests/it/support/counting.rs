@@ -15,7 +15,7 @@ pub struct CallCounts {
     pub calls: BTreeMap<String, usize>,
     /// The number of statements in `BatchExecuteStatement` calls.
     pub statements: usize,
-    /// The capacity that the answers report: write units of the table and its index, and read units.
+    /// The write units of the table and its index, and the read units, as the answers report them.
     pub write_units: f64,
     pub read_units: f64,
     /// The latest call of each operation.

@@ -83,7 +83,7 @@ pub fn paid(order_id: &OrderId) -> Envelope {
     envelope(order_id, Event::Paid(Paid { payment_id, amount, ..Paid::default() }))
 }
 
-/// These events as log entries with consecutive versions. The first version is `first`.
+/// The given events as log entries with consecutive versions. The first version is `first`.
 pub fn recorded(first: u64, envelopes: &[Envelope]) -> Vec<RecordedEvent> {
     let numbered = (first..).zip(envelopes);
     numbered

@@ -51,7 +51,8 @@ pub fn eventually_blocking<T, E: Debug>(what: &str, mut look: impl FnMut() -> Re
     }
 }
 
-/// Returns `Ok` if the condition holds, and otherwise `Err` with the observed value. Use it as the result of `look`.
+/// Returns `Ok` if the condition holds, and otherwise `Err` with the observed value. The argument `look` of
+/// [`eventually`] can return this result.
 pub fn check<E>(holds: bool, seen: E) -> Result<(), E> {
     if holds { Ok(()) } else { Err(seen) }
 }

@@ -1,6 +1,6 @@
-//! A proxy that carries out calls to AWS, but loses, delays or refuses some of them. Messages that a consumer retries come
-//! back after a second, instead of after its backoff, and nobody waits longer than that for messages: a receive whose
-//! consumer was killed takes messages, too.
+//! A proxy that carries out calls to AWS, but loses, delays or refuses some of them. The proxy also shortens
+//! waits: a retried message is received again after one second, and a receive call waits for at most one
+//! second. A receive call whose consumer was killed would otherwise still take messages.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -30,7 +30,6 @@ pub struct FaultShares {
 /// Longer than the service waits for an answer: see `infra/src/sdk.rs`.
 const LATE: Duration = Duration::from_millis(5500);
 
-/// A running proxy with faults.
 pub struct FaultProxy {
     pub endpoint: String,
     state: Arc<FaultState>,

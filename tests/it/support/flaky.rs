@@ -1,5 +1,5 @@
-//! Implementations of the service's ports for tests: a log whose appends fail, an inbox without retry delays, and an
-//! inbox that cannot delete messages.
+//! Implementations of the service's ports for tests: a log that fails to append, an inbox without retry
+//! delays, and an inbox that cannot delete messages.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -11,7 +11,7 @@ use consumer::Disposition;
 use consumer::ports::{Append, AppendError, Appended, Inbox, LoadRequest, LoadedOrder, Message, OrderLog};
 use domain::{OrderId, Receipt};
 
-/// A log whose appends for one order fail a given number of times.
+/// A log that fails, a given number of times, to append events of one order.
 pub struct Flaky {
     log: Arc<dyn OrderLog>,
     order_id: OrderId,
@@ -85,7 +85,7 @@ impl Inbox for Hasty {
     }
 }
 
-/// An inbox whose acks fail a given number of times.
+/// An inbox that fails, a given number of times, to acknowledge messages.
 pub struct Sticky {
     inbox: Arc<dyn Inbox>,
     refusals: AtomicUsize,

@@ -25,8 +25,8 @@ pub struct UpstreamAnswer {
     pub body: Bytes,
 }
 
-/// Starts a proxy in front of `upstream`, which answers each call by `work`. Returns its endpoint. It ends with the runtime
-/// in which it was started.
+/// Starts a proxy in front of `upstream`, which answers each call by `work`. Returns the proxy's endpoint.
+/// The proxy ends with the runtime in which it was started.
 pub async fn serve<W, A>(upstream: &str, work: W) -> String
 where
     W: Fn(ForwardedCall) -> A + Clone + Send + Sync + 'static,

@@ -5,8 +5,8 @@ use std::sync::{Arc, LazyLock};
 
 use axum::Router;
 
-/// A client with the defaults of reqwest. Use it instead of `Client::new`, which needs a TLS provider that is
-/// installed for the whole process.
+/// A client with the defaults of reqwest. Use this function instead of `Client::new`, which needs a TLS
+/// provider that is installed for the whole process.
 pub fn client() -> reqwest::Client {
     client_builder().build().unwrap()
 }
@@ -30,14 +30,16 @@ pub async fn serve(router: Router) -> String {
     url
 }
 
-/// Ports that were free a moment ago. Use them only where a port must be known before its server starts.
+/// Ports that were free a moment ago. Use this function only where a port must be known before its server
+/// starts.
 pub fn free_ports<const N: usize>() -> [u16; N] {
     // All listeners are open at the same time, so the ports differ.
     let listeners = [(); N].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
     listeners.map(|listener| listener.local_addr().unwrap().port())
 }
 
-/// A port that was free a moment ago. Use it only where a port must be known before its server starts.
+/// A port that was free a moment ago. Use this function only where a port must be known before its server
+/// starts.
 pub fn free_port() -> u16 {
     let [port] = free_ports();
     port

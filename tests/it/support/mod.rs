@@ -21,7 +21,6 @@ pub mod writers;
 
 use std::time::Duration;
 
-/// The options for the queue of a test.
 #[derive(Debug, Clone, Copy)]
 pub struct QueueOptions {
     pub visibility_timeout: Duration,

@@ -102,7 +102,7 @@ fn rust() -> Result<Program, String> {
     Ok((folder.join("examples/webhook_receiver"), None))
 }
 
-/// Runs a command to its end. Returns what it printed.
+/// Runs a command to its end. Returns its output.
 fn output(command: &mut Command) -> Result<String, String> {
     let output = command.stdin(Stdio::null()).output().map_err(|error| error.to_string())?;
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
@@ -120,7 +120,8 @@ pub struct Receiver {
 }
 
 impl Receiver {
-    /// Starts the receiver on this port, or on a free port if `port` is 0. The receiver stores its events in `file`.
+    /// Starts the receiver on the given port, or on a free port if `port` is 0. The receiver stores its
+    /// events in `file`.
     pub fn start(language: Language, secret: &str, file: &Path, port: u16) -> Self {
         let mut command = language.program();
         command.arg(port.to_string()).arg(file).env("WEBHOOK_SECRET", secret);

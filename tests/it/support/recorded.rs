@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::service::{Api, run};
 
-/// All items of the feed, read in pages of this length.
+/// All items of the feed, read in pages of the given length.
 pub async fn whole_feed(api: &Api, limit: usize) -> Vec<Value> {
     let (mut items, mut path) = (Vec::new(), format!("/v1/events?limit={limit}"));
     loop {

@@ -16,7 +16,6 @@ pub use super::eventually::PATIENCE;
 use super::eventually::{eventually, eventually_blocking};
 use super::http;
 
-/// The `orders` binary with these arguments.
 /// The variables of the program that have no prefix.
 const UNPREFIXED: [&str; 10] = [
     "LOG_LEVEL",
@@ -31,6 +30,7 @@ const UNPREFIXED: [&str; 10] = [
     "ALERTS_TOPIC",
 ];
 
+/// The `orders` binary with the given arguments.
 pub fn orders(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_orders"));
     command.args(arguments).stdin(Stdio::null());
@@ -48,7 +48,7 @@ pub fn orders(arguments: &[&str]) -> Command {
     command
 }
 
-/// Runs a command of the binary on this data folder to its end.
+/// Runs a command of the binary on the given data folder to its end.
 pub fn run(arguments: &[&str], data: &Path) -> Output {
     let mut command = orders(arguments);
     command.arg("--data").arg(data).output().unwrap()
@@ -120,7 +120,8 @@ impl Api {
         .await
     }
 
-    /// Waits until nothing is in flight, and the ledger is balanced if the service can tell. Returns the ledger.
+    /// Waits until nothing is in flight and the service does not report an unbalanced ledger. Returns the
+    /// ledger.
     pub async fn settled(&self) -> Value {
         eventually("nothing is in flight", async || {
             let ledger = self.get("/v1/pipeline").await.1["ledger"].take();
@@ -176,7 +177,7 @@ impl Service {
         Self::start_at("127.0.0.1:0", data, arguments)
     }
 
-    /// Like `start`, but listens on this address, for example the address of a service that has ended.
+    /// Like `start`, but listens on the given address, for example the address of a service that has ended.
     pub fn start_at(address: &str, data: &Path, arguments: &[&str]) -> Self {
         let mut command = orders(&["serve", "--listen", address]);
         command.env("ORDERS_MIN_FREE_DISK", "1").arg("--data").arg(data).args(arguments);

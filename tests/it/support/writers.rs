@@ -32,7 +32,7 @@ impl Writers {
         Self { tasks, shared }
     }
 
-    /// Waits until the service has accepted this many events.
+    /// Waits until the service has accepted `events` events.
     pub async fn have_written(&self, events: usize) {
         eventually("the service accepts enough events", async || {
             let accepted = self.shared.accepted.load(SeqCst);

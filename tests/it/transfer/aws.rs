@@ -1,4 +1,4 @@
-//! Tests an import into a DynamoDB table and an export of it, on the emulator.
+//! Tests imports into a DynamoDB table and exports from it, on the emulator.
 
 use std::process::Output;
 use std::time::Duration;
@@ -31,7 +31,7 @@ async fn open() -> AwsBackend {
     AwsBackend::open(true, QueueOptions::default()).await
 }
 
-/// The lines of an export in an order that does not depend on the store.
+/// The lines of an export, sorted so that their order does not depend on the store.
 fn sorted(export: &str) -> Vec<&str> {
     let mut lines: Vec<_> = export.lines().filter(|line| !line.contains("export_end")).collect();
     lines.sort_unstable();
@@ -94,7 +94,8 @@ async fn conflicts_are_named_and_an_interrupted_import_is_completed() {
         line("o-1", 2, 2, "order_confirmed", &json!({})),
         line("o-2", 1, 3, "order_created", &order_data()),
     ];
-    // An import that was killed has reserved the reference of the first order and put its events, and nothing else.
+    // A killed import has reserved the reference of the first order and written its events, but no derived
+    // writes.
     let (id, reference) = (OrderId::parse("o-1").unwrap(), Reference::parse("R-1").unwrap());
     backend.table.reserve_without_appending(&reference, &id, 1, Duration::ZERO).await.unwrap();
     let decoded = |line: &String| {
@@ -137,7 +138,7 @@ async fn conflicts_are_named_and_an_interrupted_import_is_completed() {
     assert_eq!(found.map(|snapshot| snapshot.order.order_id.clone()), Some(id));
 }
 
-/// The steps of docs/aws.md for a table that is gone.
+/// Follows the steps of docs/aws.md for a deleted table.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_deleted_table_is_made_again_from_an_export() {
     let folder = TempDir::new().unwrap();

@@ -1,4 +1,4 @@
-//! Tests imports into a folder that has events already.
+//! Tests imports into a folder that already contains events.
 
 use serde_json::json;
 use tempfile::TempDir;
@@ -53,7 +53,7 @@ fn a_reference_that_another_order_has_is_a_conflict() {
     assert!(text.contains("1 events imported, 0 were there already, 1 lines refused"), "{text}");
     check(&data);
 
-    // An order that has given its reference up does not keep another order from having had it.
+    // An order may earlier have had a reference that another order has now.
     let renamed = line("o-5", 2, 6, "order_amended", &json!({ "reference": "R-5" }));
     let lines = [with("o-4", 4, "R-4"), with("o-5", 5, "R-4"), renamed];
     printed(&import(&file(folder.path(), "third", &lines), &data, &["--partial"]));

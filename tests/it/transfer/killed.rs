@@ -1,4 +1,4 @@
-//! Tests that an import that was killed can run again, at any moment, and ends with the same folder.
+//! Tests that an import that was killed at any moment can run again, and ends with the same folder.
 
 use std::io::Write;
 use std::process::Stdio;
@@ -22,7 +22,8 @@ fn an_import_goes_on_after_kill_9() {
         let mut command = orders(&["import", "-", "--partial", "--default-currency", "EUR"]);
         command.arg("--data").arg(&data).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
         let mut child = command.spawn().unwrap();
-        // A write returns when the process has read most of the lines, so the process is killed while it imports them.
+        // Writing to the process returns once the process has read most of the lines. So the process is
+        // killed while it imports them.
         let part: String =
             lines[..kill * lines.len() / KILLS].iter().map(|line| format!("{line}\n")).collect();
         child.stdin.as_mut().unwrap().write_all(part.as_bytes()).unwrap();

@@ -1,5 +1,5 @@
-//! Tests inputs that are not a whole and valid export: each is refused with the number of the line and the reason, and the
-//! lines before it are imported.
+//! Tests inputs that are not a whole and valid export. Such an input is refused with the number of a line and
+//! the reason, and the lines before that line are imported.
 
 use std::io::Write;
 use std::path::Path;
@@ -11,7 +11,8 @@ use tempfile::TempDir;
 use super::{check, export, file, import, line, order_data, printed, text, two_events_of};
 use crate::support::service::{orders, run};
 
-/// Imports two good orders with `bad` between them. Returns what was printed with each way to go on.
+/// Imports two good orders with `bad` between them, once with `--on-error stop` and once with `--on-error
+/// skip`. Returns the two outputs.
 fn refused(bad: &[u8]) -> [String; 2] {
     let good = two_events_of(2);
     ["stop", "skip"].map(|action| {
@@ -83,7 +84,7 @@ fn an_event_that_does_not_fold_is_named() {
     );
 }
 
-/// The file of an export, and the folder in which it is.
+/// The text of an export, and a temporary folder.
 fn exported() -> (TempDir, String) {
     let folder = TempDir::new().unwrap();
     let data = folder.path().join("source");
@@ -127,7 +128,7 @@ fn nothing_of_a_cut_or_damaged_file_is_imported() {
     }
     let partial = printed(&import_text(folder.path(), &cut_at_line, &["--partial"]));
     assert!(partial.contains("4 events imported"), "{partial}");
-    // Exports that follow each other are imported one after the other.
+    // A file may contain several exports, one after the other.
     let twice = printed(&import_text(folder.path(), &format!("{exported}{exported}"), &[]));
     assert!(twice.contains("2 events imported, 10 were there already"), "{twice}");
 }
@@ -153,7 +154,7 @@ fn standard_input_is_imported_and_a_cut_is_reported_at_the_end() {
     );
     let whole = printed(&import("-", &exported));
     assert!(whole.contains("2 events imported, 4 were there already, 0 lines refused"), "{whole}");
-    // A pipe with a name can be read only once, too.
+    // A pipe with a name also can be read only once.
     let named = printed(&import("/dev/stdin", &exported));
     assert!(named.contains("0 events imported, 6 were there already, 0 lines refused"), "{named}");
     assert!(self::export(&data) == exported);

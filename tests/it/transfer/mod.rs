@@ -1,5 +1,5 @@
-//! Tests `orders export` and `orders import` with the real binary: that nothing is lost or changed on the way from one store
-//! to another, that an import can be killed and run again, and that lines which do not fit are named.
+//! Tests `orders export` and `orders import` with the real binary. Nothing is lost or changed on the way from
+//! one store to another, a killed import can run again, and lines that cannot be imported are reported.
 
 #[cfg(feature = "aws")]
 mod aws;
@@ -23,7 +23,7 @@ pub fn import(file: &Path, data: &Path, arguments: &[&str]) -> Output {
     command.args(arguments).arg(file).arg("--data").arg(data).output().unwrap()
 }
 
-/// The text that a command printed. Fails unless it succeeded.
+/// The output of a command, which must have succeeded.
 #[track_caller]
 pub fn printed(output: &Output) -> String {
     let text = text(output);
@@ -36,20 +36,18 @@ pub fn text(output: &Output) -> String {
     String::from_utf8_lossy(&[output.stdout.as_slice(), &output.stderr].concat()).into_owned()
 }
 
-/// The export of a data folder.
 #[track_caller]
 pub fn export(data: &Path) -> String {
     printed(&run(&["export", "--default-currency", "EUR"], data))
 }
 
-/// Fails unless the derived writes, the feed and the ledger of the folder agree with its log.
+/// Asserts that the derived writes, the feed and the ledger of the folder agree with its log.
 #[track_caller]
 pub fn check(data: &Path) {
     let output = run(&["rebuild", "--check"], data);
     assert!(output.status.success(), "{}", text(&output));
 }
 
-/// Writes lines to a file.
 pub fn file(folder: &Path, name: &str, lines: &[String]) -> PathBuf {
     let path = folder.join(name);
     std::fs::write(&path, lines.iter().map(|line| format!("{line}\n")).collect::<String>()).unwrap();
@@ -68,13 +66,13 @@ pub fn line(order: &str, version: u64, number: u64, kind: &str, data: &Value) ->
     .to_string()
 }
 
-/// The data of an order that is created.
+/// The data of an `order_created` event.
 pub fn order_data() -> Value {
     let items = json!([{ "line_id": "1", "sku": "tea", "quantity": 2, "unit_price": 450 }]);
     json!({ "customer_id": "c-1", "currency": "EUR", "items": items, "total": 900 })
 }
 
-/// The lines of this many orders, each with a creation and a confirmation.
+/// The lines of `count` orders, each with an `order_created` and an `order_confirmed` event.
 pub fn two_events_of(count: u64) -> Vec<String> {
     let of_order = |number: u64| {
         let order = format!("order-{number:06}");

@@ -1,5 +1,5 @@
-//! Tests that an export, imported into another folder and exported again, has the same bytes: for every kind of event, every
-//! schema version, references, metadata and several customers.
+//! Tests that an export that is imported into another folder and exported again has the same bytes. The
+//! exports contain every kind of event, every schema version, references, metadata and several customers.
 
 use std::path::Path;
 
@@ -15,7 +15,7 @@ fn golden(name: &str) -> String {
     std::fs::read_to_string(path).unwrap()
 }
 
-/// Log entries of every schema version: of every event type, with and without each optional member.
+/// Log entries of every schema version and every event type, with and without each optional member.
 pub fn every_kind_of_line() -> Vec<String> {
     let mut versions = std::collections::BTreeMap::<String, u64>::new();
     let v0 = golden("article-v0.jsonl");
@@ -60,8 +60,9 @@ fn every_kind_of_event_is_exported_as_it_was_imported() {
     }
 }
 
-/// The golden file was exported by the first version that writes a last line. To renew it after a new kind of event was added
-/// to the corpus, copy what the test above exports.
+/// The golden file was exported by the first version of the program that writes a last line. To renew the
+/// file after a new kind of event was added to the corpus, import the lines of `every_kind_of_line` and
+/// export them.
 #[test]
 fn the_golden_export_can_be_imported_and_is_exported_again() {
     let folder = TempDir::new().unwrap();
@@ -160,7 +161,7 @@ async fn events_can_be_exported_from_a_time_and_of_a_customer() {
     assert_eq!(late.lines().filter(|line| !line.contains("export_end")).collect::<Vec<_>>(), expected);
     assert!(!expected.is_empty() && expected.len() < all.lines().count() - 1);
 
-    // The early and the late part together are the whole.
+    // An import of the early part and then of the late part gives the whole log.
     let early = all.lines().filter(|line| !of_time(line) && !line.contains("export_end"));
     let early: Vec<String> = early.map(str::to_owned).collect();
     printed(&import(&file(folder.path(), "early", &early), &copy, &["--partial"]));

@@ -1,4 +1,5 @@
-//! Tests exports beside a running service: that they are whole and consistent, that a cut one is noticed, and who may export.
+//! Tests exports while a service runs: that they are complete and consistent, that a truncated export is
+//! noticed, and who may export.
 
 use std::io::Read;
 use std::process::{Output, Stdio};
@@ -11,14 +12,15 @@ use super::{check, export, file, import, line, order_data, printed, text, two_ev
 use crate::auth::{ISSUER, pair, publish, token_with_scope};
 use crate::support::service::{Service, order, orders};
 
-/// So many large orders do not fit into the buffers between a service and a client that does not read.
+/// So many large orders that they do not fit into the buffers between a service and a client that does not
+/// read.
 const MANY: u64 = 1500;
 
 fn export_from(url: &str, arguments: &[&str]) -> Output {
     orders(&["export", "--default-currency", "EUR", "--url", url]).args(arguments).output().unwrap()
 }
 
-/// A folder with many large orders, and the folder that it is in.
+/// A data folder with many large orders, and the temporary folder that contains it.
 fn large_orders() -> (TempDir, std::path::PathBuf) {
     let folder = TempDir::new().unwrap();
     let data = folder.path().join("data");
@@ -46,7 +48,7 @@ async fn a_running_service_exports_what_its_folder_exports() {
     assert_eq!((all.lines().count(), of_customer.lines().count()), (5, 3));
     let none = printed(&export_from(&service.url, &["--from", "2100-01-01T00:00:00Z"]));
     assert_eq!(none.lines().count(), 1, "{none}");
-    // The folder is in use, and the error says what to do.
+    // The folder is in use. The error states what to do.
     let locked = orders(&["export", "--data"]).arg(&data).output().unwrap();
     assert!(text(&locked).contains("add --url"), "{}", text(&locked));
     let invalid = service.ask(Method::GET, "/v1/export?from=yesterday&colour=red", &[], None).await;
@@ -65,7 +67,8 @@ async fn an_export_is_one_state_of_the_store_while_events_are_recorded() {
     let exporting = tokio::task::spawn_blocking(move || {
         (0..3).map(|_| printed(&export_from(&url, &[]))).collect::<Vec<_>>()
     });
-    // A later event of an order is recorded only after an earlier one, so every export must have the earlier ones.
+    // The orders are recorded one after the other. So an export that contains an order must contain all
+    // earlier orders.
     let mut sequence = Vec::new();
     while !exporting.is_finished() {
         let receipt = service.accept("/v1/orders", &order("c-1")).await;
@@ -114,7 +117,8 @@ async fn an_export_is_cut_off_when_the_service_stops_and_the_client_notices() {
     let mut service = Service::start(&data, &[]);
     let mut client = orders(&["export", "--url", &service.url]);
     let mut client = client.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    // The export runs once the first bytes are there. The rest is not read until the service has stopped.
+    // The export has begun once its first bytes have arrived. The rest is not read until the service has
+    // stopped.
     let mut output = client.stdout.take().unwrap();
     let mut first = [0; 100];
     output.read_exact(&mut first).unwrap();

@@ -2,7 +2,7 @@
 //! `docs` serves the description, and the command `orders asyncapi` prints it.
 //!
 //! The description contains a message for each [`EventType`]. The data of the message has the same schema as in the
-//! OpenAPI description. The domain encodes the example.
+//! OpenAPI description. The domain encodes the message's example.
 
 mod feed;
 mod page;

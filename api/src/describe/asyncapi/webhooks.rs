@@ -21,7 +21,7 @@ pub(super) fn channel(messages: &Value) -> Value {
     })
 }
 
-/// The messages.
+/// Describes the messages of the channel.
 pub(super) fn messages() -> [(String, Value); 2] {
     let [event, test] = MESSAGES;
     [

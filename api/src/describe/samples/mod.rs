@@ -22,7 +22,7 @@ use crate::problem::{self, ProblemKind};
 
 const ORDER: &str = "019ab0c2-7d1e-7cc3-98c4-dc0c0c07398f";
 
-/// An example of a queue message with an event of this type.
+/// An example of a queue message with an event of type `event_type`.
 pub(crate) fn message(event_type: EventType) -> Value {
     let mut data = data(event_type);
     data["order_id"] = ORDER.into();
@@ -68,7 +68,7 @@ fn receipt(event_type: EventType, outcome: Option<Outcome>) -> Value {
     to_json(ReceiptBody::of(&receipt, &LinkBuilder::at_root()))
 }
 
-/// Examples of a body that has this schema: the name, the summary and the value of each.
+/// Examples of a body with the schema `name`: the name, the summary and the value of each example.
 pub(crate) fn of_schema(name: &str) -> Vec<(&'static str, &'static str, Value)> {
     let order =
         Order::fold(&log()).expect("the samples follow the domain's rules").expect("there are events");
@@ -106,14 +106,14 @@ pub(crate) fn of_schema(name: &str) -> Vec<(&'static str, &'static str, Value)> 
     }
 }
 
-/// Examples of the request body of this operation: the name, the summary and the value of each. Pages sort the examples
-/// by name.
+/// Examples of the request body of `operation`: the name, the summary and the value of each example. Pages sort the
+/// examples by name.
 pub(crate) fn of_request(operation: &str) -> Vec<(String, &'static str, Value)> {
     match operation {
         "createOrder" => vec![("full".to_owned(), "With all members", data(EventType::Created))],
         "createOrders" => {
             let mut full = data(EventType::Created);
-            // References are unique, so this order cannot have the reference of the `createOrder` example.
+            // References are unique, so the full order cannot have the reference of the `createOrder` example.
             full["reference"] = "WEB-2026-1008".into();
             let minimal = json!({ "customer_id": "customer-7", "currency": "EUR", "items": full["items"] });
             vec![("two".to_owned(), "Two orders", json!({ "orders": [full, minimal] }))]
@@ -136,7 +136,7 @@ pub(crate) fn of_request(operation: &str) -> Vec<(String, &'static str, Value)> 
     }
 }
 
-/// Example data for an event of this type, as clients send it.
+/// Example data for an event of type `event_type`, as clients send it.
 fn data(event_type: EventType) -> Value {
     serde_json::from_str(event_type.example_data()).expect("the examples are JSON")
 }

@@ -34,7 +34,7 @@ fn line() -> [DeadLetter; 2] {
     ]
 }
 
-/// Examples of the request body of this operation: the name, the summary and the value of each.
+/// Examples of the request body of `operation`: the name, the summary and the value of each example.
 pub(super) fn of_request(operation: &str) -> Vec<(&'static str, &'static str, Value)> {
     match operation {
         "redriveDeadLetters" => vec![
@@ -61,7 +61,7 @@ pub(super) fn of_request(operation: &str) -> Vec<(&'static str, &'static str, Va
     }
 }
 
-/// Examples of a body that has this schema: the name, the summary and the value of each.
+/// Examples of a body with the schema `name`: the name, the summary and the value of each example.
 pub(super) fn of_schema(name: &str) -> Vec<(&'static str, &'static str, Value)> {
     let (line, links) = (line(), LinkBuilder::at_root());
     let behind = RedriveEffect::Predicted(Prediction::FollowsParked);

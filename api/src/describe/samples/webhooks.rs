@@ -114,7 +114,7 @@ fn deliveries() -> [Delivery; 2] {
     [retrying, of(EventType::Shipped, 4, DeliveryState::Held)]
 }
 
-/// Examples of the request body of this operation: the name, the summary and the value of each.
+/// Examples of the request body of `operation`: the name, the summary and the value of each example.
 pub(super) fn of_request(operation: &str) -> Vec<(&'static str, &'static str, Value)> {
     match operation {
         "createWebhook" => vec![
@@ -156,7 +156,7 @@ pub(super) fn of_request(operation: &str) -> Vec<(&'static str, &'static str, Va
     }
 }
 
-/// Examples of a body that has this schema: the name, the summary and the value of each.
+/// Examples of a body with the schema `name`: the name, the summary and the value of each example.
 pub(super) fn of_schema(name: &str) -> Vec<(&'static str, &'static str, Value)> {
     let links = LinkBuilder::at_root();
     match name {

@@ -15,7 +15,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 use super::leftover::UnreadBody;
 use super::pace::ClientPace;
 
-/// The body did not arrive within [`ServeOptions::body_timeout`](super::ServeOptions::body_timeout).
+/// The error for a body that did not arrive within [`ServeOptions::body_timeout`](super::ServeOptions::body_timeout).
 #[derive(Debug)]
 pub(crate) struct BodyTimeout;
 

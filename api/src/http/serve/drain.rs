@@ -22,8 +22,8 @@ use tokio::time::{Instant, Sleep, sleep_until, timeout};
 use super::leftover::MAX_BYTES;
 use super::pace::ClientPace;
 
-/// The minimum time for draining a body. If the client sent the body too slowly, the body's own time limit has already
-/// passed. The client still needs time to see the answer.
+/// The minimum time for draining a body, even if the body's own time limit has passed. The client needs this time to
+/// see the answer.
 const MIN_DRAIN_TIME: Duration = Duration::from_secs(1);
 /// How long the server waits for the client to close the connection after the server has closed its writing side.
 const LINGER: Duration = Duration::from_secs(2);

@@ -152,7 +152,7 @@ impl ClientPace {
         if self.is_answering.load(Relaxed) { self.suspend_request_limit() } else { self.become_idle() }
     }
 
-    /// Records the result of a write: the socket has accepted it, or it is blocked because the client does not read.
+    /// Records the result of a write: accepted by the socket, or blocked because the client does not read.
     pub(super) fn wrote<T>(&self, written: &Poll<T>) {
         let waits = self.write_due.load(Relaxed) != NEVER;
         if written.is_pending() != waits {

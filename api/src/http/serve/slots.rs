@@ -108,7 +108,6 @@ struct ConnectionTable {
 
 type ConnectionsOfNetwork = BTreeMap<u64, Arc<ConnectionHandle>>;
 
-/// The slots of a server.
 #[derive(Debug)]
 pub(super) struct ConnectionSlots {
     share: FairShare,
@@ -119,7 +118,6 @@ pub(super) struct ConnectionSlots {
     report_at: AtomicU64,
 }
 
-/// The result of a search for a slot.
 enum SlotSearch {
     Slot(ConnectionSlot),
     /// No slot is free, but one may become free soon.

@@ -1,4 +1,4 @@
-//! The query of an export: which events.
+//! The query of an export: a filter of the events.
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;

@@ -102,7 +102,6 @@ pub(crate) enum ReadyFor {
     Writes,
 }
 
-/// The query of the readiness check.
 #[derive(Debug)]
 pub(crate) struct ReadyQuery(pub(crate) ReadyFor);
 

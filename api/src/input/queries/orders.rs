@@ -43,8 +43,8 @@ impl OrdersQuery {
     }
 }
 
-/// The conditions of the filter, as names and values of query parameters. Cursors depend on the order of the
-/// conditions, so it must never change.
+/// The conditions of the filter, as names and values of query parameters. Cursors depend on the sequence of the
+/// conditions, so the sequence must never change.
 fn conditions(filter: &OrderFilter, reference: Option<&Reference>) -> Vec<(String, String)> {
     let time = |time: Option<Timestamp>| time.map(|time| time.to_string());
     let conditions = [
@@ -73,7 +73,7 @@ fn scope(filter: &OrderFilter, reference: Option<&Reference>) -> String {
         |name: &str| conditions.iter().find(|(given, _)| given == name).map(|(_, value)| value.as_str());
     let is_of_customer = conditions.iter().all(|(name, _)| OF_CUSTOMER.contains(&name.as_str()));
     if filter.customer_id.is_some() && is_of_customer {
-        // Lists of one customer existed before other lists, so their cursors still use an older form of this text.
+        // Lists of one customer existed before other lists, so the scope of their cursors still has an older form.
         return OF_CUSTOMER.map(|name| value(name).unwrap_or_default()).join("\n");
     }
     let mut text = form_urlencoded::Serializer::for_suffix(PREFIX.to_owned(), PREFIX.len());

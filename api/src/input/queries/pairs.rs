@@ -83,7 +83,7 @@ impl QueryPairs {
         self.errors.push(ValidationError::parameter(name, code, detail));
     }
 
-    /// Whether the query has a parameter of this name that was not taken yet.
+    /// Whether the query has a parameter `name` that was not taken yet.
     pub(super) fn has(&self, name: &str) -> bool {
         self.left.iter().any(|(given, _)| given == name)
     }
@@ -188,7 +188,7 @@ impl QueryPairs {
         version
     }
 
-    /// A whole number that fits into 63 bits, as in the description.
+    /// Takes the parameter `name`, a whole number that fits into 63 bits, as the description states.
     pub(super) fn number(&mut self, name: &'static str) -> Option<u64> {
         let text = self.take(name)?;
         let number = text.parse::<u64>().ok().filter(|number| i64::try_from(*number).is_ok());

@@ -61,7 +61,7 @@ fn data_body<T: ClientData>() -> DataBody {
 macro_rules! columns {
     ($($kind:ident($data:ty))*) => {
         impl DataBody {
-            /// How clients send the data of events of this type.
+            /// How clients send the data of events of type `event_type`.
             pub(crate) fn of(event_type: EventType) -> Self {
                 match event_type {
                     $(EventType::$kind => data_body::<$data>(),)*
@@ -69,7 +69,7 @@ macro_rules! columns {
             }
         }
 
-        /// Reads the data of an event of this type.
+        /// Reads the data of an event of type `event_type`.
         fn read_event(event_type: EventType, data: &event::ProposedData<'_>) -> Parsed<domain::Event> {
             match event_type {
                 $(EventType::$kind => data.read::<$data>().map(domain::Event::$kind),)*

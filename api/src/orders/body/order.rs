@@ -1,5 +1,5 @@
 //! The body that creates an order: its members, its rules, and its conversion to the domain's values. `accept` and
-//! `batch` read it.
+//! `batch` read this body.
 
 use domain::adjustments::Adjustments;
 use domain::contact::Contact;

@@ -1,4 +1,4 @@
-//! Reads a stream of server-sent events block by block. The tests of this folder use it.
+//! Reads a stream of server-sent events block by block. The tests of the feed use this module.
 
 use std::collections::VecDeque;
 

@@ -1,4 +1,4 @@
-//! A feed in memory. The tests of this folder append events to it.
+//! A feed in memory. The tests of the feed append events to it.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::SeqCst};
@@ -32,8 +32,8 @@ impl Default for FakeFeed {
     }
 }
 
-/// An event with this type and version that was recorded at this minute. The customer's id is `c-` followed by the last
-/// character of the order's id.
+/// An event with the given type and version that was recorded at the given minute. The customer's id is `c-`
+/// followed by the last character of the order's id.
 pub(super) fn event(order_id: &str, version: u64, event_type: &str, minute: u32) -> RecordedEvent {
     let customer = customer(order_id);
     let data = match event_type {

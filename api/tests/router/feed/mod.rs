@@ -18,7 +18,7 @@ use tokio::sync::watch;
 use self::fake::FakeFeed;
 use crate::fakes::{Answer, FakePorts, state};
 
-/// The state of an API with this feed and three slots for streams. The returned sender stops the API.
+/// The state of an API with the given feed and three slots for streams. The returned sender stops the API.
 fn app(feed: &Arc<FakeFeed>) -> (AppState, watch::Sender<bool>) {
     let (stop, stopping) = watch::channel(false);
     let state = AppState {

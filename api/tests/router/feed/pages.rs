@@ -1,4 +1,4 @@
-//! Tests the pages of the feed: what they contain, how they continue, and what is refused.
+//! Tests the pages of the feed: what they contain, how they continue, and which requests are refused.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;

@@ -28,7 +28,8 @@ async fn until(connection: &mut TcpStream, part: &str) -> String {
     text
 }
 
-/// Opens a stream, and tries again until the server has a slot for it. The server needs a moment to notice that a reader is gone.
+/// Opens a stream, and tries again until the server has a free slot. The server needs a moment to notice that
+/// a reader is gone.
 async fn slot(server: &TestServer, headers: &str) -> (TcpStream, String) {
     loop {
         let mut stream = server.sent(&format!("{STREAM}{headers}\r\n")).await;
@@ -60,7 +61,8 @@ async fn an_idle_stream_outlives_the_limits_of_requests() {
         head.starts_with("HTTP/1.1 200 OK") && head.contains("content-type: text/event-stream"),
         "{head}"
     );
-    // The server closes this idle connection at its time limit. The stream was opened earlier and must still be open then.
+    // The server closes an idle connection at its time limit. The stream was opened earlier and must still be
+    // open then.
     let mut idle = server.sent(HEALTH).await;
     answer(&mut idle).await;
     assert!(rest(&mut idle).await.is_empty());
@@ -87,8 +89,8 @@ async fn a_reader_that_vanishes_frees_its_slot_and_its_waiter() {
 
 #[tokio::test]
 async fn a_slow_reader_is_cut_off_and_resumes_without_loss() {
-    // This many events do not fit into the buffers of the sockets. So the server must wait for the reader, and closes
-    // the connection at the write timeout.
+    // So many events do not fit into the buffers of the sockets. The server must wait for the reader, and
+    // closes the connection at the write timeout.
     const EVENTS: u64 = 10_000;
     let feed = Arc::new(FakeFeed::default());
     for version in 1..=EVENTS {
@@ -149,7 +151,8 @@ fn unchunked(text: &str) -> String {
 async fn shutdown_does_not_wait_for_streams() {
     let feed = Arc::new(FakeFeed::of_two_orders());
     let (state, stop) = app(&feed);
-    // The grace period is a minute. If the server waited for it, this test would exceed its deadline.
+    // The grace period is a minute. If the server waited for the end of the grace period, this test would
+    // exceed its deadline.
     let server = TestServer::start(api::router(state), patient()).await;
     let mut stream = server.sent(&format!("{STREAM}\r\n")).await;
     until(&mut stream, "order_confirmed").await;
@@ -167,7 +170,7 @@ async fn a_function_answers_a_stream_with_406_and_pages_as_usual() {
     use serde_json::value::to_raw_value;
 
     let (state, _stop) = app(&Arc::new(FakeFeed::of_two_orders()));
-    // Like an API in a Lambda function, this API has no slots for streams.
+    // The API has no slots for streams, as in a Lambda function.
     let router = api::router(AppState { event_streams: None, ..state });
     let event = include_str!("../../fixtures/apigw/http-v2-default-get-query.json");
     for (accept, status) in [("text/event-stream", 406), ("application/json", 200)] {

@@ -61,7 +61,8 @@ async fn the_headers_of_a_stream_forbid_caches_and_buffers() {
     assert!(header("x-correlation-id").is_some());
 }
 
-/// The clock is the real one: a stream that never waits would keep a paused clock from going on, and the test from failing.
+/// This test uses the real clock. With a paused clock, a stream that never waits would keep the test from
+/// failing.
 #[tokio::test]
 async fn a_stream_ends_when_the_sender_of_the_stop_is_dropped() {
     let feed = Arc::new(FakeFeed::of_two_orders());
@@ -120,7 +121,8 @@ async fn an_idle_stream_has_a_comment_every_15_seconds_and_reads_nothing() {
         assert_eq!((block.comment.as_deref(), block.id), (Some("heartbeat"), None));
         assert_eq!(start.elapsed(), 15 * beat * SECOND);
     }
-    // The id also advances past events that the filter excludes, so that a reconnect does not examine them again.
+    // The id also advances past events that the filter excludes, so that a reconnect does not read them
+    // again.
     feed.append(event("o-3", 1, "order_created", 4));
     let moved = stream.block().await.unwrap();
     assert_eq!((moved.comment.as_deref(), moved.data), (Some("heartbeat"), None));

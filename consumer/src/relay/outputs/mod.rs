@@ -1,12 +1,14 @@
-//! The outputs of the relay: an EventBridge bus or an SNS topic, to which it publishes every recorded event as the CloudEvents JSON
-//! that webhooks have. The relay calls [`Outputs`]; `infra` implements the port [`EventOutput`].
+//! The outputs of the relay: an EventBridge bus or an SNS topic. The relay publishes every recorded event to
+//! them, as the CloudEvents JSON that webhooks have. The relay calls [`Outputs`]; `infra` implements the port
+//! [`EventOutput`].
 //!
-//! Events of an order are published in order, also if an output accepts only a part of a batch: a batch has at most one event of an
-//! order, and after a failure no later event of the order is published. Nothing is skipped. An event that is too large is published
-//! without its data, with a reference to it, so it does not stop the relay and subscribers learn of it.
+//! Events of an order are published in order, even if an output accepts only a part of a batch. A batch has
+//! at most one event of an order, and after a failure no later event of the order is published. Nothing is
+//! skipped. An event that is too large is published with a reference instead of its data, so that it does not
+//! stop the relay.
 //!
-//! The relay passes entries in windows, which begin small: the change stream delivers a failed event and everything after it
-//! again, so the events of its window can be published repeatedly.
+//! The relay passes entries in windows, which begin small. The change stream delivers a failed event and all
+//! later events again, so the events of a window can be published repeatedly.
 
 mod rounds;
 
@@ -35,7 +37,7 @@ const FIRST_PAUSE: Duration = Duration::from_millis(100);
 /// An event, ready to be published.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OutgoingEvent {
-    /// The order.
+    /// The id of the order.
     pub order_id: OrderId,
     /// The customer of the order.
     pub customer_id: CustomerId,
@@ -78,13 +80,15 @@ struct EncodedEvent {
 }
 
 impl Outputs {
-    /// Publishes with this CloudEvents `source`. Log entries without a currency have the default one.
+    /// Publishes with the given CloudEvents `source`. `default_currency` applies to log entries without a
+    /// currency.
     pub fn new(outputs: Vec<Arc<dyn EventOutput>>, source: String, default_currency: Currency) -> Self {
         Self { outputs, source, default_currency }
     }
 
-    /// Publishes a window of entries in order to every output. An entry that cannot be read is a failure, and no entry after it
-    /// is published: a newer program may have recorded it, and a relay of that version will read it.
+    /// Publishes a window of entries in order to every output. If an entry cannot be read, no later entry is
+    /// published. A newer program may have recorded the entry, and a relay of that program's version can read
+    /// it.
     pub(super) async fn publish(&self, window: &[FeedEntry]) -> Result<(), RelayFailure> {
         let (mut events, mut failed) = (Vec::with_capacity(window.len()), None);
         for (first, entry) in window.iter().enumerate() {
@@ -97,7 +101,8 @@ impl Outputs {
             }
         }
         for output in &self.outputs {
-            // What one output refused is published again, to the other outputs as well, so these need not have it now.
+            // After a failure, the later events are published again to every output. So the other outputs
+            // need not get them now.
             if let Err(failure) = publish_to(output.as_ref(), &events).await {
                 events.truncate(failure.first);
                 failed = Some(failure);
@@ -121,7 +126,6 @@ impl Outputs {
     }
 }
 
-/// Publishes events to one output.
 async fn publish_to(output: &dyn EventOutput, events: &[EncodedEvent]) -> Result<(), RelayFailure> {
     let (fitting, forms): (Vec<_>, Vec<_>) = events.iter().map(|event| fitting(output, event)).unzip();
     let results = rounds::publish(output, &fitting).await;
@@ -132,7 +136,7 @@ async fn publish_to(output: &dyn EventOutput, events: &[EncodedEvent]) -> Result
     first_failure(results).map_or(Ok(()), Err)
 }
 
-/// The event as the output can take it, and the label of that form in metrics.
+/// The form of the event that fits the output, and the label of that form in metrics.
 fn fitting(output: &dyn EventOutput, event: &EncodedEvent) -> (OutgoingEvent, &'static str) {
     let bytes = output.bytes(&event.whole);
     if bytes <= MAX_BYTES {

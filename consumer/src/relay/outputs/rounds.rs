@@ -1,5 +1,5 @@
-//! Publishes a window of events to one output: in batches with at most one event of each order, with further attempts for
-//! events that the output refuses. `outputs` calls this.
+//! Publishes a window of events to one output. A batch has at most one event of each order, and events that
+//! the output refuses are tried again. `outputs` calls this module.
 
 use std::time::Duration;
 
@@ -17,8 +17,8 @@ pub(super) async fn publish(output: &dyn EventOutput, events: &[OutgoingEvent]) 
     send_in_rounds(&orders, split, |batch| send(output, events, batch)).await
 }
 
-/// Sends a batch, and the events that the output refuses again. A call that fails as a whole is not repeated here, because the
-/// output has already repeated it.
+/// Sends a batch, and sends the events that the output refuses again. A call that fails as a whole is not
+/// repeated here, because the output has already repeated it.
 async fn send(
     output: &dyn EventOutput,
     events: &[OutgoingEvent],

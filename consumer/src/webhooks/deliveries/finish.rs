@@ -1,4 +1,4 @@
-//! Applies the result of an attempt to the state of the deliveries.
+//! Applies the result of an attempt to the state of a subscription's deliveries.
 
 use domain::{OrderId, Timestamp};
 

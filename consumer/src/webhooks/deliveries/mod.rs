@@ -11,10 +11,11 @@
 //!
 //! In each state, at most one event of the order is in flight.
 //!
-//! No event is lost. The cursor passes an event only when the event is delivered, or when the row of its held order is
-//! durable. While an order is held, its events in the feed are ignored, because its log contains them. The order has
-//! caught up when its log has no event with the version `next`: every event of the order up to the current end of the
-//! feed has then been delivered, and `until` is set to that end. Its events after `until` are delivered from the feed.
+//! No event is lost. The cursor passes an event only when the event is delivered, or when the row of its held
+//! order is durable. While an order is held, its events in the feed are ignored, because its log contains
+//! them. The order has caught up when its log has no event with the version `next`. Every event of the order
+//! up to the current end of the feed has then been delivered, and `until` is set to that end. Its events
+//! after `until` are delivered from the feed.
 
 mod finish;
 mod next;
@@ -60,9 +61,9 @@ pub struct Deliveries {
     in_flight: usize,
     held_in_flight: usize,
     circuit: Circuit,
-    /// Grows with each replay. The results of attempts that began before the replay are then ignored.
+    /// Grows with each replay, so that the results of attempts that began before the replay are ignored.
     epoch: u64,
-    /// The alert that is being sent to operators. It stays stored until it is sent.
+    /// The alert that is being sent to operators. The alert stays stored until it is sent.
     reporting: PendingAlert,
 }
 

@@ -10,14 +10,14 @@ use super::Deliveries;
 /// The task to deliver one event. Until the worker has applied the result, no other event of the same order is in flight.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ticket {
-    /// The order.
+    /// The id of the order.
     pub order_id: OrderId,
     /// The version of the event.
     pub version: u64,
     /// The position of the event, if it was read from the feed.
     pub(super) position: Option<u64>,
-    /// Whether a failure counts for the schedule. It does not count if the attempt is made before it is due, only to
-    /// test the receiver.
+    /// Whether a failure counts for the schedule. An attempt that is made before it is due, only to test the
+    /// receiver, does not count.
     pub(super) counts: bool,
     pub(super) epoch: u64,
 }

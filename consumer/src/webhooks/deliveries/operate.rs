@@ -10,8 +10,8 @@ use super::super::window::Window;
 use super::Deliveries;
 
 impl Deliveries {
-    /// Delivers all events after this position again. If the cursor is before the position, the replay begins at the cursor,
-    /// because it must not leave out events.
+    /// Delivers all events after `position` again. If the cursor is before `position`, the replay begins at
+    /// the cursor, because it must not leave out events.
     pub fn replay(&mut self, position: u64, now: Timestamp) -> Vec<Change> {
         self.epoch += 1;
         let position = position.min(self.window.cursor());
@@ -25,8 +25,8 @@ impl Deliveries {
         let rows: Vec<_> = self.orders.values().filter_map(|order| order.row.clone()).collect();
         for row in rows {
             if row.is_held() && row.first.position <= position {
-                // The order has been held since the position or before, so all of its events after the position are
-                // delivered from its log.
+                // The order was already held at `position` or before, so all of its events after `position`
+                // are delivered from its log.
                 let row = HeldOrder::from_place(row.order_id, row.first, now);
                 changes.push(Change::Hold(Box::new(row.clone())));
                 self.put(row);
@@ -51,7 +51,7 @@ impl Deliveries {
         vec![Change::Hold(Box::new(row))]
     }
 
-    /// Skips a delivery that failed. Returns `None` if this event does not hold its order.
+    /// Skips a delivery that failed. Returns `None` if the given event does not hold its order.
     pub fn skip(&mut self, event_id: EventId, skip: SkipRequest) -> Option<Vec<Change>> {
         let is_head = |row: &&HeldOrder| row.head.as_ref().is_some_and(|head| head.event_id == event_id);
         let mut rows = self.orders.values().filter_map(|order| order.row.as_ref());

@@ -1,4 +1,4 @@
-//! Collects the changes that are stored from time to time: the progress, changed rows that did not need an immediate
+//! Collects the changes that are stored from time to time: the progress, rows that did not need an immediate
 //! write, and the removal of rows that the cursor has passed.
 
 use super::super::ports::Change;

@@ -1,4 +1,4 @@
-//! Given / when / then: the state of the deliveries without I/O.
+//! Tests which events are delivered next and what is stored, without I/O.
 
 use std::time::Duration;
 
@@ -26,7 +26,7 @@ fn new() -> Deliveries {
     Deliveries::new(options, StoredDeliveries::default(), at(0), at(0))
 }
 
-/// Passes events of these orders to the deliveries, as if they were read from the feed.
+/// Passes events of the given orders to the deliveries, as if the events were read from the feed.
 fn read(deliveries: &mut Deliveries, events: &[(&str, u64)]) {
     let start = deliveries.read_to();
     let entries = events.iter().zip(start + 1..).map(|((id, version), position)| {
@@ -147,8 +147,8 @@ fn retries_use_at_most_half_of_the_attempts() {
     assert_eq!(tickets.len(), 4);
 }
 
-/// Lets a receiver fail until the circuit opens, each time for another order. Returns the time of the next permitted attempt, in
-/// seconds.
+/// Lets deliveries of different orders fail until the circuit opens. Returns the time of the next permitted
+/// attempt, in seconds.
 fn open_circuit(deliveries: &mut Deliveries) -> i64 {
     for number in 0..MAX_FAILURES {
         read(deliveries, &[(&format!("o-{number}"), 1)]);

@@ -1,4 +1,5 @@
-//! Makes the attempts of queued deliveries, and decides what a failed one means for its order. `order` and `sweep` call this.
+//! Makes the attempts of queued deliveries, and decides what a failed attempt means for its order. `order`
+//! and `sweep` call this module.
 
 use std::time::Duration;
 
@@ -87,7 +88,7 @@ impl QueuedDeliveries {
         self.0.state.note_failure(subscription.id, now, error).await
     }
 
-    /// Whether a receiver that has failed since then gets one attempt a minute.
+    /// Whether a receiver that has failed since `since` gets only one attempt a minute.
     pub(super) fn is_stalled(&self, since: Timestamp, now: Timestamp) -> bool {
         between(since, now) >= self.0.options.stalled_after
     }
@@ -105,7 +106,7 @@ fn head_of(event: &RecordedEvent) -> HeadEvent {
     }
 }
 
-/// The time from one time to another. Zero if the other one is earlier.
+/// The duration from `from` to `to`. Zero if `to` is earlier.
 pub(super) fn between(from: Timestamp, to: Timestamp) -> Duration {
     Duration::from_micros(to.micros().saturating_sub(from.micros()).max(0).unsigned_abs())
 }

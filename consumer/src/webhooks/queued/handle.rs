@@ -13,7 +13,7 @@ use crate::disposition::Disposition;
 use crate::handler::{BatchHandler, HandledMessage};
 use crate::ports::Message;
 
-/// Delivers events to receivers, as jobs from the queue demand.
+/// Handles the jobs of queued deliveries: posts events to receivers, and repeats failed deliveries.
 #[derive(Clone)]
 pub struct QueuedDeliveries(pub QueuedParts);
 
@@ -22,7 +22,7 @@ pub struct QueuedDeliveries(pub QueuedParts);
 pub(super) enum JobEnd {
     /// The message is acknowledged.
     Done,
-    /// The message is received again after this time.
+    /// The message is received again after the given time.
     Later(Duration),
 }
 
@@ -111,8 +111,8 @@ impl QueuedDeliveries {
         }
     }
 
-    /// Replaces a message that is only a timer before the queue gives it up: a schedule of some days can need more receives than a
-    /// message has.
+    /// Replaces an old message by a new one, before the queue moves it to its dead-letter queue. A schedule
+    /// of some days can need more receives than the queue allows for one message.
     async fn renew_if_old(&self, job: &Job, receives: u32, end: JobEnd) -> anyhow::Result<JobEnd> {
         if end == JobEnd::Done || receives < MAX_RECEIVES {
             return Ok(end);

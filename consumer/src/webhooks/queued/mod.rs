@@ -1,17 +1,20 @@
-//! Deliveries from a FIFO queue: the role `webhook-sender` on AWS. The relay sends a job for each event that a subscription selects.
-//! The jobs of one order for one subscription are a message group. The poll loop or the Lambda handler passes batches of jobs
-//! to [`QueuedDeliveries`].
+//! Deliveries from a FIFO queue: the role `webhook-sender` on AWS. The relay sends a job for each event that
+//! a subscription selects. The jobs of one order for one subscription are a message group. The poll loop or
+//! the Lambda handler passes batches of jobs to [`QueuedDeliveries`].
 //!
-//! The queue delivers the messages of a group in order. It delivers no further message of a group while one is in flight. So a
-//! retried job holds back only the later events of its order for its subscription. A failed delivery also writes the
-//! [`HeldRow`] of the order, which contains the number of attempts and the time of the next attempt. The message only serves as
-//! a timer. It is received again every few minutes, so that the request of an operator takes effect after a few minutes.
+//! The queue delivers the messages of a group in order. While one message is in flight, the queue delivers no
+//! further message of its group. So a retried job holds back only the later events of its order for its
+//! subscription.
 //!
-//! No message stays on the queue for long. When the schedule ends, when the subscription is stopped, or when its receiver has
-//! failed for some minutes, the row is kept and the message is acknowledged. Later jobs of the order find the row and do
-//! nothing. Once the receiver works, or an operator acts, a catch-up delivers the events from the row's version up to the end
-//! of the order's log.
-//! A sweep tries the receiver once a minute, and starts the catch-ups.
+//! A failed delivery writes the [`HeldRow`] of the order, which contains the number of attempts and the time
+//! of the next attempt. The message only serves as a timer. The message is received again every few minutes,
+//! so that the request of an operator takes effect after a few minutes.
+//!
+//! No message stays on the queue for long. When the schedule ends, when the subscription is stopped, or when
+//! its receiver has failed for some minutes, the row is kept and the message is acknowledged. Later jobs of
+//! the order find the row and do nothing. A sweep tries the receiver once a minute. Once the receiver works,
+//! or an operator acts, a catch-up delivers the events from the row's version up to the end of the order's
+//! log.
 
 mod attempts;
 mod handle;
@@ -33,12 +36,13 @@ use super::Schedule;
 use super::ports::WebhookSender;
 use crate::ports::{Alerts, Clock};
 
-/// The longest time until the message of a held order is received again. At that time the order's row is read, which an operator
-/// may have changed.
+/// The longest time until the message of a held order is received again. The order's row is then read again,
+/// because an operator may have changed it.
 pub const MAX_WAIT: Duration = Duration::from_secs(10 * 60);
 
-/// A message that was received this often and must come back is replaced by a new one. The queue moves a message to its dead-letter
-/// queue after 1,000 receives (`infra/terraform/modules/orders/webhooks.tf`); what is left is for receives that fail.
+/// A message that was received this often and must be received again is replaced by a new message. The queue
+/// moves a message to its dead-letter queue after 1,000 receives
+/// (`infra/terraform/modules/orders/webhooks.tf`). The remaining receives are for failures.
 pub const MAX_RECEIVES: u32 = 500;
 
 /// What queued deliveries need.
@@ -67,8 +71,8 @@ pub struct QueuedOptions {
     pub source: String,
     /// When a failed delivery is tried again.
     pub schedule: Schedule,
-    /// If a receiver has failed for this long, the orders whose deliveries fail wait in their rows, and one attempt a minute is
-    /// made.
+    /// After a receiver has failed for this long, orders with failed deliveries are kept only as rows, and
+    /// the receiver gets one attempt a minute.
     pub stalled_after: Duration,
     /// A subscription is disabled after all its deliveries failed for this long.
     pub disable_after: Duration,

@@ -1,5 +1,5 @@
-//! Delivers the events of one order to one subscription: the first attempt of an event, and the catch-up of a held order.
-//! `handle` calls this.
+//! Delivers the events of one order to one subscription: the first attempt of an event, and the catch-up of a
+//! held order. `handle` calls this module.
 
 use std::sync::Arc;
 
@@ -54,13 +54,15 @@ impl QueuedDeliveries {
             {
                 return Ok(JobEnd::Done);
             }
-            // The row concerns earlier events, which are all delivered. If this event must be held, a new row replaces it.
+            // The row concerns earlier events, which are all delivered. If the event of this job must be
+            // held, a new row replaces the row.
             Some(HeldRow { order: HeldOrder { state: HeldState::CaughtUp { .. }, .. }, revision }) => {
                 HeldRow { order: held_from(order_id, version, now), revision }
             }
             // The job's event is the next event of the held order, so its message serves as the order's timer.
             Some(row) if row.order.next == version => return self.catch_up(subscription, row).await,
-            // The order is held because of an earlier event. Its catch-up will deliver this event, too.
+            // The order is held because of an earlier event. The order's catch-up will also deliver the event
+            // of this job.
             Some(_) => return Ok(JobEnd::Done),
             None => HeldRow { order: held_from(order_id, version, now), revision: 0 },
         };
@@ -139,7 +141,7 @@ impl QueuedDeliveries {
     }
 }
 
-/// A row that holds the order, starting with the event of this version.
+/// A row that holds the order from the event with the given version on.
 pub fn held_from(order_id: &OrderId, version: u64, now: Timestamp) -> HeldOrder {
     HeldOrder::from_place(order_id.clone(), Place { version, position: 0 }, now)
 }

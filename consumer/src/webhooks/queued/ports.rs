@@ -12,9 +12,11 @@ use uuid::Uuid;
 use super::ReplayPage;
 use crate::webhooks::HeldOrder;
 
-/// The sweeps of a minute are one. This is shorter than the five minutes for which the queue recognizes repetitions.
+/// One minute: the queue keeps one sweep of a subscription for each minute. The time must be shorter than the
+/// five minutes for which the queue recognizes repetitions.
 const MINUTE_MICROS: i64 = 60 * 1_000_000;
-/// How much the clocks of two processes may differ: a sweep must not begin before the last of its minute was sent.
+/// The maximum difference between the clocks of two processes. A sweep waits for this time, so that it begins
+/// after all sweeps of its minute were sent.
 const CLOCK_SKEW_MICROS: i64 = 5 * 1_000_000;
 
 /// The stored state of subscriptions and their held orders.
@@ -37,11 +39,11 @@ pub trait QueuedState: Send + Sync {
         limit: usize,
     ) -> anyhow::Result<HeldPage>;
 
-    /// Writes a row, if the stored row still has this revision. Returns the row with its new revision, or `None` if another
-    /// process has changed it.
+    /// Writes a row if the stored row still has the revision of `row`. Returns the row with its new revision,
+    /// or `None` if another process has changed the stored row.
     async fn put_held(&self, of: &Subscription, row: &HeldRow) -> anyhow::Result<Option<HeldRow>>;
 
-    /// The orders of a page of the feed, from the beginning of the range.
+    /// The orders in the next page of the feed, which begins where `range` begins.
     async fn replay_page(&self, of: &Subscription, range: &FeedRange) -> anyhow::Result<ReplayPage>;
 
     /// Records that a delivery succeeded, so the receiver works. `recorded_at` is when the delivered event was recorded.
@@ -86,11 +88,11 @@ pub struct HeldPage {
 /// The logs of orders.
 #[async_trait]
 pub trait DeliveryLog: Send + Sync {
-    /// The order's event with this version. `None` if no such event is recorded.
+    /// The order's event with the given version. `None` if no such event is recorded.
     async fn event(&self, order_id: &OrderId, version: u64) -> anyhow::Result<Option<RecordedEvent>>;
 }
 
-/// The queue of deliveries, in groups of subscription and order.
+/// The queue of deliveries. Its messages are grouped by subscription and order.
 #[async_trait]
 pub trait DeliveryQueue: Send + Sync {
     /// Sends jobs. The jobs of a group keep their order. Returns one result for each job.
@@ -108,41 +110,41 @@ pub trait DeliveryQueue: Send + Sync {
 pub enum Job {
     /// Deliver an event.
     Deliver {
-        /// The subscription.
+        /// The id of the subscription.
         subscription_id: SubscriptionId,
-        /// The order.
+        /// The id of the order.
         order_id: OrderId,
         /// The version of the order after the event.
         version: u64,
     },
     /// Deliver the events of a held order, starting with the version in its row.
     CatchUp {
-        /// The subscription.
+        /// The id of the subscription.
         subscription_id: SubscriptionId,
-        /// The order.
+        /// The id of the order.
         order_id: OrderId,
     },
     /// Test the receiver with a held order, and let all held orders of the subscription catch up once it works.
     Sweep {
-        /// The subscription.
+        /// The id of the subscription.
         subscription_id: SubscriptionId,
-        /// The order after which the sweep goes on. `None` at its beginning.
+        /// The order after which the sweep continues. `None` at the beginning of a sweep.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         after: Option<OrderId>,
-        /// Whether the sweep goes on without having found an order to try. A sweep always tries one at its beginning.
+        /// Whether the earlier parts of the sweep found no order with which to test the receiver.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         untried: bool,
-        /// The sweep begins at this time. The queue keeps only one of the sweeps with the same time.
+        /// When the sweep begins. The queue keeps only one of the sweeps with the same time.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         not_before: Option<Timestamp>,
     },
-    /// To replay the events of a part of the feed.
+    /// Replay the events of a part of the feed.
     Replay {
-        /// The subscription.
+        /// The id of the subscription.
         subscription_id: SubscriptionId,
         /// The id of the replay.
         replay: Uuid,
-        /// The part of the feed that is left.
+        /// The part of the feed that is not replayed yet.
         range: FeedRange,
     },
 }
@@ -150,9 +152,9 @@ pub enum Job {
 /// A part of the feed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FeedRange {
-    /// The places of the partitions after which it begins.
+    /// The place in each partition after which the part begins.
     pub after: Vec<u64>,
-    /// The places of the partitions before which it ends.
+    /// The place in each partition before which the part ends.
     pub until: Vec<u64>,
 }
 
@@ -167,8 +169,9 @@ impl Job {
         }
     }
 
-    /// The message group: all jobs of an order for a subscription, the sweeps of a subscription, or its replays. A replay does not
-    /// wait for a sweep, which waits for the receiver.
+    /// The message group of the job. The jobs of an order for a subscription form a group, the sweeps of a
+    /// subscription another, and its replays a third. So a replay does not wait for a sweep, which waits for
+    /// the receiver.
     pub fn group(&self) -> String {
         match self {
             Self::Deliver { subscription_id, order_id, .. } | Self::CatchUp { subscription_id, order_id } => {
@@ -184,16 +187,17 @@ impl Job {
         Self::Sweep { subscription_id, after: None, untried: false, not_before: None }
     }
 
-    /// A sweep that begins after the end of the current minute. However many orders of a subscription fail in a minute, one sweep
-    /// covers them all, because the queue drops the others: each row was written before its sweep was sent, and the sweep that is
-    /// kept reads the rows after the minute.
+    /// A sweep that begins after the end of the current minute. If several orders of a subscription fail in a
+    /// minute, the queue keeps only the first of their sweeps. That sweep covers all of these orders, because
+    /// each row was written before its sweep was sent, and the sweep reads the rows after the minute.
     pub fn sweep_next(subscription_id: SubscriptionId, now: Timestamp) -> Self {
         let minute_end = (now.micros().div_euclid(MINUTE_MICROS) + 1) * MINUTE_MICROS;
         let not_before = Timestamp::from_micros(minute_end + CLOCK_SKEW_MICROS);
         Self::Sweep { subscription_id, after: None, untried: false, not_before }
     }
 
-    /// The job that goes on where this one is, in a new message of the same group. The row of an order says what to deliver next.
+    /// The job that continues this job in a new message of the same group. The row of an order contains the
+    /// version to deliver next.
     #[must_use]
     pub(super) fn renewed(&self) -> Self {
         match self {
@@ -204,8 +208,8 @@ impl Job {
         }
     }
 
-    /// The id by which the queue drops a repetition within five minutes. Only a repeated delivery and the sweeps of a minute are
-    /// dropped: the same request of an operator means something new each time.
+    /// The id by which the queue drops a repeated job within five minutes. Only repeated deliveries and the
+    /// sweeps of a minute are dropped. A repeated request of an operator is carried out again.
     pub fn deduplication_id(&self) -> Option<String> {
         match self {
             Self::Deliver { version, .. } => Some(format!("{}#{version}", self.group())),

@@ -1,8 +1,9 @@
-//! Replays the events of a subscription from a place of the feed, in steps: each message of a replay looks at a page of the feed, lets
-//! the orders in it catch up, and sends the message of the next page. `order` calls this.
+//! Replays the events of a subscription from a place of the feed. Each message of a replay reads one page of
+//! the feed, lets the orders in the page catch up, and sends the message for the next page. `order` calls
+//! this module.
 //!
-//! An order is replayed from its first event on, once for each replay. It cannot begin with a later event: a job of an earlier event
-//! may still be on the queue, and would find a row that says that the event is delivered.
+//! An order is replayed from its first event on, once for each replay. If the replay began with a later
+//! event, a queued job for an earlier event would find a row which says that the event is delivered.
 
 use domain::{OrderId, Subscription};
 use uuid::Uuid;
@@ -44,7 +45,8 @@ impl QueuedDeliveries {
         Ok(JobEnd::Done)
     }
 
-    /// Puts the row of an order at its first event, unless this replay has done so. Returns whether the order needs a catch-up.
+    /// Moves the row of an order to the first event, unless the replay has already done so. Returns whether
+    /// the order needs a catch-up.
     async fn rewind(
         &self,
         subscription: &Subscription,
@@ -53,7 +55,7 @@ impl QueuedDeliveries {
     ) -> anyhow::Result<bool> {
         let stored = self.0.state.held(subscription, order_id).await?;
         if let Some(HeldRow { order, .. }) = stored.as_ref().filter(|row| row.order.replay == Some(replay)) {
-            // An earlier attempt at this step may have failed before it sent the catch-up.
+            // An earlier attempt at this step of the replay may have failed before it sent the catch-up.
             return Ok(matches!(order.state, HeldState::Retrying { .. }));
         }
         let order = HeldOrder { replay: Some(replay), ..held_from(order_id, 1, (self.0.clock)()) };

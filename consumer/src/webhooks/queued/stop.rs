@@ -1,5 +1,5 @@
-//! Stops subscriptions whose receiver is gone or has failed for too long, and holds the orders of stopped ones. `order`, `attempts`
-//! and `sweep` call this.
+//! Stops subscriptions whose receiver is gone or has failed for too long, and holds the orders of stopped
+//! subscriptions. `order`, `attempts` and `sweep` call this module.
 
 use anyhow::Context;
 use domain::subscription::Stopped;
@@ -15,10 +15,11 @@ use crate::webhooks::metering::count_stopped;
 use crate::webhooks::stopping::GONE;
 
 impl QueuedDeliveries {
-    /// Stops the subscription if its receiver is gone, or has failed for too long. Held orders stay held. Returns whether the
-    /// receiver is dead, so that nothing more is posted to it.
+    /// Stops the subscription if its receiver is gone, or has failed for too long. Held orders stay held.
+    /// Returns whether the receiver is gone or has failed for too long.
     ///
-    /// Many deliveries can find the same receiver dead. Only the one that has stopped the subscription raises the alert.
+    /// Several deliveries can find the same receiver dead. Only the call that stops the subscription raises
+    /// the alert.
     pub(super) async fn stop_if_dead(
         &self,
         subscription: &Subscription,
@@ -26,7 +27,7 @@ impl QueuedDeliveries {
         since: Timestamp,
         now: Timestamp,
     ) -> anyhow::Result<bool> {
-        // What failed before the subscription was resumed or changed does not count.
+        // Failures before the subscription was resumed or changed do not count.
         let since = since.max(subscription.updated_at);
         let (state, reason) = if *verdict == Verdict::Gone {
             (SubscriptionState::Paused, GONE.to_owned())
@@ -55,8 +56,8 @@ impl QueuedDeliveries {
         self.0.alerts.raise(&alert).await.context("raising an alert")
     }
 
-    /// Holds an order of a stopped subscription. If the subscription was resumed before the row was written, the sweep of the
-    /// resumption may have missed the row, so another sweep follows.
+    /// Holds an order of a stopped subscription. If the subscription was resumed before the row was written,
+    /// its sweep may have missed the row. So another sweep is sent.
     pub(super) async fn hold(&self, subscription: &Subscription, row: &HeldRow) -> anyhow::Result<JobEnd> {
         self.put(subscription, row).await?;
         let current = self.0.state.current_subscription(subscription.id).await?;

@@ -1,9 +1,9 @@
 //! Sweeps the held orders of a subscription: tests the receiver with one of them, and lets all of them catch up once it works.
 //! `order` runs the sweep of a job.
 //!
-//! While the receiver fails, each sweep sends the next one, for the next minute. The orders that fail meanwhile send the same
-//! one, and the queue keeps one of each minute. So a dead receiver gets one attempt a minute from sweeps, and their number does not
-//! grow.
+//! While the receiver fails, each sweep sends a sweep for the next minute. Orders that fail send a sweep for
+//! the next minute too, and the queue keeps only one sweep for each minute. So sweeps make one attempt a
+//! minute at a dead receiver, and their number does not grow.
 
 use domain::{OrderId, RecordedEvent, Subscription, SubscriptionState, Timestamp};
 
@@ -20,8 +20,8 @@ const PAGE: usize = 50;
 enum Trial {
     /// The receiver works.
     Delivered,
-    /// The receiver refuses this event, but has accepted others lately. So each order goes on by its own schedule, and this one holds
-    /// back no other.
+    /// The receiver refuses the event, but has accepted others lately. So every held order continues with its
+    /// own schedule.
     Refused,
     /// The receiver does not work.
     Dead,
@@ -64,7 +64,8 @@ impl QueuedDeliveries {
         Ok(JobEnd::Done)
     }
 
-    /// The next event of a held order, if the subscription selects it. An order without one can catch up without an attempt.
+    /// The next event of a held order, if the subscription selects it. If it selects none, the order can
+    /// catch up without an attempt.
     async fn selected(
         &self,
         subscription: &Subscription,
@@ -76,7 +77,7 @@ impl QueuedDeliveries {
         Ok(self.selects(subscription, &event).await?.then_some(event))
     }
 
-    /// Posts the next event of a held order. If the receiver does not work, the next sweep follows.
+    /// Posts the next event of a held order. If the receiver does not work, sends the next sweep.
     async fn try_receiver(
         &self,
         subscription: &Subscription,

@@ -36,7 +36,7 @@ impl World {
     }
 }
 
-/// The data of an order with these lines. Each line is given as id, quantity and price.
+/// The data of an order with the given lines. Each line is given as id, quantity and price.
 fn created(lines: &[(&str, u32, i64)], ship_unpaid: bool) -> Value {
     let total: i64 = lines.iter().map(|(_, quantity, price)| i64::from(*quantity) * price).sum();
     let line = |(id, quantity, price): &(&str, u32, i64)| json!({"line_id": id, "sku": "s", "quantity": quantity, "unit_price": price});
@@ -161,7 +161,7 @@ fn every_history_of_a_larger_order_keeps_every_invariant() {
     }
 }
 
-/// Runs the search with wrong verdicts, which `mutate` makes, and returns the error with which the search reports them.
+/// Runs the search with the wrong verdicts that `mutate` returns. Returns the error that the search reports.
 fn refuted(world: &World, mutate: impl Fn(Guard, Verdict) -> Verdict) -> String {
     let mutated = |guard: Option<Guard>, verdict| match guard {
         Some(guard) => mutate(guard, verdict),

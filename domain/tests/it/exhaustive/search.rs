@@ -8,13 +8,13 @@ use domain::{Event, Guard, Order, RecordedEvent, Verdict, allowed_events, judge}
 use super::{invariants, witness};
 use crate::given::{envelope, eur, log, recorded};
 
-/// The events that a history may contain: the creation of the order, and the events that may follow.
+/// The events that a history may contain: the `order_created` event, and the events that may follow.
 pub(super) struct Alphabet {
     pub(super) created: Event,
     pub(super) events: Vec<Event>,
 }
 
-/// The numbers of what a search found: states, steps between them, and 'early' and 'never' verdicts.
+/// How many states, steps between states, and 'early' and 'never' verdicts a search found.
 #[derive(Debug, Default)]
 pub(super) struct Found {
     pub(super) states: usize,
@@ -26,7 +26,8 @@ pub(super) struct Found {
 /// A state of the order that the search found. `verdicts` and `next` have one element for each event of the alphabet.
 struct State {
     order: Order,
-    /// The state before this one and the event between the two, as indexes. `None` for the first state.
+    /// The previous state and the event that led from it to this state, as indexes. `None` for the first
+    /// state.
     from: Option<(usize, usize)>,
     verdicts: Vec<Promise>,
     next: Vec<usize>,
@@ -39,7 +40,7 @@ enum Promise {
     Never,
 }
 
-/// The slow checks, such as folding the whole log, run only for one of this many states.
+/// The slow checks, such as folding the whole log, run only for one of every `FOLDED` states.
 const FOLDED: usize = 8;
 
 /// Searches all histories that consist of events of the alphabet. `mutate` gets each verdict and the guard that
@@ -161,15 +162,16 @@ fn check_fold(alphabet: &Alphabet, states: &[State], at: usize) -> Result<(), St
         entries.iter().map(|entry| RecordedEvent::decode(&entry.encode(), eur()).unwrap()).collect();
     let folded = Order::fold(&read).map_err(|error| error.to_string())?.unwrap();
     let stored: Order = serde_json::from_slice(&folded.encode()).unwrap();
-    // The search may have reached the state through another history, whose order differs in what the key omits. So
-    // only the keys of the two orders are compared.
+    // The search may have reached the state through another history. The orders of the two histories can
+    // differ in the parts that the key omits. So only their keys are compared.
     if read != entries || stored != folded || key(&canonical(folded)) != key(&states[at].order) {
         return Err(format!("the log does not fold to the state: {}", history(alphabet, states, at)));
     }
     Ok(())
 }
 
-/// The events that lead to a state, as indexes into the alphabet. `None` stands for the creation.
+/// The events that lead to a state, as indexes into the alphabet. `None` stands for the `order_created`
+/// event.
 fn path(states: &[State], mut at: usize) -> Vec<Option<usize>> {
     let mut path = Vec::new();
     while let Some((before, event)) = states[at].from {

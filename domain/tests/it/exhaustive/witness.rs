@@ -14,7 +14,8 @@ fn one_unit(order: &Order, available: fn(&OrderLine) -> u32) -> Option<Value> {
     Some(json!([{"line_id": id, "quantity": 1}]))
 }
 
-/// The event of this type that is most easily legal: if any event of the type is legal, this event is legal too.
+/// The event of the given type that is most easily legal: if any event of the type is legal, this event is
+/// legal too.
 pub(super) fn easiest(order: &Order, event_type: EventType) -> Option<Event> {
     let voidable =
         || order.payments.iter().find(|it| it.authorized.is_some() && !it.voided && it.captured.minor() == 0);

@@ -39,7 +39,7 @@ fn units(lines: &[(&str, u32)]) -> Value {
     json!({ "items": lines.iter().map(unit).collect::<Vec<_>>() })
 }
 
-/// Whether `allowed_events` lists the event type with this short name.
+/// Whether `allowed_events` lists the event type with the given short name.
 fn is_allowed(order: &Order, short: &str) -> bool {
     allowed_events(Some(order)).any(|allowed| allowed == event_type(short))
 }

@@ -16,7 +16,7 @@ fn paid(id: &str, amount: i64) -> (&'static str, Value) {
     ("paid", json!({"payment_id": id, "amount": amount}))
 }
 
-/// Applies an event of schema version 1 with this data to the order.
+/// Applies an event of schema version 1 with the given data to the order.
 fn v1(order: &Order, event_type: EventType, data: &Value) -> Result<Order, String> {
     after(Some(order.clone()), message(event_type, 1, data).event)
 }

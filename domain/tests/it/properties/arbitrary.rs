@@ -95,7 +95,7 @@ fn repaired() -> impl Strategy<Value = Repaired> {
     )
 }
 
-/// A log entry of the order `order-1` with this version and any event.
+/// A log entry of the order `order-1` with the given version and any event.
 pub(crate) fn entry(version: impl Strategy<Value = u64>) -> impl Strategy<Value = RecordedEvent> {
     (version, event()).prop_map(|(version, event)| crate::given::recorded(version, event))
 }

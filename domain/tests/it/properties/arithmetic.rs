@@ -24,8 +24,8 @@ fn quantity() -> impl Strategy<Value = i64> {
     prop_oneof![1..4_i64, Just(1_000_000), 999_990..=1_000_000_i64, 1..=1_000_000_i64]
 }
 
-/// The data of a creation whose total is the sum of its lines and adjustments. The total may be out of range; then
-/// the data is invalid.
+/// The data of an `order_created` event whose total is the sum of its lines and adjustments. If the total is
+/// out of range, the data is invalid.
 fn creation() -> impl Strategy<Value = Value> {
     let line = (quantity(), prop_oneof![3 => 0..=Amount::MAX / 2_000_000, 1 => amount()]);
     let adjustment = (amount(), any::<bool>(), proptest::option::of(1..=2_u32));
@@ -49,7 +49,7 @@ fn creation() -> impl Strategy<Value = Value> {
     })
 }
 
-/// An event after the creation. The guards refuse some of these events.
+/// An event after `order_created`. The guards refuse some of these events.
 fn later() -> impl Strategy<Value = (EventType, Value)> {
     let id = prop::sample::select(vec!["p", "q"]);
     let units = (1..=2_u32, quantity())
@@ -76,7 +76,8 @@ fn later() -> impl Strategy<Value = (EventType, Value)> {
     ]
 }
 
-/// Decodes an event with this data. `None` if the data is invalid, for example because a sum is out of range.
+/// Decodes an event with the given data. `None` if the data is invalid, for example because a sum is out of
+/// range.
 fn decoded(event_type: EventType, mut data: Value) -> Option<Event> {
     data["order_id"] = json!("order-1");
     let message = json!({

@@ -1,4 +1,4 @@
-//! Random events of every type.
+//! Generates random events of every type.
 
 use domain::adjustments::{Adjustment, AdjustmentKind, Adjustments};
 use domain::contact::{Address, Contact, Country, Email};
@@ -51,8 +51,8 @@ fn created() -> impl Strategy<Value = Created> {
     (customer_id, currency, items(false), adjustments(), metadata, of_client).prop_map(
         |(customer_id, currency, items, adjustments, metadata, of_client)| {
             let (reference, contact, notes, expires_at, ship_unpaid) = of_client;
-            // If the discounts exceed the price of the lines, the creation would be refused, so the adjustments are
-            // dropped.
+            // The adjustments are dropped if the discounts exceed the price of the lines, because such an
+            // order is refused.
             let total = adjustments.total_with(&items);
             let adjustments = if total.is_ok() { adjustments } else { Adjustments::default() };
             Created {
@@ -149,7 +149,6 @@ pub(crate) fn event() -> impl Strategy<Value = Event> {
     Union::new(EventType::ALL.map(event_of))
 }
 
-/// An event of this type.
 pub(crate) fn event_of(event_type: EventType) -> BoxedStrategy<Event> {
     match event_type {
         EventType::Created => created().prop_map(Event::Created).boxed(),

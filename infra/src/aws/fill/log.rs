@@ -1,4 +1,5 @@
-//! Imports recorded events into the table in the order of their positions, and compares them with it. The parent calls it.
+//! Imports recorded events into the table in the order of their positions, and compares the events with the table. The
+//! parent module calls these functions.
 
 use std::collections::HashMap;
 
@@ -13,13 +14,14 @@ use super::{Fill, FillStep};
 
 /// The events of a part of the source.
 struct EventLines {
-    /// The events, each under its position.
+    /// The events to import, each with its position.
     lines: Vec<ImportLine>,
     messages: HashMap<EventId, String>,
 }
 
 impl Fill<'_> {
-    /// Imports the events of a part, and notes in the marker that they are there. `end` is the last position of the source.
+    /// Imports the events of a part, and records in the marker that the table contains them. `end` is the last position
+    /// of the source.
     pub(super) async fn import(&mut self, records: &[LogRecord], end: u64) -> anyhow::Result<()> {
         let EventLines { mut lines, messages } = self.lines(records)?;
         while !lines.is_empty() {
@@ -28,8 +30,8 @@ impl Fill<'_> {
             let done = plan.accepted.len();
             match plan.refused.into_iter().next() {
                 None => break,
-                // An order gives up its reference before another one gets it. If both happen in one part, the second
-                // order is imported after the first.
+                // A reference can move from one order to another within a part. The import of the second order is
+                // refused until the first order has given up the reference.
                 Some(_) if done > 0 => lines.drain(..done).for_each(drop),
                 Some(refused) => bail!("position {}: {}", refused.number, refused.reason),
             }
@@ -52,7 +54,7 @@ impl Fill<'_> {
         Ok(EventLines { lines, messages })
     }
 
-    /// Compares the events of a part with the table. Returns their number.
+    /// Compares the events of a part with the table. Returns the number of events.
     pub(super) async fn compare_part(&self, records: &[LogRecord]) -> anyhow::Result<u64> {
         let EventLines { lines, .. } = self.lines(records)?;
         let wanted: Vec<_> =
@@ -69,7 +71,7 @@ impl Fill<'_> {
         Ok(lines.len() as u64)
     }
 
-    /// Fails if the table has other log entries than those that were compared.
+    /// Fails if the table has log entries that were not compared.
     pub(super) async fn check_count(&self, events: u64) -> anyhow::Result<()> {
         let found = self.target.table.count_log_entries().await?;
         ensure!(found == events, "the table has {found} log entries, and the source {events}");

@@ -1,7 +1,7 @@
-//! Sends the messages of the source's queue, in their order. The parent calls it.
+//! Sends the messages of the source's queue to SQS, in order. The parent module calls these functions.
 //!
-//! The marker has the number of the last message that was sent, so a fill that was killed repeats at most one batch. A FIFO
-//! queue drops the repetitions for five minutes, and the consumer takes later ones for duplicates.
+//! The marker contains the number of the last message that was sent, so a killed fill repeats at most one batch. A FIFO
+//! queue drops repeated messages for five minutes. The consumer detects later repetitions as duplicates.
 
 use domain::{DeadLetter, DeadLetterState, ParkReason};
 
@@ -17,19 +17,20 @@ use crate::sqs::refill::RefilledMessage;
 
 use super::{Fill, FillReport, FillStep};
 
-/// The messages that wait to be sent, and what was sent.
+/// The messages that wait to be sent, and the number of messages that were sent.
 #[derive(Default)]
 pub(super) struct QueueFill {
     waiting: Vec<RefilledMessage>,
-    /// The sequence numbers of `waiting`.
+    /// The sequence numbers of the messages in `waiting`.
     seqs: Vec<u64>,
 }
 
-/// The number of messages that are collected before batches are sent. Only with several at hand can a batch be full.
+/// The number of messages that are collected before batches are sent. Batches are full only if enough messages are
+/// collected.
 const MAX_WAITING: usize = 100;
 
 impl Fill<'_> {
-    /// Sends the messages in these rows, as far as they were not sent.
+    /// Sends the messages in the given rows, except those that were sent already.
     pub(super) async fn send(
         &mut self,
         rows: &[StateRow],
@@ -62,7 +63,6 @@ impl Fill<'_> {
         Ok(())
     }
 
-    /// Sends the rest.
     pub(super) async fn flush(&mut self, queue: &mut QueueFill) -> anyhow::Result<()> {
         while !queue.waiting.is_empty() {
             self.send_batch(queue).await?;
@@ -80,8 +80,8 @@ impl Fill<'_> {
         Ok(())
     }
 
-    /// Makes a dead letter of a message that SQS does not accept. A message that redrives a dead letter becomes the dead
-    /// letter that it was.
+    /// Makes a dead letter of a message that SQS does not accept. If the message redrives a dead letter, parks that
+    /// dead letter again.
     async fn park(&self, message: QueuedMessage, reason: &str) -> anyhow::Result<()> {
         let detail = format!("SQS does not accept the message: {reason}");
         let Some(letter) = message.attributes.get(DEAD_LETTER) else {

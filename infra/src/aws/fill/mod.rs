@@ -1,14 +1,14 @@
 //! Fills empty resources on AWS with the content of a data folder, which a [`BackupSource`] reads: a restored folder for
 //! `orders restore --aws`, and a running service for `orders move`.
 //!
-//! The steps, in order. Each can be repeated, so a fill that was killed goes on when the same command runs again:
+//! A fill has three steps. Each step can be repeated, so running the same command again continues a killed fill:
 //!
-//! 1. [`Fill::begin`] puts a marker into the table, which must be empty, like the queue.
-//! 2. [`Fill::copy`] imports the recorded events. The importer skips what is there.
-//! 3. [`Fill::complete`] writes the other state ([`state`], [`webhooks`]), compares every event with the source, sends the
-//!    messages of the queue ([`messages`]), writes the ledger, and completes the marker.
+//! 1. [`Fill::begin`] puts a marker into the table. The table and the queue must be empty.
+//! 2. [`Fill::copy`] imports the recorded events. The importer skips events that the table already contains.
+//! 3. [`Fill::complete`] writes all other state ([`state`], [`webhooks`]), compares every event with the source, sends
+//!    the messages of the queue ([`messages`]), writes the ledger, and completes the marker.
 //!
-//! While the marker is incomplete, no role starts. It is completed after everything else.
+//! While the marker is incomplete, no role starts. So the marker is completed last.
 
 mod log;
 mod messages;
@@ -33,10 +33,10 @@ use messages::QueueFill;
 use report::ALWAYS_LEFT_OUT;
 use webhooks::WebhookFill;
 
-/// Opens the source from its beginning. A completion reads it twice.
+/// Opens the source of a fill from its beginning. [`Fill::complete`] reads the source twice.
 #[async_trait::async_trait]
 pub trait FillSource: Send + Sync {
-    /// The source, which has not begun to read.
+    /// Returns a new source, which has not begun to read.
     async fn open(&self) -> anyhow::Result<Box<dyn BackupSource>>;
 }
 
@@ -47,22 +47,22 @@ pub struct Fill<'a> {
     show: ShowFill<'a>,
 }
 
-/// What [`Fill::begin`] found.
+/// The result of [`Fill::begin`].
 pub enum Begun<'a> {
-    /// The fill can go on.
+    /// The fill has begun, or can be continued.
     Going(Box<Fill<'a>>),
-    /// The same work was completed. There is nothing to do.
+    /// The fill was completed earlier, so there is nothing to do.
     Done {
-        /// When it was completed.
+        /// When the fill was completed.
         at: Timestamp,
-        /// The moment since which nobody was to change the source.
+        /// The cut: the moment from which on the source was not to be changed.
         cut: String,
     },
 }
 
 impl<'a> Fill<'a> {
-    /// Begins to fill the target from the folder called `folder`, or goes on with the same work. `work` names it, such as
-    /// `a move`. Fails if the target contains anything else.
+    /// Begins to fill the target from the folder called `folder`, or continues an earlier fill from that folder. `work`
+    /// names the kind of fill, such as `a move`. Fails if the target contains any other data.
     pub async fn begin(
         target: FillTarget,
         folder: &str,
@@ -107,8 +107,8 @@ impl<'a> Fill<'a> {
         self.marker.copied
     }
 
-    /// Copies the events that the target lacks. Returns what the source reported when it began, so that the caller knows how
-    /// far the source was by then.
+    /// Copies the events that the target lacks. Returns the state of the source at the beginning of the read, which
+    /// shows the caller up to which position the events are copied.
     pub async fn copy(&mut self, source: &mut dyn BackupSource) -> anyhow::Result<FolderState> {
         let header = self.open(source, self.marker.copied + 1).await?;
         while let Some(BackupPart::Log(records)) = source.next().await? {
@@ -117,8 +117,9 @@ impl<'a> Fill<'a> {
         Ok(header.folder)
     }
 
-    /// Copies everything else from a source that nobody changes, and compares the target with it. After it, the roles can
-    /// start. `cut` names the moment since which nobody changes the source. A completion that goes on must have the same one.
+    /// Copies everything else from a source that no longer changes, and compares the target with the source.
+    /// Afterwards, the roles can start. `cut` names the moment from which on the source does not change. A repeated
+    /// call must have the same `cut`.
     pub async fn complete(mut self, source: &dyn FillSource, cut: &str) -> anyhow::Result<FillReport> {
         match &self.marker.cut {
             Some(earlier) if earlier != cut => bail!(
@@ -139,7 +140,6 @@ impl<'a> Fill<'a> {
         self.finish(&first.folder, report).await
     }
 
-    /// Begins to read the source.
     async fn open(&self, source: &mut dyn BackupSource, from: u64) -> anyhow::Result<SourceHeader> {
         let header = source.begin(BackupRequest { from, rejected_before: None }).await?;
         let SourceHeader { folder, .. } = &header;
@@ -164,7 +164,7 @@ impl<'a> Fill<'a> {
         Ok(header)
     }
 
-    /// Copies the rest of the events, and writes everything else but the queue.
+    /// Copies the remaining events, and writes everything else except the queue.
     async fn write_state(
         &mut self,
         source: &mut dyn BackupSource,
@@ -184,7 +184,7 @@ impl<'a> Fill<'a> {
         Ok(header)
     }
 
-    /// Compares every event with the source, and then sends the messages of the queue.
+    /// Compares every event with the source, and sends the messages of the queue afterwards.
     async fn compare(
         &mut self,
         source: &mut dyn BackupSource,
@@ -224,11 +224,11 @@ impl<'a> Fill<'a> {
         Ok(())
     }
 
-    /// Writes the ledger, compares it with the source's, and completes the marker.
+    /// Writes the ledger, compares it with the source's ledger, and completes the marker.
     async fn finish(mut self, folder: &FolderState, mut report: FillReport) -> anyhow::Result<FillReport> {
         self.target.table.put_restored_ledger(&folder.ledger).await?;
         let totals = self.target.table.ledger_totals().await?.ledger;
-        // A message that became a dead letter was in flight before.
+        // A message that became a dead letter during the fill was in flight in the source.
         let parked = folder.ledger.parked + report.parked_messages;
         let expected = Ledger { accepted: 0, parked, ..folder.ledger };
         ensure!(

@@ -1,4 +1,4 @@
-//! How far a fill is, and what it has written when it is complete.
+//! The progress of a fill, and the report of a complete fill.
 
 use domain::Ledger;
 use serde::Serialize;
@@ -16,18 +16,18 @@ pub enum FillStep {
     Queue,
 }
 
-/// How far a fill is.
+/// The progress of a fill.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FillProgress {
-    /// What is being done.
+    /// The step that is under way.
     pub step: FillStep,
-    /// The position, or the number of rows, that is done.
+    /// The position, or the number of rows, that the step has reached.
     pub done: u64,
-    /// The position, or the number of rows, at the end.
+    /// The position, or the number of rows, at the end of the step.
     pub all: u64,
 }
 
-/// Receives the progress of a fill.
+/// A function that gets the progress of a fill.
 pub type ShowFill<'a> = &'a (dyn Fn(FillProgress) + Sync);
 
 /// What a complete fill has written.
@@ -37,25 +37,25 @@ pub struct FillReport {
     pub position: u64,
     /// The number of events that were compared with the source.
     pub events: u64,
-    /// The ledger, which agrees with the source's.
+    /// The ledger, which agrees with the source's ledger.
     pub ledger: Ledger,
-    /// The receipts of refused and parked events.
+    /// The number of receipts of refused and parked events.
     pub receipts: u64,
-    /// The messages that are on the queue.
+    /// The number of messages on the queue.
     pub queued: u64,
-    /// The dead letters, with the discarded ones.
+    /// The number of dead letters, including discarded ones.
     pub dead_letters: u64,
-    /// The messages that SQS does not accept, and that became dead letters.
+    /// The number of messages that SQS does not accept, and that became dead letters.
     pub parked_messages: u64,
-    /// The webhook subscriptions.
+    /// The number of webhook subscriptions.
     pub subscriptions: u64,
-    /// The orders with deliveries that were outstanding. They are delivered from the orders' logs.
+    /// The number of orders with outstanding deliveries. Outstanding events are delivered from the orders' logs.
     pub held_orders: u64,
-    /// What has no place on AWS, one sentence for each.
+    /// What cannot be stored on AWS, one sentence for each kind of data.
     pub left_out: Vec<String>,
 }
 
-/// What no fill can bring along.
+/// The data that no fill can copy.
 pub(super) const ALWAYS_LEFT_OUT: [&str; 3] = [
     "positions and cursors of the feed: AWS has a feed of its own, with other cursors",
     "how often queued messages were received: SQS counts from 0",

@@ -1,4 +1,4 @@
-//! Writes receipts and dead letters. The parent calls it for the rows of the source.
+//! Writes receipts and dead letters. The parent module calls these functions with the rows of the source.
 
 use anyhow::Context;
 use domain::{DeadLetter, DeadLetterState, Outcome, Receipt};
@@ -12,7 +12,7 @@ use super::webhooks::WebhookFill;
 use super::{Fill, FillReport, FillStep, FillTarget};
 
 impl Fill<'_> {
-    /// Writes the rows of a keyspace. The queue is written later, and what AWS derives or does not have is left out.
+    /// Writes the rows of a keyspace. The queue is written later. Rows that AWS derives or does not have are left out.
     pub(super) async fn rows(
         &self,
         keyspace: &str,
@@ -37,7 +37,8 @@ impl Fill<'_> {
                 report.left_out.push(format!("alerts of {count} dead letters that were not sent yet"));
             }
             "webhooks" => rows.iter().try_for_each(|row| webhooks.add(row))?,
-            // The queue is sent last. The other keyspaces are parts of the dead letters, or counts of SQS.
+            // The queue is sent last. The other keyspaces belong to dead letters, or contain receive counts, which SQS
+            // keeps itself.
             _ => {}
         }
         Ok(())
@@ -69,7 +70,7 @@ impl FillTarget {
         }
         indexed.sends = letter.replays;
         let is_parked = letter.state == DeadLetterState::Parked;
-        // If nothing is written, an earlier attempt has written the dead letter, and the ledger counts it.
+        // If nothing is written, an earlier attempt has written the dead letter, and the ledger already counts it.
         self.table.write_dead_letter(&indexed, LedgerDeltas::parked(i64::from(is_parked))).await?;
         match &letter.order_id {
             Some(order_id) if letter.state != DeadLetterState::Discarded => {

@@ -1,4 +1,4 @@
-//! The resources that a fill writes to, and what must be true of them.
+//! The resources that a fill writes to, and the checks that they are usable and empty.
 
 use anyhow::{Context, ensure};
 use domain::Currency;
@@ -15,19 +15,20 @@ pub struct FillTarget {
     pub table: Table,
     /// The queue of events.
     pub queue: Queue,
-    /// The archive of dead letters. Needed if there are dead letters.
+    /// The archive of dead letters. Required if the source has dead letters.
     pub bucket: Option<Bucket>,
-    /// The outbound table, which keeps the subscriptions. Without it, they are left out.
+    /// The outbound table, which keeps the subscriptions. Without this table, the subscriptions are left out.
     pub outbound: Option<OutboundTable>,
-    /// The queue of webhook deliveries. Without it, held orders wait until an operator resumes their subscription.
+    /// The queue of webhook deliveries. Without this queue, held orders wait until an operator resumes their
+    /// subscription.
     pub webhook_queue: Option<JobQueue>,
-    /// The currency of orders whose producer does not send one (schema version 0).
+    /// The currency of orders whose events contain no currency (schema version 0).
     pub default_currency: Currency,
 }
 
 impl FillTarget {
-    /// Fails if the queue or the outbound table contains anything, or if a resource cannot be used. The table is checked
-    /// when the marker is put.
+    /// Fails if the queue or the outbound table contains anything, or if a resource cannot be used. The table of orders
+    /// is checked when the marker is put.
     pub(super) async fn check_empty(&self) -> anyhow::Result<()> {
         let messages = self.queue.message_counts().await?.total();
         ensure!(messages == 0, "the queue is not empty: it has {messages} messages. Choose an empty queue");
@@ -45,8 +46,8 @@ impl FillTarget {
     }
 }
 
-/// Takes work back, so that its source may change again. If more than events was written, no role starts on the table from then
-/// on, and this returns `true`.
+/// Abandons a fill, so that its source may change again. Returns `true` if the fill has written more than events. In
+/// that case, no role ever starts on the table.
 pub async fn take_back(target: &FillTarget, folder: &str, work: &str) -> anyhow::Result<bool> {
     let Some(marker) = target.table.fill_marker().await? else { return Ok(false) };
     ensure!(

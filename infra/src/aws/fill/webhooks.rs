@@ -1,8 +1,8 @@
-//! Writes webhook subscriptions, and the deliveries that were outstanding. The parent calls it.
+//! Writes webhook subscriptions, and their outstanding deliveries. The parent module calls these functions.
 //!
-//! On AWS, a subscription has no cursor: it gets the events that are recorded after it was created. So it is created anew, at
-//! the end of the source's events, under its id and with its secrets. What the source had not delivered by then becomes the row
-//! of a held order, whose events are delivered from the order's log.
+//! On AWS, a subscription has no cursor: it gets the events that are recorded after it was created. So the fill creates
+//! each subscription again, with its id and its secrets, at the end of the source's events. An order with events that
+//! the source had not delivered becomes a held order, whose events are delivered from the order's log.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -18,12 +18,12 @@ use crate::now;
 
 use super::{FillReport, FillTarget};
 
-/// The webhooks of the source, and what was written of them.
+/// The webhooks of the source, and the subscriptions and rows that were written for them.
 #[derive(Default)]
 pub(super) struct WebhookFill {
-    /// The subscriptions as the target has them, once they are written.
+    /// The subscriptions as they are stored in the target.
     subscriptions: BTreeMap<SubscriptionId, Subscription>,
-    /// Every event up to this position is delivered, but those of held orders.
+    /// The position up to which each subscription's events are delivered, except events of held orders.
     cursors: HashMap<SubscriptionId, u64>,
     held: Vec<(SubscriptionId, HeldOrder)>,
     skipped: u64,
@@ -32,7 +32,6 @@ pub(super) struct WebhookFill {
 }
 
 impl WebhookFill {
-    /// Takes note of a row of the source.
     pub(super) fn add(&mut self, row: &StateRow) -> anyhow::Result<()> {
         match decode::webhook(row)? {
             WebhookRow::Subscription(subscription) => {
@@ -41,7 +40,8 @@ impl WebhookFill {
             WebhookRow::Progress(id, progress) => {
                 self.cursors.insert(id, progress.cursor);
             }
-            // Every event of such an order that precedes the cursor is delivered.
+            // The row of an order that has caught up is not needed: every event of the order before the cursor is
+            // delivered.
             WebhookRow::Held(_, order) if matches!(order.state, HeldState::CaughtUp { .. }) => {}
             WebhookRow::Held(id, order) => self.held.push((id, *order)),
             WebhookRow::Skipped => self.skipped += 1,
@@ -49,7 +49,7 @@ impl WebhookFill {
         Ok(())
     }
 
-    /// Writes the subscriptions, as created at the time `at`, and the rows of held orders.
+    /// Writes the subscriptions, with `at` as the time of their creation, and the rows of held orders.
     pub(super) async fn write_subscriptions(
         &mut self,
         target: &FillTarget,
@@ -66,7 +66,7 @@ impl WebhookFill {
         };
         for subscription in self.subscriptions.values_mut() {
             let new = Subscription { created_at: at, ..subscription.clone() };
-            // An earlier attempt may have written the subscription with an earlier time.
+            // An earlier attempt may have stored the subscription with an earlier time, which stays.
             *subscription = outbound.restore_subscription(new).await?;
             report.subscriptions += 1;
         }
@@ -74,14 +74,14 @@ impl WebhookFill {
             report.left_out.push(format!("the list of {} skipped deliveries", self.skipped));
         }
         for (id, mut order) in std::mem::take(&mut self.held) {
-            // Positions of the source mean nothing on AWS.
+            // Positions of the source have no meaning on AWS.
             order.first.position = 0;
             self.put_row(target, id, order, report).await?;
         }
         Ok(())
     }
 
-    /// Writes rows for the orders of those events that a subscription selects and that were not delivered.
+    /// Writes rows for the orders of those events that a subscription selects, but that were not delivered.
     pub(super) async fn outstanding(
         &mut self,
         target: &FillTarget,
@@ -131,14 +131,14 @@ impl WebhookFill {
             return Ok(());
         };
         if self.rows.insert((id, order.order_id.clone())) {
-            // A row that is there is of an earlier attempt.
+            // A row that exists already was written by an earlier attempt.
             outbound.put_held(subscription, &HeldRow { order, revision: 0 }).await?;
             report.held_orders += 1;
         }
         Ok(())
     }
 
-    /// Lets the held orders catch up, once a webhook sender runs.
+    /// Sends the jobs that let the held orders catch up, once a webhook sender runs.
     pub(super) async fn finish(&self, target: &FillTarget, report: &mut FillReport) -> anyhow::Result<()> {
         if self.rows.is_empty() {
             return Ok(());
@@ -159,6 +159,6 @@ impl WebhookFill {
 }
 
 fn selects(subscription: &Subscription, kind: EventType, customer: Option<&CustomerId>) -> bool {
-    // Without a customer, the webhook sender decides.
+    // If the customer is unknown, the webhook sender decides whether the subscription selects the event.
     customer.is_none_or(|customer| subscription.selects(Some(kind), customer))
 }

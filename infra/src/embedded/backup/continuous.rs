@@ -1,5 +1,5 @@
-//! The continuous backup of a running service: an increment again and again, on a thread of its own. A failure is logged
-//! and repeated. It never stops the service.
+//! The continuous backup of a running service, which writes increments on a separate thread. A failed increment is
+//! logged and tried again. A failure never stops the service.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -16,7 +16,7 @@ use crate::backup::target::Target;
 use crate::embedded::Embedded;
 use crate::now;
 
-/// The pause after the first failure. It doubles with each further one, up to the interval or [`MAX_PAUSE`].
+/// The pause after the first failure. The pause doubles with each further failure, up to the interval or [`MAX_PAUSE`].
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const MAX_PAUSE: Duration = Duration::from_secs(300);
 
@@ -25,13 +25,13 @@ const MAX_PAUSE: Duration = Duration::from_secs(300);
 pub struct ContinuousBackup {
     /// Where to write.
     pub target: Target,
-    /// The time from the beginning of an increment to the beginning of the next one.
+    /// The time from the beginning of one increment to the beginning of the next.
     pub every: Duration,
-    /// The number of increments to keep. `None` keeps all.
+    /// The number of increments to keep. `None` keeps all increments.
     pub keep: Option<u64>,
 }
 
-/// How the continuous backup of a service is doing.
+/// The status of a service's continuous backup.
 #[derive(Debug)]
 pub(crate) struct BackupStatus {
     target: String,
@@ -52,7 +52,7 @@ impl BackupStatus {
         Self { target: target.location().to_owned(), progress: Mutex::default() }
     }
 
-    /// The report, given the synced position and its commit.
+    /// The report about the backup. Compares the latest increment with the synced position and its commit.
     pub(crate) fn report(&self, (position, commit): (u64, u64)) -> BackupReport {
         let progress = self.progress();
         let last = progress.last.as_ref();
@@ -93,8 +93,8 @@ impl BackupStatus {
     }
 }
 
-/// Makes increments until `stopped` becomes true. An increment that is in progress then is abandoned: the next start begins
-/// it again, with what was written. Run it on a thread of its own, which blocks while it compresses.
+/// Makes increments until `stopped` becomes true. An unfinished increment is abandoned, and the next start begins that
+/// increment again. Must run on a separate thread, because compression blocks the thread.
 pub fn run(
     engine: &Embedded,
     backup: ContinuousBackup,
@@ -105,7 +105,7 @@ pub fn run(
     let worker = Worker { engine: engine.clone(), backup, status, retention: Retention::default() };
     async move {
         tokio::select! {
-            // An error means that the sender was dropped. Then the service is already stopping.
+            // An error means that the sender was dropped, because the service is already stopping.
             _ = stopped.wait_for(|stop| *stop) => {}
             () = worker.run() => {}
         }

@@ -1,5 +1,5 @@
-//! Decodes the records and rows of a backup for stores that know nothing of the engine's keyspaces. The
-//! [fill](crate::aws::fill) of AWS calls these functions.
+//! Decodes the records and rows of a backup for code that does not use the engine's keyspaces. The
+//! [fill](crate::aws::fill) of AWS resources calls these functions.
 
 use std::collections::BTreeMap;
 
@@ -18,7 +18,7 @@ use crate::embedded::webhooks::rows::Row;
 /// The folder format whose records and rows these functions decode.
 pub(crate) const FOLDER_FORMAT: u32 = FORMAT_NUMBER;
 
-/// A recorded event, and the id of the message that carried it, if it is known.
+/// Decodes a recorded event, and the id of the message that carried the event, if the id is known.
 pub(crate) fn event(
     record: &EventRecord,
     currency: Currency,
@@ -34,7 +34,6 @@ pub(crate) fn event(
     Ok((event, message.map(str::to_owned).or(of_receipt)))
 }
 
-/// The receipt in a row of `receipts`.
 pub(crate) fn receipt(row: &StateRow) -> anyhow::Result<Receipt> {
     let (order_id, event_id) =
         keys::split_receipt_key(&row.key).context("the key of a receipt is malformed")?;
@@ -49,14 +48,13 @@ pub(crate) fn receipt(row: &StateRow) -> anyhow::Result<Receipt> {
     })
 }
 
-/// The dead letter in a row of `dead_letters`.
 pub(crate) fn dead_letter(row: &StateRow) -> anyhow::Result<DeadLetter> {
     serde_json::from_slice(&row.value).context("a dead letter")
 }
 
-/// A message of `queue`.
+/// A message from the keyspace `queue`.
 pub(crate) struct QueuedMessage {
-    /// The sequence number. Messages are in the order of their numbers.
+    /// The sequence number of the message. Messages are queued in the order of these numbers.
     pub(crate) seq: u64,
     pub(crate) group: String,
     pub(crate) deduplication_id: Uuid,
@@ -65,7 +63,6 @@ pub(crate) struct QueuedMessage {
     pub(crate) body: Vec<u8>,
 }
 
-/// The message in a row of `queue`.
 pub(crate) fn message(row: &StateRow) -> anyhow::Result<QueuedMessage> {
     let StoredMessage { header, body } = StoredMessage::decode(&row.value)?;
     Ok(QueuedMessage {
@@ -78,7 +75,6 @@ pub(crate) fn message(row: &StateRow) -> anyhow::Result<QueuedMessage> {
     })
 }
 
-/// A row of `webhooks`.
 pub(crate) enum WebhookRow {
     Subscription(Box<Subscription>),
     Progress(SubscriptionId, Progress),
@@ -86,7 +82,6 @@ pub(crate) enum WebhookRow {
     Skipped,
 }
 
-/// The content of a row of `webhooks`.
 pub(crate) fn webhook(row: &StateRow) -> anyhow::Result<WebhookRow> {
     let (kind, id) = Row::of_key(&row.key).context("the key of a webhook row is malformed")?;
     Ok(match kind {

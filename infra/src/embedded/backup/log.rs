@@ -12,21 +12,20 @@ use crate::embedded::store::feed::{FIRST_SCRATCH_KEY, feed_key};
 use crate::embedded::store::views::{ReadStore, View};
 use crate::embedded::store::{keys, records};
 
-/// Where the next read begins.
+/// The place in the log where the next read begins.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct LogPlace {
-    /// The position of the next record.
     pub(super) next: u64,
 }
 
-/// The id of an event, which all schema versions have in the same member.
+/// The id of an event, which is in one JSON member in all schema versions.
 #[derive(Deserialize)]
 struct WithEventId {
     event_id: EventId,
 }
 
-/// Reads the next records, and returns where the read after this one begins, if there is more. Every position up to the
-/// end of the view is in one record.
+/// Reads the next records. Also returns the place where the following read begins, or `None` at the end. Every position
+/// up to the end of the view is in exactly one record.
 pub(super) fn read(
     log: &Log,
     view: &View,
@@ -51,7 +50,7 @@ pub(super) fn read(
             }
             let first = first_of(&item).max(next);
             if first > next {
-                // Damaged folders can lack rows. A rebuild marks these positions as lost as well.
+                // Damaged folders can lack rows. A rebuild also marks the positions of missing rows as lost.
                 found.push(LogRecord::Lost { position: next, time: row.time, count: first - next });
             }
             let record = record(log, view, &item, first, row.time)?;
@@ -75,7 +74,7 @@ fn first_of(item: &FeedItem<'_>) -> u64 {
     }
 }
 
-/// The record of an item, from the position `first` on.
+/// The record of a feed item. Begins at the position `first`, if the item covers several positions.
 fn record(log: &Log, view: &View, item: &FeedItem<'_>, first: u64, time: i64) -> anyhow::Result<LogRecord> {
     let lost = |count| LogRecord::Lost { position: first, time, count };
     let FeedItem::Event(entry) = item else { return Ok(lost(item.last_position() - first + 1)) };
@@ -89,7 +88,7 @@ fn event(log: &Log, view: &View, entry: &FeedEntry<'_>, time: i64) -> anyhow::Re
     let (position, version, order_id) = (entry.position, entry.version, entry.order_id()?);
     let Some(stored) = view.get(&keys.log, keys::log_key(&order_id, version))? else { return Ok(None) };
     let (json, message) = records::split_log_entry(&stored);
-    // The first entry of an order is its own receipt if it contains the id of a message.
+    // The first log entry of an order also serves as the event's receipt if the entry contains a message id.
     let is_receipt = version == 1 && message.is_some();
     let event_id = serde_json::from_slice::<WithEventId>(json).ok().filter(|_| !is_receipt);
     let receipt = match event_id {

@@ -1,10 +1,11 @@
 //! Reads a data folder for a backup: everything as of one synced commit. `orders backup TARGET --data FOLDER`, the
 //! continuous backup of the service and the API's stream read an [`EngineSource`]. [`log`] reads the recorded events,
-//! [`state`] the rows that cannot be derived from them. [`stream`] sends both to a client of the API, and [`continuous`]
-//! writes increments of a running service.
+//! and [`state`] reads the rows that cannot be derived from the events. [`stream`] sends events and rows to a client of
+//! the API, and [`continuous`] writes increments of a running service.
 //!
-//! The view of a source stays open while it is read, so the engine keeps what the view contains. Each read takes a turn of
-//! the long reads, and is short. Between two reads of a service there is a pause as long as the read took.
+//! The view of a source stays open during the backup, so the engine keeps everything in the view. Each read is short
+//! and takes a turn among the long reads. If the engine serves requests, each read is followed by a pause as long as
+//! the read.
 
 pub mod continuous;
 #[cfg(feature = "aws")]
@@ -35,30 +36,30 @@ use crate::backup::manifest::FolderState;
 use crate::backup::source::{BackupPart, BackupRequest, BackupSource, SourceHeader};
 use crate::now;
 
-/// The size, in bytes, of the rows that one read returns. The last row can exceed it. A read of this size takes about a
-/// millisecond, and requests that need the same processor wait for it.
+/// The size, in bytes, of the rows that one read returns. The last row can exceed this size. A read takes about a
+/// millisecond, and requests that need the same processor wait for that time.
 const PART_BYTES: usize = 64 << 10;
 /// The maximum number of rows that one read examines.
 const PART_ROWS: usize = 1024;
 
-/// Whether reads leave time to others.
+/// Whether a backup pauses between its reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BackupPace {
-    /// A service uses the folder: pause after each read.
+    /// Pause after each read, because a service uses the folder.
     Shared,
-    /// Nobody else uses the folder.
+    /// Do not pause, because no service uses the folder.
     Alone,
 }
 
 /// An engine as the source of a backup.
 pub struct EngineSource {
-    // The engine itself and not one of its modules: an engine that is dropped waits until nobody uses its modules.
+    // The source holds the engine and not single modules, because a dropped engine waits until its modules are unused.
     engine: Embedded,
     pace: BackupPace,
     reading: Option<Reading>,
 }
 
-/// Where the next read begins.
+/// The view that is read, and the place where the next read begins.
 struct Reading {
     view: Arc<View>,
     place: Place,
@@ -74,18 +75,18 @@ enum Place {
 }
 
 impl Embedded {
-    /// The engine as the source of one backup.
+    /// Creates a source for one backup of the engine.
     pub fn backup_source(&self, pace: BackupPace) -> EngineSource {
         EngineSource { engine: self.clone(), pace, reading: None }
     }
 
-    /// Makes the status of the continuous backup part of the pipeline's report.
+    /// Adds the status of the continuous backup to the pipeline's report.
     fn show_backup(&self, status: &Arc<BackupStatus>) {
-        // A service has one continuous backup.
+        // The status is set only once, because a service has one continuous backup.
         let _ = self.0.backup.set(Arc::clone(status));
     }
 
-    /// How the continuous backup is doing, if there is one.
+    /// The report about the continuous backup, or `None` without a continuous backup.
     pub(crate) fn backup_report(&self) -> Option<BackupReport> {
         self.0.backup.get().map(|status| status.report(self.synced_place()))
     }
@@ -98,7 +99,7 @@ impl Embedded {
 }
 
 impl EngineSource {
-    /// The commit that is read, once reading has begun.
+    /// The number of the commit that is read. `None` before reading begins.
     fn commit(&self) -> Option<u64> {
         self.reading.as_ref().map(|reading| reading.view.commit)
     }
@@ -134,10 +135,11 @@ impl BackupSource for EngineSource {
     }
 }
 
-/// Reads the next part, or returns `None` at the end. Returns also where the part after it begins.
+/// Reads the next part of the backup. Also returns the place where the following part begins. Returns `None` at the
+/// end.
 ///
-/// A part can be empty, for example if all receipts that were examined are of recorded events. It is sent all the same, so
-/// that a client never waits longer than one read takes.
+/// A part can be empty, for example if all examined receipts belong to recorded events. An empty part is sent too, so
+/// that a client never waits for longer than one read.
 fn read(
     log: &Log,
     view: &View,
@@ -159,7 +161,7 @@ fn read(
     })
 }
 
-/// What the manifest says of the folder.
+/// The state of the folder, for the manifest.
 fn folder_state(log: &Log, view: &View) -> anyhow::Result<FolderState> {
     let meta = &log.store.keys.meta;
     let next_seq = view.get(meta, keyspaces::NEXT_SEQ)?;

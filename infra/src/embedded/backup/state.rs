@@ -1,4 +1,4 @@
-//! Reads the rows for a backup that cannot be derived from the recorded events, keyspace by keyspace.
+//! Reads the rows of a backup that cannot be derived from the recorded events. Reads one keyspace after the other.
 
 use std::ops::Bound;
 
@@ -12,7 +12,7 @@ use crate::embedded::store::views::{ReadStore, View};
 
 const RECEIPTS: usize = 0;
 
-/// Where the next read begins.
+/// The place in the keyspaces where the next read begins.
 #[derive(Debug, Clone)]
 pub(super) struct StatePlace {
     /// The index of the keyspace in [`STATE_KEYSPACES`].
@@ -31,14 +31,14 @@ impl StatePlace {
     }
 }
 
-/// The part of a receipt that says whether its event is in the log.
+/// The member of a receipt that shows whether the event is in the log.
 #[derive(Deserialize)]
 struct ReceiptState<'a> {
     #[serde(borrow)]
     state: std::borrow::Cow<'a, str>,
 }
 
-/// Reads the next rows, and returns where the read after this one begins, if there is more.
+/// Reads the next rows. Also returns the place where the following read begins, or `None` at the end.
 pub(super) fn read(
     keys: &Keyspaces,
     view: &View,
@@ -65,7 +65,7 @@ pub(super) fn read(
     Ok((rows, next))
 }
 
-/// Whether the receipt is of an event that is in the log. The record of the event contains the receipt.
+/// Whether the event of the receipt is in the log. If so, the record of the event contains the receipt.
 fn is_recorded(receipt: &[u8]) -> bool {
     serde_json::from_slice::<ReceiptState<'_>>(receipt).is_ok_and(|receipt| receipt.state == "recorded")
 }

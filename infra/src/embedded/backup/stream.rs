@@ -1,5 +1,5 @@
-//! Sends the content of a running service to a client of the API, as the port [`BackupStreams`] defines it.
-//! `infra::backup::stream` is the format.
+//! Sends the content of a running service to a client of the API, as defined by the port [`BackupStreams`].
+//! `infra::backup::stream` defines the format.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -19,13 +19,13 @@ pub struct EngineBackups {
 }
 
 impl EngineBackups {
-    /// The streams of this engine.
+    /// Creates the streams of `engine`.
     pub fn new(engine: Embedded) -> Self {
         Self { engine, is_busy: Arc::default() }
     }
 }
 
-/// The right to send the one stream. Dropping it gives the right back.
+/// The permission to send the only stream. Dropping the slot returns the permission.
 struct Slot(Arc<AtomicBool>);
 
 impl Slot {
@@ -69,7 +69,7 @@ impl BackupStream for EngineStream {
         }
         let Some(mut encoder) = self.encoder.take() else { return Ok(None) };
         let Some(part) = self.source.next().await? else { return encoder.end().map(Some) };
-        // Encoding takes a millisecond or more, and the threads of the API serve other requests.
+        // Encoding takes a millisecond or more, so it does not run on the threads that serve requests.
         let encode = move || encoder.part(&part).map(|frame| (encoder, frame));
         let (encoder, frame) = tokio::task::spawn_blocking(encode).await??;
         self.encoder = Some(encoder);

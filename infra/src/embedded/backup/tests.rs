@@ -1,4 +1,5 @@
-//! What the engine gives to a backup: every position, every row that cannot be derived, and all of one commit.
+//! Tests that a backup of the engine contains every position and every row that cannot be derived, all as of one
+//! commit.
 
 use std::collections::BTreeMap;
 
@@ -24,7 +25,6 @@ async fn publish(engine: &Embedded, events: &[Envelope]) {
     }
 }
 
-/// The content of a backup.
 #[derive(Debug, Default)]
 struct Content {
     records: Vec<LogRecord>,
@@ -41,7 +41,7 @@ impl Content {
         }
     }
 
-    /// Each record as its positions, order and version.
+    /// The positions, the order and the version of each record.
     fn log(&self) -> Vec<(u64, u64, String)> {
         let of = |record: &LogRecord| match record {
             LogRecord::Event(event) => {
@@ -56,7 +56,7 @@ impl Content {
 async fn read(engine: &Embedded, request: BackupRequest) -> (SourceHeader, Content) {
     let mut source = engine.backup_source(BackupPace::Alone);
     let header = source.begin(request).await.unwrap();
-    // What is published after the beginning is not part of the backup.
+    // An event that is published after the backup has begun is not part of the backup.
     publish(engine, &[created(&format!("later-{}", header.folder.commit))]).await;
     let mut content = Content::default();
     while let Some(part) = source.next().await.unwrap() {
@@ -83,7 +83,7 @@ async fn a_backup_has_every_event_of_one_commit_in_the_order_of_positions() {
     assert_eq!(log[5000], (5001, 5001, "o-0007 2".to_owned()));
     assert_eq!(header.folder.ledger.recorded, 5001);
     let LogRecord::Event(last) = &content.records[5000] else { panic!("{log:?}") };
-    // The receipt of a later version travels with its event.
+    // The record of an event of a later version contains the event's receipt.
     let receipt = String::from_utf8(last.receipt.clone().unwrap()).unwrap();
     assert!(receipt.contains(r#""state":"recorded","version":2"#), "{receipt}");
     assert!(content.state["receipts"].is_empty(), "all receipts are of recorded events");
@@ -115,14 +115,15 @@ async fn positions_without_events_are_in_a_backup() {
     let keys = engine.store().keys.clone();
     let log_key = crate::embedded::store::keys::log_key(&OrderId::parse("a").unwrap(), 1);
     let damage = move |stage: &mut Stage| {
-        // An event that is not in the log, a row that is missing, and positions that a recovery has left out.
+        // The feed gets an event that is not in the log, a missing row, and lost positions of a recovery.
         stage.remove(&keys.log, log_key);
         stage.remove(&keys.feed, feed_key(3));
         stage.put(&keys.feed, feed_key(4), lost_row(1, 10));
         Ok(())
     };
     engine.store().writer.write(Durability::Synced, damage).await.unwrap();
-    // The engine still counts from where it was, so the next event would get position 4: read without another one.
+    // The engine has the old end of the feed in memory and would give position 4 to the next event. So the test reads
+    // without another event.
     let view = engine.store().view();
     let (records, next) = log::read(&engine.0.log, &view, LogPlace { next: 1 }).unwrap();
     assert!(next.is_none());

@@ -1,5 +1,5 @@
 //! Reports dead letters to the operators of the service. Each alert is pending on disk until it is delivered, so that
-//! neither a crash nor a failed delivery loses it.
+//! neither a crash nor a failed delivery loses the alert.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,9 +17,9 @@ use crate::embedded::store::keys;
 use crate::embedded::store::stage::Stage;
 use crate::embedded::store::writer::Durability;
 
-/// How long an alert waits after the first dead letter, so that it also covers the dead letters that follow soon.
+/// How long an alert is delayed after its first dead letter, so that it also covers the dead letters that follow soon.
 const GATHER_TIME: Duration = Duration::from_secs(1);
-/// The maximum number of dead letters that one alert covers. Each dead letter takes a few bytes of memory.
+/// The maximum number of dead letters that one alert covers. Each dead letter of an alert takes a few bytes of memory.
 const MAX_LETTERS_PER_ALERT: usize = 1_000_000;
 /// The longest pause before an alert is tried again.
 const MAX_RETRY_PAUSE: Duration = Duration::from_secs(300);
@@ -69,8 +69,8 @@ impl DeadLetters {
         if count > 0 {
             let raised = move |letters: &Arc<Self>, stage: &mut Stage| {
                 let alerts = &letters.store.keys.alerts;
-                // If a dead letter was parked again since its row was read, the row has another value. The row then
-                // stays, so that another alert follows.
+                // If a dead letter was parked again since its row was read, the row has another value. Such a row is
+                // kept, so that another alert follows.
                 let rows = pending.iter().map(|(key, _)| alerts.get(key)).collect::<Result<Vec<_>, _>>()?;
                 let rows =
                     rows.into_iter().zip(pending).filter(|(row, (_, since))| row.as_ref() == Some(since));
@@ -82,7 +82,8 @@ impl DeadLetters {
         Ok(count)
     }
 
-    /// Reads the rows of the pending alerts. Returns the rows, and one alert for their dead letters that still exist.
+    /// Reads the rows of the pending alerts. Returns the rows, and one alert for all dead letters of these rows that
+    /// still exist.
     fn pending_alerts(&self) -> anyhow::Result<(PendingAlerts, Option<Alert>)> {
         let mut alert = DeadLetterAlert::default();
         let mut pending = Vec::new();

@@ -1,5 +1,5 @@
 //! Imports dead letters from another archive, for `orders dlq import`. If the store has a different dead letter with
-//! the same id, the import keeps the stored one, reports the conflict, and imports the others.
+//! the same id, the import keeps the stored dead letter, reports the conflict, and imports the other dead letters.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -14,9 +14,10 @@ use crate::now;
 
 /// The maximum number of dead letters that one commit imports.
 const MAX_LETTERS_OF_COMMIT: usize = 500;
-/// The maximum size of the bodies that one commit imports, in bytes. A larger body has a commit of its own.
+/// The maximum size of the bodies that one commit imports, in bytes. A larger body has a separate commit.
 const MAX_BODY_BYTES_OF_COMMIT: usize = 8 << 20;
-/// The name that the import records as the author of a repair. A command on a data folder has no authenticated user.
+/// The name that the import records as the author of a repair. The import has no authenticated user, because it is a
+/// command on a data folder.
 const REPAIRED_BY: &str = "orders dlq import";
 
 /// A dead letter to import.
@@ -26,7 +27,7 @@ pub struct Incoming {
     pub letter: DeadLetter,
     /// Where the dead letter was read from, for reports.
     pub from: String,
-    /// Whether the archive contained the dead letter's id. If not, the id was derived from the name of the file.
+    /// Whether the archive contained the id of the dead letter. Otherwise the id was derived from the name of the file.
     pub names_itself: bool,
 }
 
@@ -37,7 +38,7 @@ pub struct Imported {
     pub added: u64,
     /// The number of existing dead letters that got the imported body.
     pub repaired: u64,
-    /// The number of existing dead letters that had the imported body already.
+    /// The number of existing dead letters that already had the imported body.
     pub unchanged: u64,
     /// The dead letters that were not imported, each with the place where it was read and the reason.
     pub conflicts: Vec<String>,
@@ -53,8 +54,8 @@ enum ImportAction {
 
 impl DeadLetters {
     /// Imports dead letters in the order in which they were parked. If the store already has the same dead letter in
-    /// the state parked, the stored dead letter gets the imported body as a repair. `progress` gets the number of dead
-    /// letters processed so far.
+    /// the state *parked*, the imported body repairs the stored dead letter. `progress` gets the number of dead letters
+    /// processed so far.
     pub(crate) async fn import(
         self: &Arc<Self>,
         letters: Vec<Incoming>,
@@ -105,7 +106,8 @@ impl DeadLetters {
         Ok(imported)
     }
 
-    /// The ledger counts an imported dead letter as a message that was accepted and parked here.
+    /// Stages a dead letter that the store does not have. The ledger counts the dead letter as a message that this
+    /// service accepted and parked.
     fn stage_added(&self, stage: &mut Stage, letter: &DeadLetter, encoded: EncodedDeadLetter) {
         let (seq, next_seq) = {
             let mut index = self.queue.lock();
@@ -136,7 +138,7 @@ impl DeadLetters {
     }
 }
 
-/// The number of dead letters in the next commit; at least one.
+/// The number of dead letters in the next commit, at least one.
 fn size_of_commit(letters: &[Incoming]) -> usize {
     let mut bytes = 0;
     let fits = |incoming: &&Incoming| {
@@ -146,8 +148,8 @@ fn size_of_commit(letters: &[Incoming]) -> usize {
     letters.iter().take(MAX_LETTERS_OF_COMMIT).take_while(fits).count().max(1)
 }
 
-/// Why the imported `letter` must not replace the body of the stored dead letter `known`, which has the same id.
-/// `None` if it may.
+/// The reason why the imported `letter` must not replace the body of the stored dead letter `known`, which has the same
+/// id. `None` if `letter` may replace the body.
 fn conflict(known: &DeadLetter, letter: &DeadLetter, names_itself: bool) -> Option<String> {
     let id = &known.id;
     if !names_itself {
@@ -180,8 +182,8 @@ fn conflict(known: &DeadLetter, letter: &DeadLetter, names_itself: bool) -> Opti
     None
 }
 
-/// Keeps one of the imported dead letters with the same id. A dead letter that contains its id takes precedence over
-/// one with a derived id. The repaired version of a dead letter takes precedence over the original.
+/// Keeps one of the imported dead letters with the same id. A dead letter that contains its id takes precedence over a
+/// dead letter with a derived id. The repaired version of a dead letter takes precedence over the original.
 fn distinct(mut letters: Vec<Incoming>, imported: &mut Imported) -> Vec<Incoming> {
     letters.sort_by(|one, other| (!one.names_itself, &one.from).cmp(&(!other.names_itself, &other.from)));
     let mut places: HashMap<String, usize> = HashMap::new();
@@ -211,7 +213,6 @@ fn distinct(mut letters: Vec<Incoming>, imported: &mut Imported) -> Vec<Incoming
     taken
 }
 
-/// Whether `one` is the repaired version of `other`.
 fn is_repair_of(one: &Incoming, other: &Incoming) -> bool {
     let original = one.letter.original.as_ref();
     one.names_itself && other.names_itself && original == Some(&other.letter.body)

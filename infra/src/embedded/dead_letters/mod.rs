@@ -1,6 +1,6 @@
-//! The dead letters. [`park`] moves messages to them. [`operate`] and [`redrive`] implement the actions of operators.
-//! [`import`] adds dead letters of another archive. [`alerts`] reports dead letters, and [`parked_sequences`] reads
-//! them.
+//! The dead letters. [`park`] moves messages to the dead letters. [`operate`] and [`redrive`] implement the actions of
+//! operators. [`import`] adds dead letters of another archive. [`alerts`] reports dead letters to operators, and
+//! [`parked_sequences`] reads dead letters.
 //!
 //! A dead letter keeps the sequence number of its first message through all redrives. So the dead letters of an order
 //! are sorted by the time at which their messages were sent.
@@ -35,9 +35,9 @@ pub(crate) struct DeadLetters {
     pub(crate) store: Arc<Store>,
     log: Arc<Log>,
     queue: Arc<EmbeddedQueue>,
-    /// Each change of dead letters holds this lock from its preparation until its commit.
+    /// The lock that each change of dead letters holds from its preparation until its commit.
     turn: Arc<AsyncMutex<()>>,
-    /// Wakes the task that raises alerts when an alert is pending.
+    /// The signal that wakes the task which raises alerts, when an alert is pending.
     alarm: Notify,
 }
 
@@ -61,7 +61,7 @@ impl DeadLetters {
     }
 
     /// Changes dead letters on the writing thread. A commit contains at most one such change, so each change sees the
-    /// results of all earlier ones. A `change` that fails must not stage anything.
+    /// results of all earlier changes. A `change` that fails must not stage anything.
     async fn change<R: Send + 'static>(
         self: &Arc<Self>,
         durability: Durability,
@@ -77,7 +77,7 @@ impl DeadLetters {
         self.store.writer.write(durability, job).await
     }
 
-    /// Encodes a dead letter. Also encodes the receipt of its event, unless that event has a final outcome.
+    /// Encodes a dead letter. Also encodes the receipt of its event, unless the event has a final outcome already.
     fn encode(&self, letter: &DeadLetter) -> anyhow::Result<EncodedDeadLetter> {
         Ok(EncodedDeadLetter {
             letter: serde_json::to_vec(letter)?,
@@ -116,7 +116,6 @@ impl DeadLetters {
         }
     }
 
-    /// Stages an alert for a dead letter.
     fn stage_alert(&self, stage: &mut Stage, seq: u64, letter: &DeadLetter) {
         let since = letter.parked_at.micros().to_be_bytes();
         stage.put(&self.store.keys.alerts, seq.to_be_bytes(), since);

@@ -1,4 +1,5 @@
-//! What operators do with single dead letters: list, view, repair and discard them. The API calls these functions.
+//! Implements the actions of operators on dead letters: listing, viewing, repairing and discarding them. The API calls
+//! these functions.
 
 use std::sync::Arc;
 
@@ -16,7 +17,8 @@ use crate::embedded::store::stage::Stage;
 use crate::embedded::store::views::ReadStore;
 use crate::embedded::store::writer::Durability;
 
-/// A page of the list reads at most this many dead letters, whether they pass the filter or not.
+/// The maximum number of dead letters that a page of the list reads. Dead letters that do not pass the filter count
+/// too.
 const MAX_LOOKED_AT: usize = 1000;
 
 impl DeadLetters {
@@ -40,8 +42,8 @@ impl DeadLetters {
             after.key.parse::<u64>().context("the position in the list of dead letters is not a number")
         });
         let end = end.transpose()?.unwrap_or(u64::MAX);
-        // A search for discarded dead letters cannot read a parked sequence, because discarded dead letters are in no
-        // sequence.
+        // A search for discarded dead letters cannot read a parked sequence, because a parked sequence contains no
+        // discarded dead letters.
         let in_sequence =
             filter.order_id.as_ref().filter(|_| filter.state != Some(DeadLetterState::Discarded));
         let view = self.store.view();

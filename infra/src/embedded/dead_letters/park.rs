@@ -1,5 +1,5 @@
 //! Moves messages from the queue to the dead letters, and removes dead letters whose redrive has succeeded. The
-//! consumer calls these functions. The inbox also calls them, to park messages that were received too often.
+//! consumer calls these functions. The inbox also calls this module, to park messages that were received too often.
 
 use std::sync::Arc;
 
@@ -26,7 +26,7 @@ pub(crate) struct MessageToPark {
 }
 
 impl MessageToPark {
-    /// A message that was received the maximum number of times.
+    /// Prepares to park a message that was received the maximum number of times.
     pub(crate) fn exhausted(delivery: &Delivery) -> Self {
         Self {
             group: delivery.group.to_string(),
@@ -83,8 +83,8 @@ impl DeadLetters {
         Ok(())
     }
 
-    /// Makes a dead letter of a message. Returns the dead letter and its sequence number. The message of a redrive
-    /// becomes the dead letter that it was before.
+    /// Makes a dead letter of a message. Returns the dead letter and its sequence number. If the message comes from a
+    /// redrive, returns the redriven dead letter, in the state *parked* again.
     fn letter_of(&self, message: &MessageToPark) -> anyhow::Result<(u64, DeadLetter)> {
         let key = message.seq.to_be_bytes();
         let row = self.store.keys.queue.get(key)?.context("the message is no longer on the queue")?;

@@ -1,5 +1,5 @@
 //! Reads dead letters: by id, by sequence number, and in the parked sequence of an order. A sequence may be long, so
-//! every function reads only what its caller asks for.
+//! every function reads only the dead letters that its caller requests.
 
 use anyhow::Context;
 use domain::{DeadLetter, OrderId};
@@ -9,7 +9,7 @@ use crate::embedded::store::keys;
 use crate::embedded::store::views::ReadStore;
 
 impl DeadLetters {
-    /// The dead letter with this id and its sequence number, as of the latest commit.
+    /// The dead letter with the id `id`, and its sequence number, as of the latest commit.
     pub(crate) fn find(&self, id: &str) -> anyhow::Result<Option<(u64, DeadLetter)>> {
         self.find_in(&self.store.latest(), id)
     }
@@ -29,7 +29,7 @@ impl DeadLetters {
         row.map(|row| serde_json::from_slice(&row).context("a dead letter")).transpose()
     }
 
-    /// The sequence numbers of the order's dead letters, in order. Only numbers below `end` are returned.
+    /// The sequence numbers below `end` in the order's parked sequence, in ascending order.
     pub(crate) fn sequence_in<R: ReadStore>(
         &self,
         state: &R,
@@ -37,7 +37,7 @@ impl DeadLetters {
         end: u64,
     ) -> impl DoubleEndedIterator<Item = anyhow::Result<u64>> + use<R> {
         let range = || keys::parked_key(order_id, 0)..keys::parked_key(order_id, end);
-        // Usually the store has no dead letters. Then no read is needed.
+        // Usually the store has no dead letters, so that no read is needed.
         let rows =
             (state.dead_letters() > 0).then(|| state.range(&self.store.keys.parked_sequences, range()));
         rows.into_iter().flatten().map(|row| keys::parked_seq(&row.key()?))

@@ -16,17 +16,17 @@ use crate::embedded::store::writer::Durability;
 use crate::now;
 use crate::repaired::repaired;
 
-/// What the redrive of a dead letter must do.
+/// The step that the redrive of a dead letter must take.
 enum PlannedRedrive {
-    /// Do nothing, because the message is already on the queue.
+    /// None, because the message is already on the queue.
     Queued,
-    /// Put the message on the queue.
+    /// The message must be put on the queue.
     Due { seq: u64, was_parked: bool, letter: Vec<u8>, header: Box<MessageHeader>, message: Vec<u8> },
 }
 
 impl DeadLetters {
-    /// Queues the messages of all these dead letters, or none. So no message of a parked sequence is queued without
-    /// the messages before it.
+    /// Queues the messages of all given dead letters, or none of them. So no message of a parked sequence is queued
+    /// without the earlier messages of the sequence.
     pub(crate) async fn replay(self: &Arc<Self>, letters: &[DeadLetter]) -> Vec<Result<(), ReplayError>> {
         if let Some(why) = self.queue.no_room() {
             let full = |_| Err(ReplayError::Unavailable(anyhow!("the queue accepts no new messages: {why}")));

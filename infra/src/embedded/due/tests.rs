@@ -1,4 +1,4 @@
-//! Tests what happens to orders that are unpaid at their deadline, with the real engine and a clock that the tests set.
+//! Tests what happens to orders that are unpaid at their deadline. The tests use the real engine and set its clock.
 
 mod races;
 
@@ -40,7 +40,7 @@ fn envelope(order_id: &str, kind: &str, data: &str) -> Envelope {
     Envelope::decode(json.as_bytes(), Currency::parse("EUR").unwrap()).unwrap()
 }
 
-/// Creates an order that expires at this time.
+/// Creates an order that expires at the time `at`.
 fn expiring(order_id: &str, at: i64) -> Envelope {
     let lines = r#""items":[{"sku":"s","quantity":1,"unit_price":2}],"total":2"#;
     let data = format!(r#","customer_id":"c","currency":"EUR",{lines},"expires_at":"{}""#, time(at));
@@ -81,7 +81,6 @@ fn due_rows(engine: &Embedded) -> usize {
     engine.store().keys.due.iter().count()
 }
 
-/// Handles everything that is queued.
 async fn drain(engine: &Embedded) {
     let shared = Arc::new(engine.clone());
     let consumer = Consumer {
@@ -218,7 +217,7 @@ async fn a_queued_proposal_is_not_repeated_and_two_services_cancel_once() {
         (0, 1),
         "a proposal that is queued is not repeated after a restart"
     );
-    // Another service, which has not seen the queue, proposes the same event.
+    // A service that has not read the queue proposes the cancellation a second time.
     let order_before = order(&engine, "o").await;
     let repeated = expiry(&order_before, time(NOON));
     accept(&engine, &[repeated]).await;
@@ -252,7 +251,7 @@ async fn orders_are_recorded_while_ten_thousand_expire() {
     }
     let role = role(&engine, || time(NOON));
     let pass = tokio::spawn(async move { role.pass(None).await.unwrap() });
-    // The requests arrive while the pass reads its pages. Each request has one event, like most real requests.
+    // Requests arrive while the pass reads its pages. Each request has one event, like most real requests.
     let mut intake: u64 = 0;
     while !pass.is_finished() {
         accept(&engine, &[created(&format!("new-{intake}"))]).await;

@@ -1,8 +1,8 @@
 //! Reads the recorded events of all orders, in the order of their positions. [`pages`] serves the feed to the API. The
 //! deliveries of webhooks read the feed too.
 //!
-//! Everything is read from a synced view. So a reader sees no event that a power cut can remove, and the positions that it sees
-//! have no gap.
+//! All reads use a synced view. So readers never see an event that a power cut can remove, and never see a gap between
+//! positions.
 
 pub(crate) mod pages;
 #[cfg(test)]
@@ -29,11 +29,10 @@ pub(crate) struct FeedReader {
 /// The limits of one read of the feed.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ReadLimits {
-    /// The maximum number of events that the read returns.
     pub(crate) events: usize,
     /// The maximum number of entries to examine.
     pub(crate) examined: usize,
-    /// The maximum total size of the log entries, in bytes. The read still returns the entry that exceeds it.
+    /// The maximum total size of the log entries, in bytes. The read still returns the entry that exceeds this size.
     pub(crate) bytes: usize,
 }
 
@@ -43,7 +42,6 @@ pub(crate) struct FeedRecord {
     pub(crate) position: u64,
     pub(crate) order_id: OrderId,
     pub(crate) version: u64,
-    /// The log entry, as stored in the log.
     pub(crate) entry: UserValue,
 }
 
@@ -51,9 +49,9 @@ pub(crate) struct FeedRecord {
 #[derive(Debug, Clone)]
 pub(crate) struct FeedSlice<R = FeedRecord> {
     pub(crate) records: Vec<R>,
-    /// The latest position that was examined. The next read begins after it.
+    /// The latest position that was examined. The next read begins after that position.
     pub(crate) next: u64,
-    /// The latest position as of this read.
+    /// The latest position of the feed at the time of the read.
     pub(crate) end: u64,
 }
 
@@ -62,13 +60,13 @@ impl FeedReader {
         Self { log: Arc::clone(log) }
     }
 
-    /// The latest position that readers can see; 0 if there is none.
+    /// The latest position that readers can see, or 0 if the feed is empty.
     pub(crate) fn end(&self) -> u64 {
         self.log.store.view().feed.position
     }
 
-    /// The time of the feed row that contains this position, or `None` if the feed has no such position. Every event
-    /// of the row was recorded at that time or earlier. No later row has an earlier time.
+    /// The time of the feed row that contains `position`, or `None` if the feed has no such position. Every event of
+    /// the row was recorded at that time or earlier. No later row has an earlier time.
     pub(crate) fn time_at(&self, position: u64) -> anyhow::Result<Option<Timestamp>> {
         let view = self.log.store.view();
         if position == 0 || position > view.feed.position {
@@ -79,7 +77,7 @@ impl FeedReader {
     }
 
     /// Reads the events that come after a position and may pass the filter, in order. Finds no events if the position
-    /// is at the end of the feed. This function blocks.
+    /// is at the end of the feed. The function blocks.
     pub(crate) fn read(&self, mask: FeedMask, after: u64, limits: ReadLimits) -> anyhow::Result<FeedSlice> {
         self.scan(mask, after, limits, |view, entry| {
             Ok(self.record(view, entry)?.map(|record| {
@@ -90,7 +88,7 @@ impl FeedReader {
     }
 
     /// Like [`read`](Self::read), but `take` decides what the slice contains for each event. `take` also returns the
-    /// number of bytes that count for the limit.
+    /// number of bytes to count toward the limit.
     pub(crate) fn scan<R>(
         &self,
         mask: FeedMask,
@@ -128,15 +126,14 @@ impl FeedReader {
                 }
             }
         }
-        // If the last rows of the feed are missing, their events cannot be read. The next read then begins after
-        // these rows.
+        // If the last rows of the feed are missing, their events cannot be read. The next read begins after the missing
+        // rows.
         slice.next = slice.end;
         Ok(slice)
     }
 
-    /// Waits until the feed has an event after position `after` that may pass the filter, but at most until `until`.
-    /// Returns the position after which the reader continues. No event between `after` and that position passes the
-    /// filter.
+    /// Waits for an event after position `after` that may pass the filter, but at most until `until`. Returns the
+    /// position after which the reader continues. No event between `after` and that position passes the filter.
     pub(crate) async fn wait(&self, mask: FeedMask, after: u64, until: Instant) -> u64 {
         let Some(mut waiter) = self.log.store.feed_waiters.join(mask, after, || self.end()) else {
             return after;
@@ -147,7 +144,7 @@ impl FeedReader {
         }
     }
 
-    /// The position after which a reader with this start begins to read. This function blocks.
+    /// The position after which a reader that begins at `start` reads. This function blocks.
     pub(crate) fn place_of(&self, start: FeedStart) -> anyhow::Result<u64> {
         let view = self.log.store.view();
         let time = match start {
@@ -155,7 +152,7 @@ impl FeedReader {
             FeedStart::Latest => return Ok(view.feed.position),
             FeedStart::At(time) => time.micros(),
         };
-        // The invariant of this binary search: all rows up to position `before` are earlier than `time`, and no row
+        // The invariant of the binary search: all rows up to position `before` are earlier than `time`, and no row
         // after position `from` is earlier than `time`.
         let (mut before, mut from) = (0, view.feed.position);
         while before < from {
@@ -166,7 +163,7 @@ impl FeedReader {
     }
 
     /// Reads the event to which a feed entry refers. `None` if the log does not contain the event, because a recovery
-    /// has cut it off.
+    /// has cut off the entry.
     pub(crate) fn record(&self, view: &View, entry: &FeedEntry<'_>) -> anyhow::Result<Option<FeedRecord>> {
         let FeedEntry { position, version, .. } = *entry;
         let order_id = entry.order_id()?;
@@ -183,7 +180,7 @@ impl FeedReader {
         Ok(Some(FeedRecord { position, order_id, version, entry: found }))
     }
 
-    /// The row that contains this position, and all later rows.
+    /// The row that contains `position`, and all later rows.
     fn rows_from(
         &self,
         view: &View,
@@ -199,7 +196,7 @@ impl FeedReader {
         rows.into_iter().flatten().map(Ok).chain(failed)
     }
 
-    /// The time of the row that contains this position.
+    /// The time of the row that contains `position`.
     fn row_time(&self, view: &View, position: u64) -> anyhow::Result<i64> {
         let row = view.range(&self.log.store.keys.feed, ..=feed_key(position)).next_back();
         let (key, value) = row.context("the feed lacks its first row")?.into_inner()?;

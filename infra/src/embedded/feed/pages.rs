@@ -1,5 +1,5 @@
-//! Pages of the feed, as the port [`EventFeed`](api::ports::feed::EventFeed) defines them. The engine's implementation of the
-//! port calls these functions.
+//! Reads pages of the feed, as defined by the port [`EventFeed`](api::ports::feed::EventFeed). The engine's
+//! implementation of the port calls these functions.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -14,8 +14,8 @@ use crate::embedded::store::feed::FeedMask;
 
 /// The maximum number of entries that the read of a page examines.
 const MAX_EXAMINED: usize = 10_000;
-/// The maximum total size of a page's log entries, in bytes. It limits the memory of a read. The page still contains
-/// the entry that exceeds it.
+/// The maximum total size of a page's log entries, in bytes. The limit bounds the memory of a read. The page still
+/// contains the entry that exceeds the limit.
 const MAX_PAGE_BYTES: usize = 4 << 20;
 
 impl FeedReader {
@@ -43,12 +43,12 @@ impl FeedReader {
         after: &FeedCursor,
         until: Instant,
     ) -> FeedCursor {
-        // If the cursor belongs to another feed, it is returned without a wait. The next read refuses it.
+        // A cursor of another feed is returned without a wait, and the next read refuses the cursor.
         let Ok(place) = self.place(after) else { return after.clone() };
         FeedCursor(vec![self.wait(FeedMask::of(filter), place, until).await])
     }
 
-    /// The position in a cursor. An error if this feed has no such position.
+    /// The position in a cursor. Fails if the feed has no such position.
     fn place(&self, cursor: &FeedCursor) -> Result<u64, FeedError> {
         match cursor.0.as_slice() {
             [place] if *place <= self.end() => Ok(*place),
@@ -88,7 +88,7 @@ impl FeedReader {
         })
     }
 
-    /// Whether the order of this event belongs to the customer. Only the first event of an order contains the customer.
+    /// Whether the order of the event belongs to the customer. Only the first event of an order contains the customer.
     pub(crate) fn is_of_customer(
         &self,
         customer_id: &CustomerId,
@@ -104,8 +104,8 @@ impl FeedReader {
     }
 }
 
-/// Which orders of a page belong to the customer in the filter. The entries of the feed contain only a hash of the
-/// customer.
+/// For each order of a page, whether the order belongs to the customer in the filter. The entries of the feed contain
+/// only a hash of the customer.
 struct OrdersOfCustomer<'a> {
     reader: &'a FeedReader,
     known: HashMap<OrderId, bool>,

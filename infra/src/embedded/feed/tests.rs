@@ -62,7 +62,7 @@ async fn positions_follow_the_commits_without_a_gap_and_survive_a_restart() {
             break;
         }
     }
-    // The event of `o-008` is only queued: this engine does not commit inline, and the test runs no consumer.
+    // The event of `o-008` is only queued: the engine does not commit inline, and the test runs no consumer.
     let expected: Vec<_> = (1..=300)
         .map(|position| (position, format!("o-{:03}", position - 1)))
         .chain([(301, "o-007".into())])
@@ -81,7 +81,7 @@ async fn a_read_stops_at_each_of_its_limits_and_the_next_one_goes_on_there() {
     for limits in [
         ReadLimits { events: 7, ..LIMITS },
         ReadLimits { examined: 7, ..LIMITS },
-        // Entries differ by a few bytes, because times have three or six decimals.
+        // Sizes of entries differ by a few bytes, because times have three or six decimals.
         ReadLimits { bytes: 6 * bytes + bytes / 2, ..LIMITS },
     ] {
         let mut positions = Vec::new();
@@ -234,7 +234,7 @@ async fn a_wait_that_ends_without_an_event_has_the_place_up_to_which_nothing_pas
     assert_eq!(waiter.place(), 3);
     drop(waiter);
     assert_eq!(waiters.count(), 0);
-    // This wait completes at its first poll.
+    // The wait completes at its first poll.
     assert_eq!(engine.wait(&of_tom, &cursor(3), Instant::now()).await, cursor(3));
     assert_eq!(waiters.count(), 0);
 }

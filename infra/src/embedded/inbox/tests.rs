@@ -1,4 +1,4 @@
-//! Tests which receive counts are stored, and which of them survive a crash. A dropped engine writes nothing more, so
+//! Tests which receive counts are stored, and which counts survive a crash. A dropped engine writes nothing more, so
 //! opening its folder again is like a start after `kill -9`.
 
 use std::time::Duration;
@@ -36,8 +36,7 @@ fn counts(messages: &[Message]) -> Vec<u32> {
     messages.iter().map(|message| message.receive_count).collect()
 }
 
-/// The numbers of rows with receive counts: first the rows that count a whole delivery, then the rows that count a
-/// single message.
+/// The numbers of rows with receive counts: rows that count a whole delivery, and rows that count a single message.
 fn receive_rows(engine: &Embedded) -> (usize, usize) {
     let keys = &engine.store().keys;
     (keys.first_receives.len().unwrap(), keys.receives.len().unwrap())
@@ -144,7 +143,7 @@ async fn a_message_that_cannot_be_read_holds_up_no_other() {
     let received = receive(&engine).await;
     assert_eq!(received.len(), 1);
     assert_eq!(received[0].group.as_deref(), Some("sound"));
-    // By now, both messages were received the maximum number of times.
+    // Both messages have been received the maximum number of times, so none is delivered.
     assert!(receive(&engine).await.is_empty());
     assert_eq!((engine.queue_depth(), engine.dead_letter_count()), (1, 1));
 }

@@ -1,4 +1,4 @@
-//! Reads the content of a store through a mirror, with the code that a start uses. The parent calls it.
+//! Reads the content of a store through a mirror, with the code that a start uses. The parent module calls [`read`].
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -20,14 +20,14 @@ pub(super) struct StoreContent {
     pub(super) summary: ContentSummary,
     /// The approximate number of rows of each keyspace, by name.
     pub(super) about_rows: HashMap<&'static str, u64>,
-    /// What a start would continue to fill, if an earlier start was interrupted.
+    /// The data that a start would continue to fill, if an earlier start was interrupted.
     pub(super) unfinished: Option<&'static str>,
 }
 
 /// Reads the store of the folder at `path`. Returns the error with which a start would fail.
 pub(super) fn read(path: &Path) -> Result<StoreContent, OpenError> {
     let mirror = mirror::mirror(path).map_err(|error| OpenError::io(path, error))?;
-    // A start would find the same flaws in the folder itself.
+    // The error names the folder, because a start would find the mirror's flaws in the folder too.
     read_mirror(mirror.path()).map_err(|error| error.of_folder(path))
 }
 

@@ -1,5 +1,5 @@
-//! Summarizes the files of a data folder without opening the store. The parent calls it, also while a service uses the
-//! folder. Files that the service removes meanwhile are left out.
+//! Summarizes the files of a data folder without opening the store. The parent module calls these functions, also while
+//! a service uses the folder. Files that the service removes in the meantime are left out.
 
 use std::fs;
 use std::io;
@@ -17,7 +17,7 @@ use crate::embedded::store::layout::journal::{self, JournalBatches};
 use crate::embedded::store::layout::{self, keyspace_path};
 use crate::embedded::store::open_error::OpenError;
 
-/// The size of a block in the count of allocated blocks, whatever the file system.
+/// The unit, in bytes, in which every file system counts the allocated blocks of a file.
 const BLOCK_BYTES: u64 = 512;
 
 pub(super) fn read(path: &Path, folder: &DataFolder) -> Result<Inspection, OpenError> {
@@ -25,7 +25,7 @@ pub(super) fn read(path: &Path, folder: &DataFolder) -> Result<Inspection, OpenE
     let format = if_exists(fs::read_to_string(path.join("FORMAT")));
     let format = format.map_err(|error| OpenError::io(&path.join("FORMAT"), error))?;
     let mut journals = Vec::new();
-    // A store that does not exist yet has no journals. Other errors are the reason why a start would fail.
+    // A store that does not exist yet has no journals. Other errors are reported as the reason why a start would fail.
     for (_, journal) in layout::journals(&store).unwrap_or_default() {
         let summary = if_exists(summarize_journal(&journal));
         journals.extend(summary.map_err(|error| OpenError::io(&journal, error))?);
@@ -43,7 +43,7 @@ pub(super) fn read(path: &Path, folder: &DataFolder) -> Result<Inspection, OpenE
     Ok(Inspection { format, in_use: false, synced, journals, keyspaces, content: None, next_start })
 }
 
-/// The extent, or `None` if there is none that can be read.
+/// The extent, or `None` if no extent can be read.
 fn synced(path: &Path) -> Option<SyncedExtent> {
     let extent = ExtentFile::read(path).ok()??;
     Some(SyncedExtent {
@@ -71,7 +71,7 @@ fn summarize_journal(path: &Path) -> io::Result<JournalSummary> {
     Ok(JournalSummary { name, allocated_bytes, used_bytes: batches.end as u64, commits, latest_commit })
 }
 
-/// The number of files in a folder, and their size.
+/// The number of files in a folder, and their total size.
 fn file_sizes(folder: &Path) -> io::Result<(u64, u64)> {
     let (mut count, mut bytes) = (0, 0);
     for entry in fs::read_dir(folder)? {

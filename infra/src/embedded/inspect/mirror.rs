@@ -1,9 +1,9 @@
 //! Makes a mirror of a data folder, so that the store can be opened without changing the folder. The mirror has copies
 //! of all files that fjall changes, and links to the tables, which are never changed. If fjall removes a table from the
-//! mirror, it removes only the link.
+//! mirror, only the link is removed.
 //!
-//! A journal is usually much smaller than the space that it takes, so the copies are small. The caller must hold the
-//! lock of the folder while the mirror exists.
+//! The content of a journal is usually much smaller than its allocated space, so the copies are small. The caller must
+//! hold the lock of the folder while the mirror exists.
 
 use std::fs;
 use std::io;
@@ -14,7 +14,7 @@ use tempfile::TempDir;
 
 use crate::embedded::store::layout::journal;
 
-/// Makes a mirror in the folder for temporary files. Only this user can read it.
+/// Makes a mirror in the folder for temporary files. Only the user of this process can read the mirror.
 pub(super) fn mirror(folder: &Path) -> io::Result<TempDir> {
     let mirror = tempfile::Builder::new().prefix("orders-inspect-").tempdir()?;
     let folder = fs::canonicalize(folder)?;

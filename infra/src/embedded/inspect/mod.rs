@@ -1,8 +1,8 @@
 //! Describes a data folder without changing anything in it. `orders inspect` calls [`inspect`].
 //!
-//! The files of the folder are read directly ([`files`]). The content of the store is read through a [`mirror`], because
-//! fjall would change a store that it opens. While a service uses the folder, only the files are read: the service
-//! removes files of the store meanwhile, so a mirror could not be made.
+//! The files of the folder are read directly ([`files`]). The content of the store is read through a [`mirror`],
+//! because fjall would change a store that it opens. While a service uses the folder, only the files are read. A mirror
+//! cannot be made, because the service may remove files of the store at the same time.
 
 mod content;
 mod files;
@@ -23,7 +23,7 @@ pub struct Inspection {
     pub format: Option<String>,
     /// Whether a process uses the folder.
     pub in_use: bool,
-    /// What is known to be on the disk, or `None` if no extent can be read.
+    /// The commits that are known to be on the disk, or `None` if no extent can be read.
     pub synced: Option<SyncedExtent>,
     /// The journals, oldest first.
     pub journals: Vec<JournalSummary>,
@@ -35,7 +35,7 @@ pub struct Inspection {
     pub next_start: NextStart,
 }
 
-/// How far the journals are known to be on the disk.
+/// Describes how far the journals are known to be on the disk.
 #[derive(Debug, Clone, Copy, Serialize)]
 pub struct SyncedExtent {
     /// The number of the latest commit.
@@ -44,13 +44,13 @@ pub struct SyncedExtent {
     pub journal: u64,
     /// When the commit was synced.
     pub at: Option<Timestamp>,
-    /// The number of accepted events, as of this commit.
+    /// The number of accepted events, as of the commit.
     pub accepted: u64,
-    /// The number of recorded events, as of this commit.
+    /// The number of recorded events, as of the commit.
     pub recorded: u64,
 }
 
-/// A journal.
+/// The size and the commits of a journal.
 #[derive(Debug, Clone, Serialize)]
 pub struct JournalSummary {
     /// The name of the file in the folder `store`.
@@ -65,12 +65,12 @@ pub struct JournalSummary {
     pub latest_commit: Option<u64>,
 }
 
-/// A keyspace.
+/// The size of a keyspace.
 #[derive(Debug, Clone, Serialize)]
 pub struct KeyspaceSummary {
-    /// The name.
+    /// The name of the keyspace.
     pub name: &'static str,
-    /// The number of tables. Rows that are only in journals are in no table yet.
+    /// The number of tables of the keyspace. Rows that are only in journals are not in a table yet.
     pub tables: u64,
     /// The size of the tables.
     pub table_bytes: u64,
@@ -81,7 +81,7 @@ pub struct KeyspaceSummary {
 /// The content of a store.
 #[derive(Debug, Clone, Serialize)]
 pub struct ContentSummary {
-    /// The name of the folder, which is part of its message ids.
+    /// The name of the data folder, which is part of the ids of messages.
     pub folder_name: Option<String>,
     /// The number of the latest commit.
     pub commit: u64,
@@ -107,7 +107,7 @@ impl ContentSummary {
     /// Whether the ledger agrees with the log and the queue.
     ///
     /// An event is counted as recorded when its message is acknowledged, shortly after the event is in the log. Until
-    /// then, the message is on the queue.
+    /// the acknowledgement, the message is on the queue.
     pub fn agrees(&self) -> bool {
         let recorded = self.ledger.recorded;
         (recorded..=recorded.saturating_add(self.queued)).contains(&self.events)
@@ -119,25 +119,25 @@ impl ContentSummary {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "action", rename_all = "snake_case")]
 pub enum NextStart {
-    /// It would use the folder as it is.
+    /// The start would use the folder as it is.
     Open,
-    /// It would create a store, because the folder is empty or a first start was interrupted.
+    /// The start would create a store, because the folder is empty or a first start was interrupted.
     Create,
-    /// It would convert the folder to the current format.
+    /// The start would convert the folder to the current format.
     Upgrade,
-    /// It would first continue to fill the indexes or the feed.
+    /// The start would first continue to fill the indexes or the feed.
     Continue {
-        /// What is not complete.
+        /// The data that is not complete.
         fill: &'static str,
     },
-    /// It would fail.
+    /// The start would fail.
     Refuse {
-        /// The error.
+        /// The error of the start.
         reason: String,
     },
 }
 
-/// Describes the folder at `path`. It is an error if the folder cannot be read, or is not a folder of this program.
+/// Describes the folder at `path`. Fails if the folder cannot be read, or is not a data folder.
 pub fn inspect(path: &Path) -> Result<Inspection, OpenError> {
     let (folder, usage) = DataFolder::examine(path)?;
     let in_use = usage == FolderUse::InUse;

@@ -15,7 +15,7 @@ use crate::embedded::store::writer::Durability;
 use crate::embedded::testing::{confirmed, created, open_inline, options};
 use crate::embedded::{Embedded, Options};
 
-/// Every file and folder below `folder`, with its content and the time of its last change.
+/// Every file and folder below `folder`, each with its content and the time of its last change.
 fn contents(folder: &Path) -> BTreeMap<PathBuf, (Vec<u8>, SystemTime)> {
     let mut files = BTreeMap::new();
     for entry in fs::read_dir(folder).unwrap() {
@@ -31,7 +31,7 @@ fn contents(folder: &Path) -> BTreeMap<PathBuf, (Vec<u8>, SystemTime)> {
     files
 }
 
-/// Inspects the folder, which must not change.
+/// Inspects the folder, and asserts that the inspection did not change it.
 fn inspect_unchanged(folder: &Path) -> Inspection {
     let before = contents(folder);
     let found = inspect(folder).unwrap();
@@ -72,7 +72,8 @@ async fn an_inspection_reports_the_content_and_changes_nothing() {
 #[tokio::test]
 async fn a_ledger_that_differs_from_the_log_is_reported() {
     let folder = filled().await;
-    // The message on the queue may be of an event that is in the log. Then the ledger counts one event less.
+    // The event of the queued message may be in the log already. In that case the ledger counts one event less than the
+    // log contains.
     for (recorded, agrees) in [(4, true), (3, true), (2, false), (5, false)] {
         let engine = Embedded::open(folder.path(), Options { inline: false, ..options() }).unwrap();
         let job = move |stage: &mut Stage| {

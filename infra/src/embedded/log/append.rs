@@ -1,5 +1,5 @@
-//! Appends events to the logs of orders, with their derived writes, in one atomic commit. The consumer appends here.
-//! The inline commit stages its entries with the same functions.
+//! Appends events to the logs of orders, with their derived writes, in one atomic commit. The consumer and the inline
+//! commit use these functions.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -18,14 +18,14 @@ use crate::embedded::store::records::{log_entry, receipt_row};
 use crate::embedded::store::stage::Stage;
 use crate::embedded::store::writer::Durability;
 
-/// An append, encoded as rows. The caller encodes it, so that the writing thread has less work.
+/// Events to append, encoded as rows. The caller encodes the rows, so that the writing thread has less work.
 pub(crate) struct EncodedAppend {
     pub(crate) order_id: OrderId,
-    /// The order's version after the append.
+    /// The order's version after the events are appended.
     version: u64,
     pub(crate) entries: Vec<EncodedEntry>,
     pub(crate) derived: DerivedWrites,
-    /// The references that the events give to the order. Usually there are none.
+    /// The references that the events give to the order. Usually empty.
     pub(crate) references: Vec<Reference>,
 }
 
@@ -40,11 +40,11 @@ pub(crate) struct EncodedEntry {
     feed: NewFeedEntry,
 }
 
-/// The writes that accompany log entries and can be rebuilt from them.
+/// The writes that accompany log entries and can be rebuilt from the entries.
 pub(crate) struct DerivedWrites {
     /// The projection, if the order has more than one event.
     projection: Option<Vec<u8>>,
-    /// The key of the order in its customer's list, if the append creates the order.
+    /// The key of the order in its customer's list, if the events create the order.
     customer: Option<Vec<u8>>,
     receipts: Vec<(Vec<u8>, Vec<u8>)>,
     indexes: IndexChanges,
@@ -93,7 +93,8 @@ impl EncodedAppend {
 }
 
 impl Log {
-    /// Reserves the versions of an append. Returns the first version that another event has, or `None` if all are reserved.
+    /// Reserves the versions of events to append. Returns the first version that another event has, or `None` if all
+    /// versions are reserved.
     pub(crate) fn claim_versions(
         &self,
         stage: &mut Stage,
@@ -149,8 +150,8 @@ impl Log {
         rows.into_iter().map(result).collect()
     }
 
-    /// Stages an append after a check against the log. Runs on the writing thread, so nothing else changes the log
-    /// between the check and the commit.
+    /// Stages events to append, after a check against the log. Runs on the writing thread, so no other code changes the
+    /// log between the check and the commit.
     fn stage_append(&self, stage: &mut Stage, append: EncodedAppend) -> Result<Appended, AppendError> {
         let unavailable = AppendError::Unavailable;
         let order_id = &append.order_id;
@@ -169,8 +170,8 @@ impl Log {
                         return Err(conflict());
                     }
                     if entry.version == 1 && carried_by.is_none() {
-                        // The stored log entry lacks the id of its message. So this commit writes the entry again,
-                        // with the id.
+                        // The stored log entry lacks the id of its message, so the commit writes the entry again, with
+                        // the id.
                         repaired_entry = Some(entry);
                     }
                 }
@@ -186,7 +187,7 @@ impl Log {
                 Some(_) => !self.projection_lags(order_id, append.version).map_err(unavailable)?,
                 None => repaired_entry.is_none(),
             };
-            // If the log contains a later version, the derived writes of this append would replace newer ones.
+            // If the log contains a later version, the staged derived writes would replace newer derived writes.
             let next = keys::log_key(order_id, append.version + 1);
             if is_complete
                 || self.store.keys.log.contains_key(next).map_err(|error| unavailable(error.into()))?
@@ -203,8 +204,8 @@ impl Log {
     }
 
     /// Stages entries of an order's log and their derived writes. fjall applies the rows of a commit one after the
-    /// other, and readers may see only the first of them. So the log entry is staged before the receipt that reports
-    /// it.
+    /// other, and readers may see only the first of these rows. So a log entry is staged before the receipt that
+    /// reports the event as recorded.
     pub(crate) fn stage_entries(
         &self,
         stage: &mut Stage,
@@ -227,8 +228,8 @@ impl Log {
         derived.receipts.into_iter().for_each(|(key, row)| stage.put(&keys.receipts, key, row));
     }
 
-    /// Reserves references for an order. Fails if another order has one of them. Runs on the writing thread: nothing else
-    /// changes the references between this check and the commit.
+    /// Reserves references for an order. Fails if another order has one of the references. Runs on the writing thread,
+    /// so no other code changes the references between the check and the commit.
     pub(crate) fn claim_references(
         &self,
         stage: &mut Stage,
@@ -258,7 +259,7 @@ impl Log {
     }
 
     /// Puts an event into the log without its derived writes, for the conformance suite. On a backend that writes
-    /// events and projections separately, a crash between the two writes leaves a log in this state.
+    /// events and projections separately, a crash between the two writes leaves such a log.
     pub(crate) async fn append_without_projecting(&self, event: RecordedEvent) -> anyhow::Result<()> {
         let log = self.store.keys.log.clone();
         // The log may contain events that cannot be folded, so the customer may be unknown.

@@ -1,5 +1,5 @@
-//! Appends events that another store has recorded, for `orders import`. A batch is one commit: the log entries, their
-//! derived writes and the ledger's counts are written together or not at all.
+//! Appends events that another store has recorded, for `orders import`. Each batch is one commit: log entries, derived
+//! writes and the ledger's counts are written together or not at all.
 
 use std::sync::Arc;
 
@@ -16,7 +16,8 @@ impl Log {
         let new = appends.iter().filter(|append| !append.events.is_empty());
         let encoded = new.map(|append| {
             let mut encoded = EncodedAppend::of(append, &self.searchable)?;
-            // Earlier references of the order may belong to other orders by now.
+            // Only the latest reference is imported, because earlier references of the order may belong to other orders
+            // by now.
             encoded.references = append.order.reference.iter().cloned().collect();
             Ok(encoded)
         });
@@ -41,7 +42,7 @@ impl Log {
         written.unwrap_or_else(|error| Err(AppendError::Unavailable(anyhow!("{error:#}"))))
     }
 
-    /// Reserves the versions and the reference of an append.
+    /// Reserves the versions and the reference of events to append.
     fn claim(&self, stage: &mut Stage, append: &EncodedAppend) -> Result<(), AppendError> {
         let taken = self.claim_versions(stage, append);
         if let Some(version) = taken.map_err(|error| AppendError::Unavailable(error.into()))? {

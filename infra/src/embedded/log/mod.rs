@@ -1,5 +1,6 @@
 //! The order log, and the projection and receipts that belong to it. The publisher, the reader and the dead letters
-//! share the [`Log`]. [`append`] and [`import`] write to it, and [`waiters`] wakes requests that wait for an outcome.
+//! share the [`Log`]. [`append`] and [`import`] write to the log, and [`waiters`] wakes requests that wait for an
+//! outcome.
 
 pub(crate) mod append;
 mod import;
@@ -34,8 +35,8 @@ impl Log {
     }
 
     /// The order as of its latest event. The stored projection may be older than the log after a crash, and an order
-    /// with one event has no projection. This function therefore also folds the events that the projection does not
-    /// contain yet. A projection is never newer than the log.
+    /// with one event has no projection. So this function also folds the events that the projection does not contain
+    /// yet. A projection is never newer than the log.
     pub(crate) fn order_in(
         &self,
         state: &impl ReadStore,
@@ -55,7 +56,7 @@ impl Log {
         }
     }
 
-    /// The log entry of an order at this version.
+    /// The log entry of an order at `version`.
     pub(crate) fn event_in(
         &self,
         state: &impl ReadStore,
@@ -84,7 +85,7 @@ impl Log {
         RecordedEvent::decode(event, self.default_currency).context("a log entry")
     }
 
-    /// The order that has this reference.
+    /// The order that has `reference`.
     pub(crate) fn reference_holder(
         &self,
         state: &impl ReadStore,
@@ -97,7 +98,8 @@ impl Log {
         order_id.map(|id| parse(&id)).transpose()
     }
 
-    /// The type and outcome of an event, if it has an outcome. The log takes precedence over a stored receipt.
+    /// The type and outcome of an event, or `None` if the event has no outcome. The log takes precedence over a stored
+    /// receipt.
     pub(crate) fn receipt_in(
         &self,
         state: &impl ReadStore,
@@ -106,8 +108,8 @@ impl Log {
     ) -> anyhow::Result<Option<StoredReceipt>> {
         if let Some(entry) = state.get(&self.store.keys.log, keys::log_key(order_id, 1))? {
             let (event, message) = records::split_log_entry(&entry);
-            // Usually the first log entry contains another event. Searching its bytes for the id is faster than
-            // decoding it.
+            // Usually the first log entry contains another event. Searching the bytes of the entry for the id is faster
+            // than decoding the entry.
             if records::contains_id(event, event_id) {
                 let event = self.decode_entry(&entry)?;
                 if event.envelope.event_id == event_id {

@@ -1,5 +1,5 @@
-//! Requests that wait for the outcome of an event. The reader registers them; the code that commits outcomes wakes
-//! them.
+//! Requests that wait for the outcome of an event. The reader registers the requests, and the code that commits
+//! outcomes wakes them.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -16,7 +16,7 @@ pub(crate) struct OutcomeWaiters {
     count: AtomicUsize,
 }
 
-/// Represents a waiting request. Dropping this value unregisters the request.
+/// A registered request. Dropping the `OutcomeWaiter` unregisters the request.
 pub(crate) struct OutcomeWaiter<'a> {
     waiters: &'a OutcomeWaiters,
     event_id: EventId,
@@ -24,14 +24,15 @@ pub(crate) struct OutcomeWaiter<'a> {
 }
 
 impl OutcomeWaiters {
-    /// Registers a request. From now on, [`OutcomeWaiter::signal`] is notified when the event may have an outcome.
+    /// Registers a request that waits for the event. When the event may have an outcome, [`OutcomeWaiter::signal`] is
+    /// notified.
     pub(crate) fn join(&self, event_id: EventId) -> OutcomeWaiter<'_> {
         self.count.fetch_add(1, Ordering::SeqCst);
         let signal = Arc::clone(self.lock().entry(event_id).or_default());
         OutcomeWaiter { waiters: self, event_id, signal }
     }
 
-    /// Wakes the requests that wait for these events. The caller must make the outcomes readable first.
+    /// Wakes the requests that wait for the given events. The caller must make the outcomes readable first.
     pub(crate) fn wake(&self, events: impl IntoIterator<Item = EventId>) {
         if self.count.load(Ordering::SeqCst) == 0 {
             return;
@@ -41,8 +42,8 @@ impl OutcomeWaiters {
         signals_of_events.for_each(|signal| signal.notify_waiters());
     }
 
-    /// Wakes all waiting requests, whichever events they wait for. Used when messages are parked: that is rare, and a
-    /// parked message does not always contain an event.
+    /// Wakes all waiting requests, whichever events they wait for. Used when messages are parked. Messages are rarely
+    /// parked, and a parked message does not always contain an event.
     pub(crate) fn wake_all(&self) {
         if self.count.load(Ordering::SeqCst) > 0 {
             self.lock().values().for_each(|signal| signal.notify_waiters());
@@ -50,7 +51,7 @@ impl OutcomeWaiters {
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<EventId, Arc<Notify>>> {
-        // No code that holds this lock panics.
+        // No code panics while it holds the lock.
         self.signals.lock().expect("the signals are intact")
     }
 }
@@ -64,7 +65,7 @@ impl OutcomeWaiter<'_> {
 impl Drop for OutcomeWaiter<'_> {
     fn drop(&mut self) {
         let mut signals = self.waiters.lock();
-        // If only the map and this waiter hold a reference to the signal, no other request waits for the event.
+        // If only the map and the dropped waiter refer to the signal, no other request waits for the event.
         if Arc::strong_count(&self.signal) == 2 {
             signals.remove(&self.event_id);
         }

@@ -1,8 +1,8 @@
-//! Compares the feed with the log. A rebuild calls it.
+//! Compares the feed with the log, for a rebuild.
 //!
 //! Each event of the log must have exactly one position, and the positions of an order's events must be in the order of
-//! their versions. Positions that readers may have seen are never given to another event: a wrong entry becomes a lost
-//! position, and an event without a position gets the next one.
+//! their versions. Positions that readers may have seen are never given to another event. A wrong entry becomes a lost
+//! position, and an event without a position gets the next position.
 
 use std::collections::HashMap;
 
@@ -16,7 +16,8 @@ use crate::embedded::store::feed::from_log::OrderInLog;
 use crate::embedded::store::feed::{FIRST_SCRATCH_KEY, feed_key};
 use crate::embedded::store::keys;
 
-/// The approximate number of orders that one pass over the log and the feed compares. It limits the memory of a pass.
+/// The approximate number of orders that one pass over the log and the feed compares. The limit bounds the memory of a
+/// pass.
 const ORDERS_OF_PASS: u64 = 2_000_000;
 
 /// The progress of each order in one pass, by the hash of the order's id.
@@ -27,13 +28,13 @@ type OrdersOfPass = HashMap<u128, OrderProgress, RandomState>;
 struct OrderProgress {
     /// The latest version in the log.
     in_log: u64,
-    /// The latest version that the feed contains in the right order. All versions up to this one have positions, which
-    /// increase with the versions.
+    /// The latest version that the feed contains in the right order. All versions up to this version have positions,
+    /// which increase with the versions.
     in_feed: u64,
 }
 
 impl Rebuild<'_> {
-    /// Compares the feed with the log, some orders in each pass.
+    /// Compares the feed with the log. Each pass compares some of the orders.
     pub(super) async fn feed(&mut self) -> anyhow::Result<()> {
         self.feed_gaps().await?;
         let passes = u128::from(self.report.orders / ORDERS_OF_PASS + 1);
@@ -78,7 +79,7 @@ impl Rebuild<'_> {
         self.commit().await
     }
 
-    /// Removes the damaged rows in `wrong`, and marks the positions `from` to `to` as lost, if there are any.
+    /// Removes the damaged rows in `wrong`. Marks the positions `from` to `to` as lost, if that range is not empty.
     fn lost_positions(&mut self, from: u64, to: u64, time: i64, wrong: &mut Vec<Vec<u8>>) {
         let feed = &self.log.store.keys.feed;
         let key = feed_key(from);
@@ -91,7 +92,7 @@ impl Rebuild<'_> {
         }
     }
 
-    /// Looks for feed entries that do not have the next version of their order.
+    /// Looks for feed entries whose version is not the next version of their order.
     async fn wrong_entries(
         &mut self,
         orders: &mut OrdersOfPass,
@@ -131,7 +132,7 @@ impl Rebuild<'_> {
         self.commit().await
     }
 
-    /// Gives a position to each event of these orders that has none.
+    /// Gives a position to each event of the orders of a pass that has no position.
     async fn missing_positions(&mut self, orders: &OrdersOfPass) -> anyhow::Result<()> {
         let mut current: Option<OrderInLog> = None;
         for row in self.log.store.keys.log.iter() {
@@ -155,8 +156,8 @@ impl Rebuild<'_> {
     }
 }
 
-/// Checks that all entries of a feed row can be read. Returns the row and its latest position, or `None` if an entry
-/// cannot be read.
+/// Checks that all entries of a feed row can be read. Returns the row and its latest position, or `None` if an entry is
+/// unreadable.
 fn whole(row: FeedRow<'_>) -> Option<(FeedRow<'_>, u64)> {
     let mut last = None;
     for item in row.items() {

@@ -24,7 +24,8 @@ impl Rebuild<'_> {
         Ok(())
     }
 
-    /// Reports index rows that are out of date, and plans to remove them. The projections must be correct before this call.
+    /// Reports index rows that are out of date, and plans to remove them. The projections must be correct before the
+    /// call.
     pub(super) async fn stray_index_rows(&mut self) -> anyhow::Result<()> {
         let log = self.log;
         for index in [Index::Status, Index::Update, Index::Reference, Index::Metadata, Index::Due] {
@@ -32,7 +33,7 @@ impl Rebuild<'_> {
             for row in keyspace.iter() {
                 let (key, value) = row.into_inner()?;
                 let order_id = order_of(index, &key, &value)?;
-                // If the log of an order cannot be folded, neither the log nor the rows of the order are changed.
+                // If an order's log cannot be folded, neither the log nor the rows of the order are changed.
                 let Ok(order) = log.order_in(&log.store.latest(), &order_id) else { continue };
                 let is_expected = |(of, expected): &(Index, Vec<u8>)| *of == index && *expected == *key;
                 if !order.is_some_and(|order| rows_of(&order, &log.searchable).iter().any(is_expected)) {
@@ -47,7 +48,6 @@ impl Rebuild<'_> {
     }
 }
 
-/// The order that a row belongs to.
 fn order_of(index: Index, key: &[u8], value: &[u8]) -> anyhow::Result<OrderId> {
     let position = match index {
         Index::Status => position_of(key, 2),

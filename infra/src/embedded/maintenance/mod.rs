@@ -1,5 +1,5 @@
-//! Work on a data folder that no service is using: verify its tables, and rebuild the derived writes. The commands of the
-//! binary call these functions.
+//! Verifies the tables of a data folder, and rebuilds its derived writes, while no service uses the folder. The
+//! commands of the binary call these functions.
 
 mod feed_positions;
 mod index_rows;
@@ -24,9 +24,9 @@ pub struct RebuildReport {
     pub events: u64,
     /// The derived writes and the ledger counters that differ from the log.
     pub differences: RebuildFindings,
-    /// The logs that cannot be folded. They are not changed.
+    /// The logs that cannot be folded. Such logs are not changed.
     pub broken: RebuildFindings,
-    /// The projections and list entries of orders that have no log. They may be the only remaining data of these
+    /// The projections and list entries of orders that have no log. These rows may be the only remaining data of the
     /// orders, so they are kept unless [`RebuildOptions::remove_orphans`] is set.
     pub orphans: RebuildFindings,
 }

@@ -1,4 +1,5 @@
-//! Folds every log again and compares the result with the derived writes and the ledger. Corrects the differences.
+//! Folds every log again and compares the result with the derived writes and the ledger. The rebuild corrects the
+//! differences.
 
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
@@ -16,13 +17,15 @@ use crate::embedded::store::records::receipt_row;
 use crate::embedded::store::stage::Stage;
 use crate::embedded::store::writer::Durability;
 
-/// One commit contains about this many corrections.
+/// The approximate number of corrections in one commit.
 const CORRECTIONS_OF_COMMIT: usize = 1000;
 
-/// A planned correction of one row: its keyspace, its key and its new value. Without a value, the row is removed.
+/// A planned correction of one row: its keyspace, its key and its new value. If there is no new value, the row is
+/// removed.
 type Correction = (NumberedKeyspace, Vec<u8>, Option<Vec<u8>>);
 
-/// Rebuilds the derived writes. `progress` gets the number of events read so far. If it returns `Break`, the rebuild fails.
+/// Rebuilds the derived writes. `progress` gets the number of events read so far. If `progress` returns `Break`, the
+/// rebuild fails.
 pub(crate) async fn rebuild(
     log: &Log,
     options: RebuildOptions,
@@ -63,7 +66,7 @@ fn go_on(flow: ControlFlow<()>) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The log entries of one order.
+/// The log entries of one order, which are read before the order is compared.
 #[derive(Default)]
 struct OrderEntries {
     /// The order whose entries are being read, or `None` before the first order.
@@ -77,9 +80,9 @@ pub(super) struct Rebuild<'a> {
     pub(super) log: &'a Log,
     options: RebuildOptions,
     pub(super) report: RebuildReport,
-    /// The corrections to write with the next commit.
+    /// The corrections that the next commit writes.
     corrections: Vec<Correction>,
-    /// The events that get a position with the next commit.
+    /// The events to which the next commit gives a position.
     pub(super) missing_positions: Vec<NewFeedEntry>,
 }
 
@@ -108,11 +111,11 @@ impl Rebuild<'_> {
         let keys = &self.log.store.keys;
         let row = keys.orders.get(order_id.as_str())?;
         let projected = row.as_ref().and_then(|row| serde_json::from_slice::<Order>(row).ok());
-        // Earlier versions of this program did not project the time of the latest event. Its absence is not a
-        // difference, because the next event adds it.
+        // Earlier versions of this program did not project the time of the latest event. A missing time is not a
+        // difference, because the next event adds the time.
         let recorded_at = order.recorded_at;
         let projected = projected.map(|old| Order { recorded_at: old.recorded_at.or(recorded_at), ..old });
-        // Earlier versions of this program also projected orders with one event.
+        // Earlier versions of this program also wrote projections for orders with one event.
         let is_needed = crate::is_projected(order);
         if projected.as_ref() != Some(order) && (is_needed || row.is_some()) {
             let found = projected.map_or("is missing or unreadable".to_owned(), |old| {
@@ -187,7 +190,6 @@ impl Rebuild<'_> {
         }
     }
 
-    /// Compares the ledger with the log and the queue.
     async fn ledger(&mut self) -> anyhow::Result<()> {
         let (events, Totals { counters, queued }) = (self.report.events, self.log.store.view().totals);
         let ledger = counters.ledger;

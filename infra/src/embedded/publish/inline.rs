@@ -1,11 +1,11 @@
-//! The inline commit: if nothing of an event's order is queued, the commit that accepts the event also records it. The
-//! result is the same as if the event had been queued, received, appended and acknowledged within one commit. The
-//! publisher calls these functions.
+//! The inline commit: if no event of the order is queued, the commit that accepts an event also records it. The result
+//! equals that of queueing, receiving, appending and acknowledging the event within one commit. The publisher calls
+//! these functions.
 //!
 //! The publisher's thread judges the event by the latest commit. The writing thread then checks whether the verdict
-//! still holds: the version must be free, no other order may have the event's reference, and nothing of the order may
+//! still holds: the version must be free, no other order may have the event's reference, and no event of the order may
 //! be queued or parked. Otherwise the event is queued. An event that the rules do not allow is queued too, and the
-//! consumer decides about it.
+//! consumer decides what to do with it.
 
 use std::collections::BTreeMap;
 
@@ -24,10 +24,10 @@ use crate::now;
 
 /// An event to record in the commit that accepts it.
 pub(crate) struct InlineCommit {
-    /// Boxed, because the value is large and moves between several lists.
+    /// The judged event. Boxed, because the value is large and moves between several lists.
     judged: Box<InlineAppend>,
     append: EncodedAppend,
-    /// The attributes of the message that carries the event, should the event be queued.
+    /// The attributes of the message that carries the event, if the event is queued.
     attributes: BTreeMap<String, String>,
 }
 
@@ -53,8 +53,8 @@ impl Publisher {
             return Ok(None);
         }
         let loaded = match envelope.event {
-            // The order is not loaded, because it usually does not exist yet. If it exists, its version 1 is taken,
-            // and the event is queued.
+            // The order is not loaded, because it usually does not exist yet. If it exists, another event has version
+            // 1, and this event is queued.
             Event::Created(_) => LoadedOrder::default(),
             _ => {
                 let wanted = LoadRequest {
@@ -72,15 +72,15 @@ impl Publisher {
     }
 
     /// Whether the event is still legal. If so, this function claims the event's version, so that no later job of the
-    /// commit can take it. Runs on the writing thread.
+    /// commit can use that version. Runs on the writing thread.
     pub(crate) fn claim_version(&self, stage: &mut Stage, commit: &InlineCommit) -> anyhow::Result<bool> {
         let order_id = &commit.append.order_id;
-        // Received messages count too: a received message stays on the queue until its append is committed, or until it
-        // is parked.
+        // Received messages count too, because a received message stays on the queue until its append is committed, or
+        // until it is parked.
         if self.queue.has_messages_of(order_id) {
             return Ok(false);
         }
-        // Usually the store contains no dead letters. The counter shows that without a read of the sequence.
+        // Usually the store contains no dead letters. If the counter is 0, the parked sequence need not be read.
         if stage.counters.letters > 0
             && self.dead_letters.sequence_length(&self.store.latest(), order_id, 1)? > 0
         {
@@ -95,8 +95,7 @@ impl Publisher {
         if self.log.claim_versions(stage, &commit.append)?.is_some() {
             return Ok(false);
         }
-        // If a later job of this commit contains the same request, this claim shows that the event of the request has
-        // an outcome.
+        // Shows later jobs of the commit that the event has an outcome, if a later job contains the same request.
         let envelope = commit.envelope();
         if envelope.request_hash.is_some() {
             stage.claim(keys::receipt_key(order_id, envelope.event_id));
@@ -104,7 +103,7 @@ impl Publisher {
         Ok(true)
     }
 
-    /// Stages the log entry and the derived writes of an event that has claimed its version.
+    /// Stages the log entry and the derived writes of an event whose version is claimed.
     pub(crate) fn stage_inline(&self, stage: &mut Stage, commit: InlineCommit) -> Box<InlineAppend> {
         let InlineCommit { judged, append, .. } = commit;
         self.log.stage_entries(stage, &append.order_id, append.entries, append.derived);

@@ -1,5 +1,5 @@
 //! Accepts events and messages durably. An event is recorded by the commit that accepts it ([`inline`]) or put on the
-//! queue. The API publishes events here. Tests and tools also send raw messages.
+//! queue. The API publishes events with this module. Tests and tools also send raw messages.
 
 mod inline;
 #[cfg(test)]
@@ -30,14 +30,14 @@ use inline::InlineCommit;
 pub struct NewMessage {
     /// The group of the message. Messages of one group are received in order.
     pub group: String,
-    /// The deduplication id. While the group holds a message with this id, another message with the same id is accepted
+    /// The deduplication id. While the group holds a message with this id, further messages with the id are accepted
     /// and dropped.
     pub deduplication_id: String,
     /// The body, which may be any bytes. The consumer expects an envelope.
     pub body: Vec<u8>,
 }
 
-/// The reason why messages were not accepted, or may not have been accepted. The reason applies to all messages of one
+/// The reason why messages were not accepted, or may not have been accepted. The reason applies to all messages of the
 /// call.
 #[derive(Debug, thiserror::Error)]
 pub enum SendError {
@@ -47,7 +47,7 @@ pub enum SendError {
     /// The store failed before it wrote anything, and no message was accepted.
     #[error("{0:#}")]
     NotTaken(anyhow::Error),
-    /// The store failed while it wrote the messages. They may exist after the next start.
+    /// The store failed while it wrote the messages. The messages may exist after the next start.
     #[error("{0:#}")]
     Unknown(anyhow::Error),
 }
@@ -65,8 +65,8 @@ type PublishResult = Result<Acceptance, PublishError>;
 
 /// A message to accept, prepared for the writing thread.
 enum OutgoingMessage {
-    /// The event to record in this commit. It is queued instead if its version is no longer free, or if its order has
-    /// queued or parked messages.
+    /// An event to record in the commit. The event is queued instead if its version is no longer free, or if its order
+    /// has queued or parked messages.
     Inline(Box<InlineCommit>),
     Queued(UnqueuedMessage),
 }
@@ -132,7 +132,7 @@ impl Publisher {
         let message = Message { group: Some(String::new()), attributes, ..Message::default() };
         let prepare = |(number, event): (usize, &Envelope)| {
             // Only the first event of each order is judged here. If that event is queued, the later events of the order
-            // must follow it on the queue.
+            // must be queued after it.
             let is_first = events[..number].iter().all(|earlier| earlier.order_id != event.order_id);
             let judged = if is_first { self.judge_inline(&message, event)? } else { None };
             Ok(match judged {
@@ -205,13 +205,14 @@ impl Publisher {
             publisher.queue.show(&reserved);
         });
         if !recorded.is_empty() {
-            // Writes logs, metrics and traces after the callers have their results, because no caller waits for this.
+            // Logs, metrics and traces are written after the callers have their results, because no caller waits for
+            // them.
             stage.after_replies(move || recorded.iter().for_each(|judged| judged.report_recorded()));
         }
         Ok(results)
     }
 
-    /// Whether the event already has an outcome, or gets one from an earlier job of this commit.
+    /// Whether the event already has an outcome, or gets an outcome from an earlier job of the same commit.
     fn has_outcome(&self, stage: &Stage, outgoing: &OutgoingMessage) -> anyhow::Result<bool> {
         let event = match outgoing {
             OutgoingMessage::Inline(commit) => Some(commit.envelope()),

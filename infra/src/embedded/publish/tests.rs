@@ -1,4 +1,5 @@
-//! Tests which events are accepted, what is reported when the store fails, and what readers see meanwhile.
+//! Tests which events are accepted, which errors are reported when the store fails, and what readers see before the
+//! sync.
 
 use std::path::{Path, PathBuf};
 
@@ -76,7 +77,7 @@ async fn the_outcome_of_an_event_is_unknown_if_its_sync_fails_and_later_events_a
         let Envelope { order_id, event_id, .. } = event(number);
         found.push(engine.receipt(&order_id, event_id).await.unwrap().is_some());
     }
-    // The sync failed, but the operating system kept what was written.
+    // The sync failed, but the operating system kept the written data.
     assert_eq!(found, [true, true, true, false]);
 }
 

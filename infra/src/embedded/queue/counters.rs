@@ -1,4 +1,4 @@
-//! The counters of the pipeline, for operators and metrics.
+//! Counts the events and messages of the pipeline, for operators and metrics.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -11,8 +11,8 @@ use crate::embedded::store::records::StoredMessage;
 use crate::now;
 
 impl EmbeddedQueue {
-    /// The counters of the pipeline. The ledger and the depth come from the same commit. The numbers of visible,
-    /// delayed and in-flight messages are counted separately, a moment later, because the count reads every message.
+    /// The counters of the pipeline. The ledger and the depth come from the same commit. The visible, delayed and
+    /// in-flight messages are counted separately, a moment later, because counting them reads every message.
     pub(crate) async fn pipeline_counters(self: &Arc<Self>) -> anyhow::Result<PipelineCounters> {
         let Totals { counters, queued: depth } = self.store.view().totals;
         let queue = Arc::clone(self);

@@ -1,10 +1,10 @@
 //! The index of the queue, in memory. It decides which messages may be received, and when.
 //! [`EmbeddedQueue`](super::Queue) owns the index in a mutex. The index has no clock and does no I/O. Bodies and
-//! receive counts are on disk, and each start rebuilds the index from there.
+//! receive counts are on disk. Each start rebuilds the index from the disk.
 //!
-//! The rules are those of an SQS FIFO queue. The messages of a group are delivered in order. While some of them are in
-//! flight, no other message of the group is received. [`wakes`] schedules groups, [`receive_counts`] counts receives,
-//! [`held_messages`] keeps recent messages in memory, and [`statistics`] counts messages by state.
+//! The rules are those of an SQS FIFO queue. The messages of a group are delivered in order. While a message of the
+//! group is in flight, no other message of the group is received. [`wakes`] schedules groups, [`receive_counts`] counts
+//! receives, [`held_messages`] keeps recent messages in memory, and [`statistics`] counts messages by state.
 
 mod held_messages;
 mod receive_counts;
@@ -32,12 +32,13 @@ pub(crate) use receive_counts::ObsoleteReceives;
 
 pub(crate) type GroupName = Arc<str>;
 
-/// Identifies one delivery of one message.
+/// One delivery of one message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Delivery {
     pub(crate) group: GroupName,
     pub(crate) seq: u64,
-    /// A number that differs between the deliveries of one message, so that an old delivery cannot act on a newer one.
+    /// A number that differs between the deliveries of one message, so that an outdated delivery cannot acknowledge or
+    /// release the message.
     pub(crate) lease: u64,
     pub(crate) receives: u32,
     /// The message, if it is still in memory.
@@ -47,11 +48,12 @@ pub(crate) struct Delivery {
 /// The messages that one receive call takes from the queue.
 #[derive(Debug, Default)]
 pub(crate) struct TakenMessages {
-    /// The messages to hand out. They are in flight now.
+    /// The messages to hand out. These messages are in flight now.
     pub(crate) deliveries: Vec<Delivery>,
-    /// The messages that were already received the maximum number of times. They are in flight and must be parked.
+    /// The messages that were already received the maximum number of times. These messages are in flight and must be
+    /// parked.
     pub(crate) exhausted: Vec<Delivery>,
-    /// Whether more messages are visible than this call took.
+    /// Whether more messages are visible than the call took.
     pub(crate) more: bool,
     /// The earliest time at which a group must be checked again.
     pub(crate) next_wake: Option<Instant>,
@@ -78,8 +80,8 @@ struct GroupQueue {
 }
 
 impl GroupQueue {
-    /// The time at which the next message of this group can be received, unless the group changes earlier. The first
-    /// message must be visible, and no delivered message may be in flight.
+    /// The time at which the next message of the group can be received, unless the group changes earlier. `None` if the
+    /// group has no synced first message.
     fn available_at(&self) -> Option<Instant> {
         let head = self.messages.front().filter(|entry| entry.is_durable)?;
         let in_flight =
@@ -135,7 +137,6 @@ impl QueueIndex {
         self.depth
     }
 
-    /// The sequence number of the next message.
     pub(crate) fn next_seq(&self) -> u64 {
         self.next_seq
     }
@@ -146,7 +147,7 @@ impl QueueIndex {
         self.next_seq - 1
     }
 
-    /// Ensures that no sequence number below `seq` is assigned from now on.
+    /// Makes `seq` the lowest sequence number that is assigned from now on, unless the next number is higher already.
     pub(crate) fn advance_to(&mut self, seq: u64) {
         self.next_seq = self.next_seq.max(seq);
     }
@@ -156,7 +157,7 @@ impl QueueIndex {
         self.groups.contains_key(group)
     }
 
-    /// The message of the group that has this deduplication id.
+    /// The message of the group with the deduplication id `dedup`.
     pub(crate) fn find(&self, group: &str, dedup: Uuid) -> Option<u64> {
         self.message_with(group, dedup).map(|entry| entry.seq)
     }
@@ -170,7 +171,7 @@ impl QueueIndex {
         self.groups.get(group)?.messages.iter().find(|entry| entry.dedup == dedup)
     }
 
-    /// Reserves the last place of the group for a message. The message can be received only after
+    /// Reserves the last place of the group for a message. The message can be received only after a call of
     /// [`QueueIndex::make_durable`].
     pub(crate) fn reserve(
         &mut self,
@@ -195,7 +196,7 @@ impl QueueIndex {
         (self.push(group, entry), seq)
     }
 
-    /// Adds a message that was stored before this start. The caller must add messages in the order of `seq`.
+    /// Adds a message that was stored before the engine was opened. The caller must add messages in the order of `seq`.
     pub(crate) fn restore(
         &mut self,
         seq: u64,
@@ -228,7 +229,8 @@ impl QueueIndex {
         };
         let queue = self.groups.entry(Arc::clone(&group)).or_default();
         if queue.messages.is_empty() {
-            // Reserves space for one message only: there may be millions of groups, and most hold one message at a time.
+            // Reserves space for only one message, because there may be millions of groups, and most groups hold one
+            // message at a time.
             queue.messages.reserve_exact(1);
         }
         queue.messages.push_back(entry);
@@ -296,7 +298,6 @@ impl QueueIndex {
         entry.is_some_and(|entry| entry.lease == lease)
     }
 
-    /// Removes the message.
     pub(crate) fn remove(&mut self, group: &str, seq: u64) {
         let Some((group, queue)) = self.groups.get_key_value(group) else { return };
         let Some(at) = queue.position(seq) else { return };

@@ -1,5 +1,5 @@
-//! The queue: messages in the store, and their order in memory. The publisher, the inbox, the reader and the dead letters
-//! share the [`EmbeddedQueue`].
+//! The queue: messages in the store, and their order in memory. The publisher, the inbox, the reader and the dead
+//! letters share the [`EmbeddedQueue`].
 
 mod capacity;
 mod counters;
@@ -27,7 +27,7 @@ pub(crate) use restore::restore;
 pub(crate) struct EmbeddedQueue {
     pub(crate) store: Arc<Store>,
     index: Mutex<QueueIndex>,
-    /// Wakes a receiver that waits for messages.
+    /// The signal that wakes a receiver which waits for messages.
     pub(crate) arrivals: Notify,
     delay: Duration,
     capacity: Capacity,
@@ -45,8 +45,8 @@ impl EmbeddedQueue {
     }
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, QueueIndex> {
-        // A panic while the lock is held is a bug. With a half-changed index, the engine would lose messages, so the
-        // engine must not continue.
+        // A panic while the lock is held is a bug. With an incompletely changed index, the engine would lose messages,
+        // so it must not continue.
         self.index.lock().expect("the queue index is intact")
     }
 
@@ -83,7 +83,8 @@ impl EmbeddedQueue {
         }
     }
 
-    /// Takes removed messages out of the index. That may make the next message of each group visible.
+    /// Removes messages from the index, after their removal was committed. The next message of each group can be
+    /// received afterwards.
     pub(crate) fn remove(&self, messages: &[(String, u64)]) {
         let mut index = self.lock();
         messages.iter().for_each(|(group, seq)| index.remove(group, *seq));
@@ -122,7 +123,7 @@ pub(crate) fn parse_handle(message: &Message) -> anyhow::Result<(&str, u64, u64)
     parts().with_context(|| format!("{:?} is not a handle of this queue", message.handle))
 }
 
-/// The result of each message: its own error, or otherwise the result of the write that all messages share.
+/// Returns a result for each message: the message's own error, or otherwise the result of the write for all messages.
 pub(crate) fn result_of_each<T>(
     current: Vec<anyhow::Result<T>>,
     written: &anyhow::Result<()>,

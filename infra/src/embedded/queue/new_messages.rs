@@ -1,5 +1,5 @@
-//! Adds messages to the queue. The publisher and the redrive of dead letters stage them; they become visible once they are
-//! synced.
+//! Adds messages to the queue. The publisher and the redrive of dead letters stage messages, which become visible once
+//! they are synced.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -43,7 +43,7 @@ pub(crate) struct EncodedMessage {
     held: Box<HeldMessage>,
 }
 
-/// A message whose place in its group is reserved until it is synced.
+/// A message with a reserved place in its group: the group and the sequence number.
 pub(crate) type ReservedMessage = (GroupName, u64);
 
 impl EmbeddedQueue {
@@ -61,8 +61,8 @@ impl EmbeddedQueue {
         Ok(EncodedMessage { row, group, dedup, held: Box::new(held) })
     }
 
-    /// Stages messages at the ends of their groups. If a group already holds a message with the same deduplication id,
-    /// the new message is not staged. The function then calls `is_queued` with the message's tag.
+    /// Stages messages at the ends of their groups. A message is not staged if its group already holds a message with
+    /// its deduplication id. For each such message, the function calls `is_queued` with the message's tag.
     pub(crate) fn stage_messages<T>(
         &self,
         stage: &mut Stage,
@@ -89,8 +89,8 @@ impl EmbeddedQueue {
         reserved
     }
 
-    /// Stages one message without a delay. The message becomes visible once the commit is synced, and the caller need
-    /// not do anything more.
+    /// Stages one message without a delay. The message becomes visible once the commit is synced, without a further
+    /// call.
     pub(crate) fn stage_visible_message(
         self: &Arc<Self>,
         stage: &mut Stage,
@@ -107,7 +107,7 @@ impl EmbeddedQueue {
         stage.after_sync(move || queue.show(&[reserved]));
     }
 
-    /// Makes messages visible. The caller must have synced them.
+    /// Makes messages visible. The messages must be synced.
     pub(crate) fn show(&self, reserved: &[ReservedMessage]) {
         if reserved.is_empty() {
             return;

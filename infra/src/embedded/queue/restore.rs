@@ -29,8 +29,8 @@ pub(crate) fn restore(keys: &Keyspaces, stage: &mut Stage, index: &mut QueueInde
     Ok(())
 }
 
-/// How long a delayed message still stays invisible. Even if the clock was set back, the result is at most the delay
-/// that the message was sent with.
+/// How long a delayed message still stays invisible. Even if the clock was set back, the result is at most the original
+/// delay of the message.
 fn delay_left(header: &MessageHeader, now_micros: i64) -> Duration {
     let sent_with = header.visible_at.saturating_sub(header.enqueued_at);
     let left = header.visible_at.saturating_sub(now_micros).min(sent_with);
@@ -38,8 +38,8 @@ fn delay_left(header: &MessageHeader, now_micros: i64) -> Duration {
 }
 
 /// Reads the receive count of each message, and stages rows that replace the rows of earlier deliveries. The
-/// replacement is necessary because every start numbers its deliveries from the beginning. The new rows count one
-/// message each, and exist only for messages that are still queued.
+/// replacement is necessary because every start numbers its deliveries from the beginning. Each new row counts one
+/// message. Only messages that are still queued get a row.
 fn stored_receives(keys: &Keyspaces, stage: &mut Stage) -> anyhow::Result<HashMap<u64, ReceiveCount>> {
     let mut received = HashMap::new();
     for row in keys.receives.iter() {

@@ -1,5 +1,5 @@
-//! Finds orders. Chooses the index that answers a filter, and merges the ranges of that index. The reader calls these
-//! functions for lists.
+//! Finds orders by a filter. Chooses the index that answers the filter, and merges the ranges of that index. The reader
+//! calls these functions for lists.
 //!
 //! | filter | index |
 //! |---|---|
@@ -8,8 +8,8 @@
 //! | an entry of the metadata | `by_metadata` |
 //! | anything else | the ranges of `by_status` whose status words pass the filter |
 //!
-//! The other conditions of the filter are checked against each order in the ranges. Many orders may fail them, so the
-//! number of orders that a page reads is limited.
+//! The other conditions of the filter are checked against each order in the ranges. Many orders may fail these
+//! conditions, so the number of orders that a page reads is limited.
 
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
@@ -27,9 +27,9 @@ use crate::embedded::store::keys;
 use crate::embedded::store::keyspaces::NumberedKeyspace;
 use crate::embedded::store::views::{ReadStore, View};
 
-/// How many orders of a customer's list are read on the thread of the request. The rest of a longer page is read on the
-/// blocking pool, in turns with other reads. All orders of other lists are read on the blocking pool, because those
-/// lists may consist of several ranges.
+/// The maximum number of orders of a customer's list that are read on the thread of the request. The rest of a longer
+/// page is read on the blocking pool, in turns with other reads. All orders of other lists are read on the blocking
+/// pool, because those lists may consist of several ranges.
 const READ_INLINE: usize = 25;
 
 /// The part of a page that is still to be read.
@@ -117,7 +117,7 @@ impl Reader {
         Ok(list)
     }
 
-    /// The order from the cache, or from the store. A cached order may be newer than the view.
+    /// Reads an order from the cache, or from the store. A cached order may be newer than the view.
     fn listed(&self, view: &View, order_id: &OrderId) -> anyhow::Result<Option<OrderSnapshot>> {
         if let Some(order) = self.order_cache.get(order_id) {
             return self.snapshot(view, order).map(Some);
@@ -148,8 +148,8 @@ impl Reader {
         self.status_ranges(view, |words| may_pass(filter, words))
     }
 
-    /// The ranges of `by_status` whose status words pass the filter. Jumps from each combination of words to the next
-    /// one in the index, without reading the rows between.
+    /// The ranges of `by_status` whose status words pass the filter. The search jumps from each combination of words to
+    /// the next combination in the index, without reading the rows between.
     fn status_ranges(
         &self,
         view: &View,
@@ -191,7 +191,7 @@ impl<'a> Bounds<'a> {
         Self { sort: filter.sort(), from, before, after }
     }
 
-    /// The first key within the bounds, and the first key after them, among the keys with this prefix.
+    /// Among the keys with the given prefix: the first key within the bounds, and the first key after the bounds.
     fn keys(&self, prefix: &[u8]) -> (Vec<u8>, Vec<u8>) {
         let time = |time: Timestamp| time_key(prefix, time.micros());
         let mut start = self.from.map_or_else(|| prefix.to_vec(), time);
@@ -201,7 +201,7 @@ impl<'a> Bounds<'a> {
             match self.sort {
                 OrderSort::NewestFirst => end = end.min(place),
                 OrderSort::LeastRecentlyUpdatedFirst => {
-                    // The order at this position ended the previous page, so the range begins with the next possible key.
+                    // The order at `place` ended the previous page, so the range begins with the next possible key.
                     place.push(0);
                     start = start.max(place);
                 }
@@ -259,7 +259,7 @@ impl Merge {
 }
 
 impl Ord for Head {
-    /// The heap returns its greatest element first. So the position that comes next in the list must compare as the
+    /// The heap returns its greatest element first. So the position that is next in the list must compare as the
     /// greatest.
     fn cmp(&self, other: &Self) -> Ordering {
         let (one, two) = (&self.position, &other.position);

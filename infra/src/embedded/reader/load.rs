@@ -12,7 +12,8 @@ pub(crate) fn load(
     wanted: &LoadRequest,
 ) -> anyhow::Result<LoadedOrder> {
     let order_id = &wanted.order_id;
-    // Reads the outcomes before the order. So if an event is recorded between the two reads, the order contains it.
+    // Reads the outcomes before the order. So if an event is recorded between the two reads, the order contains the
+    // event.
     let mut outcomes = Vec::new();
     for event_id in &wanted.event_ids {
         if let Some(receipt) = log.latest_receipt(order_id, *event_id)? {
@@ -21,8 +22,8 @@ pub(crate) fn load(
         }
     }
     let order = log.order_in(&log.store.latest(), order_id)?;
-    // The load reads one dead letter more than there are wanted events, because each wanted event may be among the
-    // dead letters. So the result shows whether any other event of the order is parked.
+    // The load reads one dead letter more than there are wanted events, because each wanted event may be among the dead
+    // letters. An additional dead letter shows that another event of the order is parked.
     let max = wanted.event_ids.len() + 1;
     let parked = dead_letters.first_of_sequence(&log.store.latest(), order_id, max)?;
     let parked = parked.into_iter().map(|letter| letter.id).collect();

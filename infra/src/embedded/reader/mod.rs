@@ -1,9 +1,9 @@
 //! Answers the queries of the API, and loads orders for the consumer ([`load`]).
 //!
-//! An order or a receipt consists of a few rows, which are usually in memory, and a filter rules out missing keys. So
-//! both are read on the thread of the request, because handing a read to another thread takes several times as long.
-//! The first orders of a page ([`find`]) are read on that thread too, because most of them are in the [`order_cache`].
-//! Reads that may be long take turns on the blocking pool.
+//! An order or a receipt consists of a few rows, which are usually in memory, and a filter rules out missing keys.
+//! Orders and receipts are read on the thread of the request, because handing a read to another thread takes several
+//! times as long. The first orders of a page ([`find`]) are read on the thread of the request too, because most of them
+//! are in the [`order_cache`]. Reads that may be long take turns on the blocking pool.
 
 mod find;
 mod load;
@@ -83,8 +83,8 @@ impl Reader {
     }
 
     pub(crate) fn receipt(&self, order_id: &OrderId, event_id: EventId) -> anyhow::Result<Option<Receipt>> {
-        // Reads the queue before the store. If the event leaves the queue between the two reads, the read of the
-        // store finds its outcome.
+        // Reads the queue before the store. If the event leaves the queue between the two reads, the read of the store
+        // finds the outcome of the event.
         let queued = self.queued_event(order_id, event_id)?;
         let stored = self.log.receipt_in(&*self.store.view(), order_id, event_id)?;
         let Some((event_type, outcome, request_hash, message)) = stored
@@ -109,7 +109,7 @@ impl Reader {
         Ok(self.queue.body_of(order_id, event_id)?.and_then(|body| api::created_for(&body)))
     }
 
-    /// Waits until the event has an outcome, but at most until `until`. Then returns its receipt.
+    /// Waits until the event has an outcome, but at most until `until`. Returns the receipt of the event.
     pub(crate) async fn settled(
         &self,
         order_id: &OrderId,
@@ -118,7 +118,7 @@ impl Reader {
     ) -> anyhow::Result<Option<Receipt>> {
         let waiter = self.log.waiters.join(event_id);
         loop {
-            // Registers for the signal before it reads, so that an outcome right after the read is noticed.
+            // Registers for the signal before the read, so that an outcome right after the read is noticed.
             let notified = waiter.signal().notified();
             let receipt = self.receipt(order_id, event_id)?;
             let has_outcome = receipt.as_ref().is_some_and(|receipt| receipt.outcome.is_some());

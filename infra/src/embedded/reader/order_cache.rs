@@ -1,6 +1,6 @@
-//! Caches orders that were listed recently, both decoded and encoded as answers show them. So the next list need not
-//! read, fold and encode them again. The reader uses the cache. [`changes`](crate::embedded::store::changes) describes
-//! how the cache notices that an order has changed.
+//! Caches orders that were listed recently, both decoded and encoded as in answers. So the next list need not read,
+//! fold and encode these orders again. The reader uses the cache. [`changes`](crate::embedded::store::changes)
+//! describes how the cache notices that an order has changed.
 
 use std::sync::Arc;
 
@@ -51,16 +51,16 @@ impl OrderCache {
         Self { kept, changes: Arc::clone(changes) }
     }
 
-    /// The cached order, unless the order has changed since it was read. It may be newer than the caller's view, but
-    /// it is synced.
+    /// The cached order, unless the order has changed since it was read. The cached order may be newer than the
+    /// caller's view, but is synced.
     pub(crate) fn get(&self, order_id: &OrderId) -> Option<SharedOrder> {
         let kept = self.kept.get(order_id)?;
         self.changes.is_current(order_id, kept.as_of).then_some(kept.order)
     }
 
-    /// Caches an order that was read in the view of this commit.
+    /// Caches an order that was read in the view of commit `as_of`.
     pub(crate) fn keep(&self, order: &SharedOrder, as_of: u64) {
-        // An order that has changed meanwhile is not cached, because it would never be shown.
+        // An order that has changed since the read is not cached, because it would never be shown.
         if self.changes.is_current(&order.order_id, as_of) {
             self.kept.insert(order.order_id.clone(), KeptOrder { order: order.clone(), as_of });
         }

@@ -1,4 +1,4 @@
-//! Reads orders as they were at a version or at a time, for the reader's queries.
+//! Reads past states of orders, at a version or at a time, for the reader's queries.
 
 use std::sync::Arc;
 
@@ -10,8 +10,8 @@ use crate::embedded::store::keys;
 use crate::embedded::store::views::ReadStore;
 
 impl Reader {
-    /// The order as of a version or a time. Each page of the log takes a separate turn, so that the read of a short log
-    /// need not wait for all pages of a long one.
+    /// The order as of a version or a time. Each page of the log takes a separate turn among long reads, so that
+    /// reading a short log need not wait for all pages of a long log.
     pub(crate) async fn order_as_of(&self, order_id: &OrderId, as_of: AsOf) -> anyhow::Result<Option<Order>> {
         let mut past = Past::new(as_of);
         let mut is_last = false;
@@ -43,7 +43,6 @@ mod tests {
     use super::*;
     use crate::embedded::testing::{created, open_inline};
 
-    /// Whether the future is still pending.
     async fn is_pending(future: impl Future + Unpin) -> bool {
         tokio::select! {
             biased;

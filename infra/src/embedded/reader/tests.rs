@@ -83,14 +83,14 @@ async fn an_order_that_was_read_before_a_change_is_not_shown_after_it() {
     let reader = &engine.0.reader;
     let (before, order_id) = (reader.store.view(), created("o").order_id);
     publish(&engine, confirmed("o", 7)).await;
-    // A slow reader, which has read the order in the old view, tries to cache it.
+    // A slow reader, which has read the order in the old view, tries to cache the outdated order.
     let old = reader.log.order_in(&*before, &order_id).unwrap().unwrap().into();
     reader.order_cache.keep(&old, before.commit);
     assert_eq!(old.version, 1);
     assert!(reader.order_cache.get(&order_id).is_none());
     assert_eq!(only_version(&engine).await, 2);
     assert_eq!(reader.order_cache.get(&order_id).unwrap().version, 2);
-    // Two reads of the cache return the same value, so its JSON is encoded only once.
+    // Two reads of the cache return one shared value, so the JSON of the order is encoded only once.
     let [first, second] =
         [0; 2].map(|_| reader.order_cache.get(&order_id).map(|order| std::ptr::from_ref(&*order)).unwrap());
     assert_eq!(first, second);

@@ -1,5 +1,5 @@
-//! Reads a restored folder again, and compares it with the backup. The parent calls [`check`] before the folder becomes
-//! complete.
+//! Reads a restored folder again, and compares the content with the backup. The parent calls [`check`] before the
+//! restore marks the folder as complete.
 
 use anyhow::Context;
 
@@ -15,7 +15,7 @@ use crate::embedded::store::feed::decode::{FeedItem, FeedRow};
 use crate::embedded::store::keys;
 use crate::embedded::store::keyspaces::Keyspaces;
 
-/// What a folder contains, as read again.
+/// The content that was read from the restored folder.
 #[derive(Default)]
 struct Found {
     position: u64,
@@ -25,8 +25,8 @@ struct Found {
     hash: RunningHash,
 }
 
-/// Compares the log, the feed, the ledger and the queue. Returns the running hash over the events of the folder. `show` gets
-/// the number of events that were read.
+/// Compares the log, the feed, the ledger and the queue with the backup. Returns the running hash over the events of
+/// the folder. `show` gets the number of events read so far.
 pub(super) fn check(
     committer: &Committer,
     moment: &Moment,
@@ -49,7 +49,7 @@ pub(super) fn check(
 }
 
 impl Found {
-    /// Adds the events of a row of the feed, which must be in the log.
+    /// Adds the events of a row of the feed. The events must be in the log.
     fn add_row(&mut self, keys: &Keyspaces, row: fjall::Guard) -> anyhow::Result<()> {
         let (key, value) = row.into_inner()?;
         for item in FeedRow::decode(&key, &value)?.items() {
@@ -83,7 +83,7 @@ impl Found {
         Ok(())
     }
 
-    /// The first difference from the backup.
+    /// Returns the first difference from the backup, if any.
     fn difference(
         &self,
         moment: &Moment,
@@ -116,7 +116,7 @@ impl Found {
     }
 }
 
-/// The number of events up to the moment, if the backup states it.
+/// The number of events up to the moment, if the backup states that number.
 fn expected_events(moment: &Moment) -> Option<u64> {
     let newest = &moment.newest;
     match &moment.state {

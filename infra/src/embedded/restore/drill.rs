@@ -18,19 +18,20 @@ use crate::embedded::maintenance::RebuildReport;
 use crate::embedded::store::open_error::OpenError;
 use crate::embedded::{Embedded, Options, priority};
 
-/// What a rehearsal has found.
+/// The result of a rehearsal.
 #[derive(Debug, Clone, Serialize)]
 pub struct Rehearsal {
-    /// What the scratch folder contained.
+    /// The content of the scratch folder.
     pub restored: RestoreReport,
-    /// What is wrong with it, one sentence for each finding, but at most 20 of each kind. Empty if nothing is wrong.
+    /// The problems of the restored folder, one sentence for each. At most 20 of each kind are listed. Empty if there
+    /// are no problems.
     pub findings: Vec<String>,
 }
 
-/// Restores the end of the backup into the folder `scratch`, opens it as a start would, and folds every order. What is in
-/// the folder before is removed, and so is the folder at the end.
+/// Restores the end of the backup into the folder `scratch`, opens the folder like a start, and folds every order.
+/// Earlier content of `scratch` is removed before the restore. The folder is removed at the end.
 ///
-/// This call blocks, and uses `runtime`. So it must not be called on a thread of that runtime.
+/// This call blocks, and uses `runtime` to read the backup. It must not be called on a thread of that runtime.
 pub fn rehearse(
     runtime: &Handle,
     source: &Target,
@@ -74,8 +75,8 @@ fn rehearse_in(
     Ok(Rehearsal { findings: findings(&restored, &rebuilt), restored })
 }
 
-/// Runs `work` at a low priority, and so the threads that it starts. A drill of a service thus leaves the processors to those
-/// who place orders.
+/// Runs `work`, and the threads that it starts, at a low priority. So the drill of a service does not slow down
+/// requests.
 pub fn in_background<R: Send>(work: impl FnOnce() -> R + Send) -> R {
     priority::run_at(priority::DRILLS, work)
 }

@@ -1,5 +1,5 @@
-//! Writes the events of a backup with the positions that they had. The parent calls it for each record, in the order of
-//! the positions.
+//! Writes the events of a backup, each with its original position. The parent calls [`LogWriter::add`] for each record,
+//! in the order of the positions.
 
 use std::collections::HashMap;
 
@@ -20,27 +20,28 @@ use crate::embedded::store::keys;
 use crate::embedded::store::records::split_log_entry;
 use crate::embedded::store::stage::Stage;
 
-/// A commit contains about this many bytes.
+/// The approximate number of bytes in a commit.
 const COMMIT_BYTES: usize = 1 << 20;
-/// How many orders are remembered, so that their first events need not be read again. It limits the memory.
+/// The maximum number of orders that are remembered, so that their first events need not be read again. The limit
+/// bounds the memory.
 const MAX_REMEMBERED_ORDERS: usize = 20_000;
 
 pub(super) struct LogWriter<'a> {
     committer: &'a mut Committer,
     currency: Currency,
     stage: Stage,
-    /// The end of the feed, with the staged rows.
+    /// The end of the feed, including the staged rows.
     end: FeedEnd,
-    /// The events of the next row of the feed. They have the same time.
+    /// The events of the next row of the feed. All events of a row have one time.
     row: Vec<NewFeedEntry>,
-    /// The orders whose first events were written lately, by the hash of their ids.
+    /// The orders whose first events were written recently, by the hash of the order id.
     orders_in_log: HashMap<u128, OrderInLog, RandomState>,
     pub(super) events: u64,
     pub(super) orders: u64,
     pub(super) hash: RunningHash,
 }
 
-/// The id of an event. All schema versions have it in the same place.
+/// The id of an event, which is in one JSON member in all schema versions.
 #[derive(Deserialize)]
 struct EventIdMember {
     event_id: Uuid,
@@ -96,7 +97,8 @@ impl<'a> LogWriter<'a> {
         }
         if *version == 1 {
             self.orders += 1;
-            // An order whose first event cannot be read is in no list. `orders rebuild` reports it.
+            // An order whose first event cannot be read is in no customer's list. `orders rebuild` reports such an
+            // order.
             let first = RecordedEvent::decode(json, self.currency);
             if let Ok(order) =
                 first.map_err(anyhow::Error::from).and_then(|first| Ok(Order::apply(None, &first)?))
@@ -110,7 +112,8 @@ impl<'a> LogWriter<'a> {
         Ok(())
     }
 
-    /// The entry of the event in the feed. The customer is in the first event of the order, which was written before.
+    /// The entry of the event in the feed. The entry contains the customer, who is named in the order's first event,
+    /// which was written earlier.
     fn feed_entry(&mut self, event: &EventRecord) -> anyhow::Result<NewFeedEntry> {
         let hash = xxh3_128(event.order_id.as_str().as_bytes());
         let order = match self.orders_in_log.entry(hash) {
@@ -144,20 +147,18 @@ impl<'a> LogWriter<'a> {
         let full = std::mem::replace(&mut self.stage, self.committer.stage());
         self.committer.commit_portion(full)?;
         if self.orders_in_log.len() >= MAX_REMEMBERED_ORDERS {
-            // From now on, the first events of these orders are read from the store, where they are now.
+            // The store now contains the first events of the remembered orders, so they can be read from the store.
             self.orders_in_log.clear();
         }
         Ok(())
     }
 
-    /// Commits the rest.
     pub(super) fn finish(mut self) -> anyhow::Result<WrittenLog> {
         self.commit()?;
         Ok(WrittenLog { events: self.events, orders: self.orders, hash: self.hash, end: self.end })
     }
 }
 
-/// What was written.
 pub(super) struct WrittenLog {
     pub(super) events: u64,
     pub(super) orders: u64,

@@ -1,13 +1,13 @@
 //! Restores a data folder from a backup. `orders restore` and the verification of backups call [`restore`].
 //!
 //! - [`moment`] determines the increments that a moment needs.
-//! - [`place`] owns the folder. The restore builds a complete data folder within it, and moves the files into place at
-//!   the end, `FORMAT` last.
-//! - [`log_writer`] writes the events with their positions, and [`state_writer`] everything that is not derived from
-//!   them. The [backfill](super::store::backfill) of an upgrade then fills indexes and projections.
+//! - [`place`] owns the folder. The restore builds a complete data folder in a subfolder, and moves the files into
+//!   place at the end, `FORMAT` last.
+//! - [`log_writer`] writes the events with their positions, and [`state_writer`] writes everything that is not derived
+//!   from events. Afterwards, the [backfill](super::store::backfill) of an upgrade fills indexes and projections.
 //! - [`audit`] reads the result again, and compares it with the backup. [`drill`] restores into a scratch folder.
 //!
-//! The restored log contains exactly the events up to the moment. The other state is that of the latest increment at or
+//! The restored log contains exactly the events up to the moment. All other state comes from the latest increment at or
 //! before the moment. If the log is newer than that increment, messages and dead letters whose events are in the log
 //! are left out, because they are finished.
 
@@ -36,42 +36,42 @@ use crate::backup::target::Target;
 /// The moment to which a folder is restored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Until {
-    /// The end of the backup.
+    /// Restore to the end of the backup.
     End,
-    /// All events up to this position.
+    /// Restore all events up to this position.
     Position(u64),
-    /// All events that were recorded up to this time.
+    /// Restore all events that were recorded up to this time.
     Time(Timestamp),
 }
 
-/// What happens to the messages that were on the queue.
+/// What a restore does with the messages that were on the queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum QueuedMessages {
-    /// They are on the queue again.
+    /// Put the messages on the queue again.
     Again,
-    /// They are listed, and not on the queue.
+    /// List the messages, and leave the queue empty.
     List,
 }
 
-/// How to restore.
+/// The options of a restore.
 #[derive(Debug, Clone, Copy)]
 pub struct RestoreOptions {
-    /// The moment.
+    /// The moment to which to restore.
     pub until: Until,
-    /// What happens to the messages that were on the queue.
+    /// What to do with the messages that were on the queue.
     pub queue: QueuedMessages,
-    /// The currency of orders whose producer does not send one (schema version 0).
+    /// The currency of orders whose events contain no currency (schema version 0).
     pub default_currency: Currency,
 }
 
-/// How far a restore is.
+/// The progress of a restore.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RestoreProgress {
-    /// What is being done.
+    /// The step that is under way.
     pub step: RestoreStep,
-    /// The number of events that are done.
+    /// The number of events that the step has processed.
     pub done: u64,
-    /// The number of all events.
+    /// The number of all events to process.
     pub all: u64,
 }
 
@@ -84,11 +84,11 @@ pub enum RestoreStep {
     Indexes,
     /// Comparing the result with the backup.
     Audit,
-    /// Folding every order. Only a rehearsal does it.
+    /// Folding every order. Only a rehearsal has this step.
     Fold,
 }
 
-/// What a restored folder contains.
+/// The content of a restored folder.
 #[derive(Debug, Clone, Serialize)]
 pub struct RestoreReport {
     /// The position of the latest event.
@@ -101,14 +101,15 @@ pub struct RestoreReport {
     pub orders: u64,
     /// The running hash over the events, as read from the folder.
     pub hash: RunningHash,
-    /// The increment from which the other state comes. `None` if the oldest increment is later than the moment. Then
-    /// the folder has no queue, dead letters, subscriptions and receipts of refused events.
+    /// The increment that provided all state except the events. `None` if the oldest increment is later than the
+    /// moment. Without an increment, the folder has no queue, dead letters, subscriptions or receipts of refused
+    /// events.
     pub state: Option<StateOrigin>,
-    /// The ledger.
+    /// The ledger of the folder.
     pub ledger: Ledger,
     /// The number of messages on the queue.
     pub queued: u64,
-    /// The number of messages that were listed and not queued.
+    /// The number of messages that were listed instead of being queued.
     pub listed: u64,
     /// The number of messages that were left out, because their events are in the log.
     pub finished_messages: u64,
@@ -123,24 +124,24 @@ pub struct RestoreReport {
 pub struct StateOrigin {
     /// The number of the increment.
     pub increment: u64,
-    /// Its position.
+    /// The position of the increment.
     pub position: u64,
-    /// When it was begun.
+    /// When the increment was begun.
     pub time: Timestamp,
 }
 
-/// Why a folder was not restored. The folder is as it was, or contains an incomplete restore that no start accepts and
-/// that the next restore replaces.
+/// The reason why a folder was not restored. The folder is unchanged, or contains an incomplete restore. No start
+/// accepts an incomplete restore, and the next restore replaces it.
 #[derive(Debug, thiserror::Error)]
 pub enum RestoreError {
-    /// The folder contains something already.
+    /// The folder is not empty.
     #[error(
         "{} is not empty: it contains {found}. Choose a folder that is empty or does not exist", path.display()
     )]
     NotEmpty {
-        /// The folder.
+        /// The path of the folder.
         path: PathBuf,
-        /// The name of a file or folder in it.
+        /// The name of a file or folder in the folder.
         found: String,
     },
     /// The backup does not reach the position.
@@ -159,7 +160,7 @@ pub enum RestoreError {
         /// When the first event was recorded.
         first: Timestamp,
     },
-    /// A later version of the program has written the data folder that the backup is of.
+    /// The backed-up data folder was written by a later version of the program.
     #[error(
         "the backup is of a data folder of format {found}, and this version writes format {readable}. Restore it with \
          the version that wrote it"
@@ -167,10 +168,10 @@ pub enum RestoreError {
     OtherFormat {
         /// The format in the backup.
         found: u32,
-        /// The format of this version.
+        /// The format that this version of the program writes.
         readable: u32,
     },
-    /// The restored folder does not contain what the backup contains.
+    /// The content of the restored folder differs from the backup.
     #[error("the restored folder differs from the backup: {0}. It was not completed")]
     Differs(String),
     /// The backup cannot be read.
@@ -182,25 +183,26 @@ pub enum RestoreError {
     /// The caller has stopped the restore.
     #[error("the restore was stopped")]
     Stopped,
-    /// Writing failed.
+    /// Writing to the folder failed.
     #[error("cannot restore to {}: {error:#}", path.display())]
     Write {
-        /// The folder.
+        /// The path of the folder.
         path: PathBuf,
-        /// What failed.
+        /// The error.
         error: anyhow::Error,
     },
 }
 
-/// Receives each message that was on the queue and is not queued again, as one line of JSON.
+/// A function that gets each message that was on the queue and is not queued again, as one line of JSON.
 pub type MessageList<'a> = &'a mut (dyn FnMut(&[u8]) -> io::Result<()> + Send);
 
-/// Receives the progress of a restore. If it returns `Break`, the restore ends with [`RestoreError::Stopped`].
+/// A function that gets the progress of a restore. If the function returns `Break`, the restore ends with
+/// [`RestoreError::Stopped`].
 pub type ShowProgress<'a> = &'a (dyn Fn(RestoreProgress) -> ControlFlow<()> + Sync);
 
 /// Restores the backup in `source` to the folder at `path`, which must be empty or not exist.
 ///
-/// This call blocks, and uses `runtime` to read the backup. So it must not be called on a thread of that runtime.
+/// This call blocks, and uses `runtime` to read the backup. It must not be called on a thread of that runtime.
 pub fn restore(
     runtime: &Handle,
     source: &Target,
@@ -217,8 +219,8 @@ pub fn restore(
     Ok(report)
 }
 
-/// The error that names a removed increment as the reason why a file is missing, if it is the reason. Backups that keep a
-/// number of increments remove older ones.
+/// If a file is missing because its increment was removed, changes the error into one that names the increment. Backups
+/// with a limited number of increments remove older increments.
 fn of_removed(
     error: RestoreError,
     runtime: &Handle,

@@ -1,4 +1,4 @@
-//! Determines which increments of a backup a moment needs. The parent calls [`find`].
+//! Determines which increments of a backup are needed to restore a moment. The parent calls [`find`].
 
 use domain::Timestamp;
 use tokio::runtime::Handle;
@@ -12,28 +12,28 @@ use crate::backup::target::Target;
 use crate::backup::verify::holds_events;
 use crate::embedded::store::folder::FORMAT_NUMBER;
 
-/// A moment of a backup.
+/// A moment of a backup, and the increments from which it is restored.
 pub(super) struct Moment {
     /// The position of the latest event to restore.
     pub(super) position: u64,
     /// The newest increment, which lists the whole log.
     pub(super) newest: Manifest,
-    /// The increment with the state as of the moment, or `None` if all increments are later.
+    /// The latest increment at or before the moment, which provides the state. `None` if all increments are later.
     pub(super) state: Option<Manifest>,
 }
 
 impl Moment {
-    /// Whether the increment was made at the position of this moment.
+    /// Whether the increment was made at the position of the moment.
     pub(super) fn is_at(&self, increment: &Manifest) -> bool {
         increment.folder.position == self.position
     }
 
-    /// The numbers of the increments that are read.
+    /// The numbers of the increments that the restore reads.
     pub(super) fn increments(&self) -> impl Iterator<Item = u64> {
         std::iter::once(&self.newest).chain(&self.state).map(|manifest| manifest.number)
     }
 
-    /// The log segments that contain the events up to the position.
+    /// The log segments that contain the events up to the moment.
     pub(super) fn log(&self) -> impl Iterator<Item = &LogSegment> {
         self.newest.log.iter().take_while(|segment| segment.first <= self.position)
     }
@@ -75,11 +75,11 @@ async fn find_in(source: &Target, until: Until) -> Result<Moment, RestoreError> 
     Ok(Moment { position, newest, state: None })
 }
 
-/// The position of the latest event up to this time. The times of events in the feed never decrease, so a bisection
-/// finds the segment.
+/// The position of the latest event that was recorded at `time` or earlier. The times of events in the feed never
+/// decrease, so a bisection finds the segment.
 async fn position_at(source: &Target, newest: &Manifest, time: Timestamp) -> Result<u64, RestoreError> {
     let (mut low, mut high) = (0, newest.log.len());
-    // The segments below `low` begin up to the time, and those from `high` on begin after it.
+    // The segments below `low` begin at `time` or earlier. The segments from `high` on begin after `time`.
     while low < high {
         let middle = low + (high - low) / 2;
         let first = records_of(source, &newest.log[middle]).await?.first().map(LogRecord::time);

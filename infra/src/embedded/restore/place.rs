@@ -3,11 +3,11 @@
 //! ```text
 //! orders-data/
 //!   LOCK        locked by the restore
-//!   restoring/  a data folder that is being filled; as long as it is here and FORMAT is not, no start accepts the folder
+//!   restoring/  a data folder that is being filled; while it exists and FORMAT does not, no start accepts the folder
 //! ```
 //!
-//! At the end, `store`, `EXTENT` and `FORMAT` are moved from `restoring` into the folder, in this order. If the restore is
-//! killed, the next restore removes what it has left and begins again.
+//! At the end, `store`, `EXTENT` and `FORMAT` are moved from `restoring` into the folder, in this order. If the restore
+//! is killed, the next restore removes the incomplete files and begins again.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
@@ -22,24 +22,24 @@ use crate::embedded::store::folder_state::RESTORING;
 use crate::embedded::store::open_error::OpenError;
 use crate::folders::create_durably;
 
-/// What is moved into place, in this order.
+/// The files and folders to move into place, in order.
 const PARTS: [&str; 3] = ["store", "EXTENT", "FORMAT"];
 
 /// A folder that this process restores.
 pub(super) struct Place {
     path: PathBuf,
-    // Holds the lock, which is released when the file is closed.
+    // The file that holds the lock. Closing the file releases the lock.
     _lock: File,
 }
 
 impl Place {
-    /// Creates the folder if it does not exist, locks it, and removes what a restore that was killed has left.
+    /// Creates the folder if it does not exist, locks it, and removes what a killed restore has left.
     pub(super) fn claim(path: &Path) -> Result<Self, RestoreError> {
         if let Some(what) = not_a_folder(path) {
             return Err(OpenError::NotAFolder { path: path.to_owned(), what }.into());
         }
         let io_error = |source| OpenError::io(path, source);
-        // Only the user of this process can read the files that it creates.
+        // From here on, files that this process creates can be read only by its user.
         umask(Mode::from_raw_mode(0o077));
         create_durably(path).map_err(io_error)?;
         refuse_content(path)?;
@@ -58,18 +58,17 @@ impl Place {
         Ok(place)
     }
 
-    /// The folder to fill.
+    /// The subfolder that the restore fills.
     pub(super) fn inner(&self) -> PathBuf {
         self.path.join(RESTORING)
     }
 
-    /// The folder that is restored.
     pub(super) fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Removes what an earlier restore has left, and creates the inner folder. The inner folder is removed last, because
-    /// it shows that the other parts are those of an incomplete restore.
+    /// Removes what an earlier restore has left, and creates the inner folder. The old inner folder is removed last,
+    /// because it shows that the other parts belong to an incomplete restore.
     fn clear(&self) -> io::Result<()> {
         if self.inner().exists() {
             for part in PARTS {
@@ -82,13 +81,13 @@ impl Place {
         self.sync()
     }
 
-    /// Moves everything into place. The inner folder must be complete and synced, and no process may use it.
+    /// Moves everything into place. The inner folder must be complete, synced, and unused by any process.
     pub(super) fn complete(self) -> io::Result<()> {
         for part in PARTS {
             fs::rename(self.inner().join(part), self.path.join(part))?;
             self.sync()?;
         }
-        // If this is killed, the folder is complete, and what is left in it changes nothing.
+        // If the process is killed here, the folder is complete, and the remains of the inner folder are ignored.
         remove(&self.inner())?;
         self.sync()
     }
@@ -98,7 +97,7 @@ impl Place {
     }
 }
 
-/// Fails if the folder contains anything but an incomplete restore.
+/// Fails if the folder contains anything except an incomplete restore.
 fn refuse_content(path: &Path) -> Result<(), RestoreError> {
     let entries = fs::read_dir(path).and_then(Iterator::collect::<io::Result<Vec<_>>>);
     let entries = entries.map_err(|source| OpenError::io(path, source))?;

@@ -1,5 +1,5 @@
-//! Looks up in the restored log whether an event was recorded, and by which message. The state writer calls it to leave
-//! out what is finished.
+//! Determines whether an event is in the restored log, and which message carried it. The state writer calls this module
+//! to leave out finished messages and dead letters.
 
 use anyhow::Context;
 use domain::{Currency, Envelope, EventId, OrderId, Outcome, RecordedEvent};
@@ -9,13 +9,12 @@ use crate::embedded::store::keys;
 use crate::embedded::store::keyspaces::Keyspaces;
 use crate::embedded::store::records::{StoredReceipt, contains_id, split_log_entry};
 
-/// The record of an event in the log.
 pub(super) struct RecordOfEvent {
     /// The id of the message that carried the event, if it is known.
     pub(super) message: Option<String>,
 }
 
-/// How the event in a message body was recorded. `None` if it was not, or if the body cannot be read.
+/// The record of the event in a message body. `None` if the event was not recorded, or if the body cannot be read.
 pub(super) fn record_of(
     keys: &Keyspaces,
     currency: Currency,
@@ -27,7 +26,7 @@ pub(super) fn record_of(
     }
 }
 
-/// How the event was recorded. `None` if it was not.
+/// The record of the event. `None` if the event was not recorded.
 fn record_of_event(
     keys: &Keyspaces,
     currency: Currency,

@@ -1,8 +1,9 @@
 //! Writes the rows that are not derived from the log: queue, dead letters, receipts of refused events, subscriptions.
-//! The parent calls it for the rows of each state segment, after the log was written.
+//! After the parent has written the log, it calls the state writer for the rows of each state segment.
 //!
-//! The rows may be older than the log. Then a message or a dead letter can be finished: its event is in the log. Such rows
-//! are left out, because the dead letter would hold up later events of its order, and the message would be counted twice.
+//! The rows may be older than the log. In that case the event of a message or a dead letter may already be in the log.
+//! Such finished rows are left out. A finished dead letter would hold up later events of its order, and a finished
+//! message would be counted twice.
 
 use std::collections::HashSet;
 
@@ -21,7 +22,7 @@ use crate::embedded::store::keyspaces::NumberedKeyspace;
 use crate::embedded::store::records::StoredMessage;
 use crate::embedded::store::stage::Stage;
 
-/// A commit contains about this many bytes.
+/// The approximate number of bytes in a commit.
 const COMMIT_BYTES: usize = 4 << 20;
 
 pub(super) struct StateWriter<'a> {
@@ -33,25 +34,26 @@ pub(super) struct StateWriter<'a> {
     folder_name: &'a str,
     /// Whether the rows are older than the log.
     is_older: bool,
-    /// The sequence numbers of the messages that are not on the queue again.
+    /// The sequence numbers of the messages that are not put on the queue again.
     left_out: HashSet<u64>,
     /// The sequence numbers of the dead letters that are finished.
     finished: HashSet<u64>,
     pub(super) counts: StateCounts,
 }
 
-/// What the state writer has counted.
+/// The numbers of rows that the state writer has written and left out.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct StateCounts {
     pub(super) queued: u64,
     pub(super) listed: u64,
     pub(super) finished_messages: u64,
-    /// The finished messages whose event another message carried into the log.
+    /// The number of finished messages whose event is in the log because of another message.
     pub(super) duplicates: u64,
     pub(super) finished_dead_letters: u64,
-    /// The finished dead letters that were parked.
+    /// The number of finished dead letters that were parked.
     pub(super) finished_parked: u64,
-    /// The dead letters that were being redriven, and are parked again because their messages are not on the queue.
+    /// The number of dead letters that were being redriven and are parked again, because their messages are not on the
+    /// queue.
     pub(super) parked_again: u64,
 }
 
@@ -61,10 +63,10 @@ struct ListedMessage<'a> {
     message_id: String,
     group: &'a str,
     enqueued_at: Option<Timestamp>,
-    /// The body, if it is JSON.
+    /// The body of the message, if it is JSON.
     #[serde(skip_serializing_if = "Option::is_none")]
     body: Option<&'a RawValue>,
-    /// The body as text, if it is not JSON. Bytes that are not UTF-8 are replaced.
+    /// The body of the message as text, if it is not JSON. Bytes that are not UTF-8 are replaced.
     #[serde(skip_serializing_if = "Option::is_none")]
     text: Option<String>,
 }
@@ -93,20 +95,21 @@ impl<'a> StateWriter<'a> {
         }
     }
 
-    /// Writes a row of the keyspace, unless what it belongs to is finished. The keyspaces must come in the order of
-    /// [`STATE_KEYSPACES`](crate::backup::STATE_KEYSPACES), because the rows of dead letters decide about the later ones.
+    /// Writes a row of the keyspace, unless its message, dead letter or event is finished. The keyspaces must come in
+    /// the order of [`STATE_KEYSPACES`](crate::backup::STATE_KEYSPACES), because the rows of dead letters determine
+    /// which later rows are written.
     pub(super) fn add(&mut self, keyspace: &str, row: StateRow) -> anyhow::Result<()> {
         let StateRow { key, value } = row;
         let keys = self.committer.keys.clone();
         let (keyspace, value) = match keyspace {
             "receipts" => {
-                // An event that was parked can be in the log by now, with the receipt that shows it as recorded.
+                // An event that was parked can be in the restored log, with a receipt that shows the event as recorded.
                 let is_outdated = self.is_older && is_recorded(&keys, self.currency, &key)?;
                 (&keys.receipts, Some(value).filter(|_| !is_outdated))
             }
             "queue" => (&keys.queue, self.message(&key, value)?),
             "receives" => (&keys.receives, Some(value).filter(|_| self.is_queued(&key))),
-            // These rows count receives of messages by their numbers. Messages that are not queued are ignored.
+            // A row counts receives of several messages. Readers of the row ignore messages that are not queued.
             "first_receives" => (&keys.first_receives, Some(value)),
             "dead_letters" => (&keys.dead_letters, self.dead_letter(&key, value)?),
             "lines" => {
@@ -144,7 +147,7 @@ impl<'a> StateWriter<'a> {
             && keys::seq_of(key).is_ok_and(|seq| !self.left_out.contains(&seq))
     }
 
-    /// The row of a message, or `None` if the message is not on the queue again.
+    /// Returns the row of a message, or `None` if the message is not put on the queue again.
     fn message(&mut self, key: &[u8], row: Vec<u8>) -> anyhow::Result<Option<Vec<u8>>> {
         let seq = keys::seq_of(key)?;
         let StoredMessage { header, body } = StoredMessage::decode(&row)?;
@@ -171,7 +174,7 @@ impl<'a> StateWriter<'a> {
                 body: json,
                 text: json.is_none().then(|| String::from_utf8_lossy(&body).into_owned()),
             };
-            // A body may be JSON on several lines, and a listed message must be on one.
+            // A body may be JSON on several lines, but a listed message must be a single line.
             let line = serde_json::to_value(&listed)?.to_string();
             (self.list)(line.as_bytes()).context("cannot list the queued messages")?;
             self.counts.listed += 1;
@@ -179,14 +182,14 @@ impl<'a> StateWriter<'a> {
         Ok(None)
     }
 
-    /// The row of a dead letter, or `None` if it is finished.
+    /// Returns the row of a dead letter, or `None` if the dead letter is finished.
     fn dead_letter(&mut self, key: &[u8], row: Vec<u8>) -> anyhow::Result<Option<Vec<u8>>> {
         let letter: DeadLetter = serde_json::from_slice(&row).context("a dead letter")?;
         if letter.state == DeadLetterState::Discarded {
             return Ok(Some(row));
         }
-        // In the folder that was backed up, an event can be both in the log and parked, if it was sent twice. Such a dead
-        // letter is restored, unless it comes from an earlier moment than the log.
+        // If an event was sent twice, it can be both in the log and parked in the backed-up folder. Such a dead letter
+        // is restored, unless it comes from an earlier moment than the log.
         let may_be_finished = self.is_older || letter.state == DeadLetterState::Replaying;
         if may_be_finished && record_of(&self.committer.keys, self.currency, &letter.body.0)?.is_some() {
             self.counts.finished_dead_letters += 1;
@@ -202,7 +205,6 @@ impl<'a> StateWriter<'a> {
         Ok(Some(row))
     }
 
-    /// Commits the rest.
     pub(super) fn finish(self) -> anyhow::Result<StateCounts> {
         self.committer.commit(self.stage)?;
         Ok(self.counts)
@@ -210,7 +212,7 @@ impl<'a> StateWriter<'a> {
 }
 
 impl StateCounts {
-    /// The ledger of the restored folder, given the ledger of the increment and the number of events in the log.
+    /// Computes the ledger of the restored folder from the ledger of the increment and the number of events in the log.
     pub(super) fn ledger(&self, before: Ledger, events: u64) -> Ledger {
         let mut ledger = Ledger {
             recorded: events,

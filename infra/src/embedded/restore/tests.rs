@@ -1,5 +1,5 @@
-//! Tests restores of backups of a small engine: to the end, to earlier moments, with messages and dead letters that are
-//! finished by then, and after damage and interruptions.
+//! Tests restores of a small engine: to the end of the backup, to earlier moments, with finished messages and dead
+//! letters, and after damage and interruptions.
 
 mod backup;
 mod finished;
@@ -32,7 +32,6 @@ async fn publish(engine: &Embedded, events: &[Envelope]) {
     }
 }
 
-/// Closes the engine, and opens its folder again.
 fn reopen(folder: &TempDir, engine: Embedded, inline: bool) -> Embedded {
     drop(engine);
     Embedded::open(folder.path(), Options { inline, ..options() }).unwrap()
@@ -42,7 +41,7 @@ async fn run(source: &Target, path: &Path, options: RestoreOptions) -> Result<Re
     run_listing(source, path, options).await.map(|(report, _)| report)
 }
 
-/// Restores on a blocking thread. Also returns the listed messages.
+/// Restores a backup on a blocking thread. Also returns the listed messages.
 async fn run_listing(
     source: &Target,
     path: &Path,
@@ -61,8 +60,8 @@ async fn run_listing(
     tokio::task::spawn_blocking(work).await.unwrap()
 }
 
-/// What two folders with the same history have in common: the rows of all keyspaces, and each position of the feed with
-/// its time. Rows of the feed can be split differently.
+/// The data that is equal in two folders with the same history: the rows of all keyspaces except the feed, and each
+/// position of the feed with its time. The positions may be split differently into rows of the feed.
 fn comparable(engine: &Embedded) -> BTreeMap<&'static str, BTreeMap<Vec<u8>, Vec<u8>>> {
     let keys = &engine.store().keys;
     let mut all = BTreeMap::new();
@@ -156,7 +155,7 @@ async fn a_folder_that_is_restored_to_the_end_equals_its_source() {
     let restored = Embedded::open(place.path(), options()).unwrap();
     assert_same(&restored, &engine);
     assert_consistent(&restored).await;
-    // The folder continues the backup, with later commits.
+    // The restored folder continues the backup, with later commits.
     assert!(restored.store().view().commit > manifest.folder.commit);
     let names: Vec<_> = fs::read_dir(place.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     assert!(!names.iter().any(|name| name == "restoring"), "{names:?}");
@@ -183,7 +182,7 @@ async fn each_position_and_each_time_restores_exactly_the_events_up_to_it() {
         assert!(found["feed"].iter().eq(expected), "{position}");
         assert_eq!(found["log"].len() as u64, position);
         assert_consistent(&restored).await;
-        // Times can be equal, so the restore to a time can end later.
+        // Several events can have one time, so a restore to a time can end at a later position.
         let time = Timestamp::from_micros(time_of(position)).unwrap();
         let place = TempDir::new().unwrap();
         let report = run(&target, place.path(), RestoreOptions { until: Until::Time(time), ..OPTIONS() });
@@ -250,7 +249,7 @@ async fn a_folder_with_content_is_refused_and_an_incomplete_restore_is_replaced(
     assert!(matches!(&error, RestoreError::NotEmpty { found, .. } if found == "thesis.txt"), "{error}");
     fs::remove_file(place.path().join("thesis.txt")).unwrap();
 
-    // A restore that was killed, in each of its states.
+    // Makes each state in which a killed restore can leave the folder.
     for moved in [&[][..], &["store"], &["store", "EXTENT"]] {
         fs::create_dir(place.path().join("restoring")).unwrap();
         fs::write(place.path().join("restoring/FORMAT"), "orders data folder, format 6\n").unwrap();
@@ -318,7 +317,7 @@ async fn every_damage_of_a_file_is_found_and_named() {
         assert!(found.flaws.iter().any(|flaw| flaw.path.ends_with(name)), "truncated {name}: {found:?}");
         fs::remove_file(path).unwrap();
         let found = check(target.clone()).await.unwrap();
-        // Without its first or last manifest, a backup looks like one that begins later or ended earlier.
+        // Without its first or last manifest, a backup looks like a backup that begins later or ends earlier.
         let is_found = found.flaws.iter().any(|flaw| flaw.path.ends_with(name));
         assert!(is_found || name.ends_with(".json"), "removed {name}: {found:?}");
         fs::write(path, content).unwrap();

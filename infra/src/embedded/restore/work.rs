@@ -1,4 +1,5 @@
-//! Fills the folder of a restore: log, state, indexes, and the folder's own rows. The parent calls [`fill`].
+//! Fills the folder of a restore with the log, the state, the indexes, and the rows of the folder itself. The parent
+//! calls [`fill`].
 
 use std::sync::Arc;
 
@@ -33,7 +34,7 @@ use crate::embedded::store::keyspaces;
 use crate::embedded::store::open_error::OpenError;
 use crate::embedded::store::opening::first_commit;
 
-/// What the steps of a restore share.
+/// The data that the steps of a restore share.
 struct Work<'a> {
     runtime: &'a Handle,
     source: &'a Target,
@@ -61,8 +62,8 @@ pub(super) fn fill(
         keys,
         totals: LatestTotals::default(),
         changes: Arc::new(OrderChanges::default()),
-        // No commit of the restored folder gets the number of a commit in the backup. So the folder continues the backup,
-        // and increments can distinguish its commits from the earlier ones.
+        // No commit of the restored folder gets the number of a commit in the backup. So later increments of the same
+        // backup can distinguish the folder's commits from earlier commits.
         chain: Chain { commit: moment.newest.folder.commit, ..Chain::default() },
         feed: FeedEnd::default(),
     };
@@ -72,7 +73,7 @@ pub(super) fn fill(
     let show = |done| work.show(RestoreStep::Audit, done, log.events);
     let is_queued_again = options.queue == QueuedMessages::Again;
     let hash = audit::check(&committer, moment, &log, &counters, is_queued_again, &show)?;
-    // A start then has nearly no journal to read.
+    // With the data in tables, the next start reads almost no journal.
     committer.keys.write_tables().map_err(|error| work.failed(error.into()))?;
     let stage = committer.stage();
     first_commit(&folder, &mut committer, stage).map_err(|error| work.failed(error.into()))?;
@@ -109,7 +110,7 @@ impl Work<'_> {
         RestoreError::Write { path: self.place.path().to_owned(), error }
     }
 
-    /// The error for a segment whose file is whole, but whose lines are not what they should be.
+    /// The error for a segment whose file is intact, but whose lines are malformed.
     fn malformed(&self, segment: &SegmentRef, holds: &str, what: String) -> RestoreError {
         let (location, path) = (self.source.location().to_owned(), segment.path());
         let flaw = SegmentFlaw::Content(what);
@@ -176,7 +177,8 @@ impl Work<'_> {
         let newest = &self.moment.newest.folder;
         let (keys, mut stage) = (committer.keys.clone(), committer.stage());
         stage.put(&keys.meta, keyspaces::FOLDER, newest.name.as_bytes());
-        // No message of the restored folder gets an id that a message had after the moment.
+        // New messages of the restored folder never get an id that a message of the backed-up folder had after the
+        // moment.
         stage.next_seq = Some(newest.next_seq);
         let before = self.moment.state.as_ref().map(|state| (state.folder.ledger, state.folder.dead_letters));
         let (ledger, letters) = before.unwrap_or((Ledger::default(), 0));
@@ -195,7 +197,7 @@ impl Work<'_> {
             progress: &progress,
         };
         let filled = backfill.run(committer, &options);
-        // The backfill also fails if it is stopped, and so does this.
+        // If the caller has stopped the restore, the backfill has failed, and `show` returns the right error here.
         self.show(RestoreStep::Audit, 0, log.events)?;
         filled.context("cannot fill the indexes").map_err(failed)?;
         Ok(counters)

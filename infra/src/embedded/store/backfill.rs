@@ -1,9 +1,10 @@
 //! Fills the indexes from the log: when a folder of an earlier format is upgraded, and when keys of the metadata become
-//! searchable. [`opening`](super::opening) calls it before anything else can write.
+//! searchable. [`opening`](super::opening) runs the backfills before any other code can write.
 //!
 //! The first commit of a backfill puts a cursor into `meta`. Each later commit writes the rows of some orders and moves
-//! the cursor past these orders. So after a crash, the work continues at the cursor. The last commit removes the
-//! cursor. An upgrade also folds every projection again, because schema version 2 adds members to projections.
+//! the cursor past these orders. After a crash, the backfill continues at the cursor. The last commit removes the
+//! cursor. The backfill of an upgrade also recomputes every projection, because schema version 2 adds members to
+//! projections.
 
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
@@ -21,7 +22,8 @@ use super::keyspaces::{self, Keyspaces};
 use super::stage::Stage;
 use super::{keys, records};
 
-/// One commit contains the rows of about this many events. The number is small in tests, so that tests need few orders.
+/// The approximate number of events whose rows one commit contains. The number is small in tests, so that tests need
+/// few orders.
 const EVENTS_OF_COMMIT: u64 = if cfg!(test) { 50 } else { 5000 };
 /// How many commits are prepared while another commit is written.
 const PREPARED_COMMITS: usize = 2;
@@ -48,10 +50,11 @@ pub struct BackfillProgress {
 
 /// The inputs of a backfill.
 pub(crate) struct BackfillOptions<'a> {
-    /// The searchable keys of the metadata. `None` keeps the keys that the folder has already.
+    /// The searchable keys of the metadata. `None` keeps the keys that the folder already has.
     pub(crate) searchable: Option<&'a BTreeSet<String>>,
     pub(crate) default_currency: Currency,
-    /// Called after each commit. If it returns `Break`, the start fails, and the next start continues the backfill.
+    /// Called after each commit. If the function returns `Break`, the folder is not opened, and the next start
+    /// continues the backfill.
     pub(crate) progress: &'a dyn Fn(BackfillProgress) -> ControlFlow<()>,
 }
 
@@ -69,7 +72,7 @@ enum Scope {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct Cursor {
     scope: Scope,
-    /// The latest order that was processed; `None` at the beginning.
+    /// The id of the order that was processed last. `None` at the beginning.
     after: Option<OrderId>,
     /// The number of events of the processed orders.
     events: u64,
@@ -81,8 +84,8 @@ pub(crate) struct Backfill {
     pub(crate) searchable: BTreeSet<String>,
 }
 
-/// Stages the cursor of a full backfill, which fills all indexes and projections. A folder of a format
-/// without indexes needs a full backfill.
+/// Stages the cursor of a full backfill, which fills all indexes and projections. A folder whose format has no indexes
+/// needs a full backfill.
 pub(crate) fn announce(keys: &Keyspaces, stage: &mut Stage) {
     put_cursor(keys, stage, &Cursor { scope: Scope::Everything, after: None, events: 0 });
 }
@@ -93,8 +96,8 @@ fn put_cursor(keys: &Keyspaces, stage: &mut Stage, cursor: &Cursor) {
 }
 
 impl Backfill {
-    /// Determines which backfill is due, and stages its cursor. `lacks_indexes` states whether the folder has a format
-    /// without indexes.
+    /// Determines which backfill is due, and stages its cursor. `lacks_indexes` states whether the folder's format has
+    /// no indexes.
     pub(crate) fn plan(
         keys: &Keyspaces,
         stage: &mut Stage,
@@ -125,7 +128,7 @@ impl Backfill {
         Ok(Self { cursor, searchable })
     }
 
-    /// Fills the indexes. The caller must have committed the cursor.
+    /// Fills the indexes. The caller must commit the staged cursor first.
     pub(crate) fn run(&self, committer: &mut Committer, options: &BackfillOptions<'_>) -> anyhow::Result<()> {
         let Some(cursor) = &self.cursor else { return Ok(()) };
         let about = committer.keys.log.approximate_len() as u64;
@@ -137,7 +140,7 @@ impl Backfill {
             let currency = options.default_currency;
             let reader = scope.spawn(move || self.prepare(&keys, cursor, currency, &sender));
             // This loop owns the receiver of the channel. If the closure returns early, the receiver is dropped. The
-            // reader can then send nothing more, and ends.
+            // sending thread then fails to send, and ends.
             for Portion { rows, cursor, .. } in portions {
                 let mut stage = committer.stage();
                 rows.into_iter().for_each(|row| row.stage(&mut stage, &committer.keys));
@@ -197,8 +200,8 @@ impl Backfill {
         Ok(())
     }
 
-    /// Reads orders into the portion until it is full. Returns the key at which the next portion begins. The engine keeps what is
-    /// written in memory for as long as somebody reads, so each portion is a read of its own.
+    /// Reads orders into the portion until it is full. Returns the key at which the next portion begins. Each portion
+    /// is a separate read, because the engine keeps new writes in memory while a read is open.
     fn read_portion(
         &self,
         keys: &Keyspaces,
@@ -249,7 +252,7 @@ impl Backfill {
             if crate::is_projected(&order) {
                 portion.rows.push(PreparedRow::Projection(order_id, Some(order.encode())));
             } else if keys.orders.contains_key(order_id.as_str())? {
-                // Early versions of this program also projected orders with one event.
+                // Early versions of this program also wrote projections for orders with one event.
                 portion.rows.push(PreparedRow::Projection(order_id, None));
             }
         }
@@ -265,7 +268,7 @@ fn report(options: &BackfillOptions<'_>, progress: BackfillProgress) -> anyhow::
     Ok(())
 }
 
-/// The rows that one commit writes, and the cursor that it stores.
+/// The rows and the cursor that one commit of a backfill writes.
 struct Portion {
     rows: Vec<PreparedRow>,
     events: u64,
@@ -290,9 +293,9 @@ impl PreparedRow {
 
 /// The order whose log is being read, folded from the entries so far.
 struct Fold {
-    /// `None` before the first order.
+    /// The id of the order. `None` before the first order.
     order_id: Option<OrderId>,
-    /// The beginning that the keys of all log entries of the order share.
+    /// The prefix of the keys of the order's log entries.
     prefix: Vec<u8>,
     events: u64,
     order: anyhow::Result<Option<Order>>,

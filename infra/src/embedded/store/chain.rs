@@ -1,24 +1,24 @@
 //! Counts the commits, so that a start notices if one is missing. The writer adds a [`Link`] to each commit, and the
 //! [continuity](super::continuity) check reads the links.
 //!
-//! A link contains the number of its commit, and the sequence number of the latest earlier write to each keyspace of
-//! [`KEPT`]. Commit numbers have no gaps. So a journal that begins with commit 70 proves that there were 69 earlier
+//! A link contains the number of its commit, and the sequence number of the latest earlier write to each keyspace in
+//! [`KEPT`]. Commit numbers have no gaps. A journal that begins with commit 70 proves that there were 69 earlier
 //! commits. The first link of that journal states up to which sequence number the tables must hold the earlier writes.
 
 use anyhow::Context;
 
 use super::keyspaces;
 
-/// The keyspaces from which nothing is ever removed, so that their tables always hold their latest write. Other
-/// keyspaces need no check: the ledger shows whether the queue or the dead letters have lost messages, and derived
-/// writes can be rebuilt.
+/// The keyspaces from which nothing is ever removed, so that the tables of these keyspaces always hold the latest
+/// write. Other keyspaces need no check: the ledger shows whether the queue or the dead letters have lost messages, and
+/// derived writes can be rebuilt.
 pub(crate) const KEPT: [u64; 3] = [keyspaces::LOG, keyspaces::RECEIPTS, keyspaces::META];
 
-/// The sequence number of the latest write to each keyspace of [`KEPT`]; 0 if there was none.
+/// The sequence number of the latest write to each keyspace in [`KEPT`]. 0 for a keyspace without writes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct LastWrites(pub(crate) [u64; KEPT.len()]);
 
-/// The keyspaces of [`KEPT`] that a commit writes to.
+/// The keyspaces in [`KEPT`] that a commit writes to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct TouchedKeyspaces([bool; KEPT.len()]);
 
@@ -29,13 +29,13 @@ impl TouchedKeyspaces {
     }
 }
 
-/// The row of `meta` that links a commit to the one before it.
+/// The row of `meta` that links a commit to the previous commit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Link {
     /// The number of the commit. The first commit has number 1.
     pub(crate) commit: u64,
     touched: TouchedKeyspaces,
-    /// The latest write to each kept keyspace before this commit.
+    /// The latest write to each kept keyspace before the commit of the link.
     pub(crate) before: LastWrites,
 }
 
@@ -70,8 +70,8 @@ pub(crate) struct Chain {
 }
 
 impl Chain {
-    /// The end of the chain after the commit that contains this link. `seqno` is the sequence number that fjall gave
-    /// to the commit.
+    /// The end of the chain after the commit that contains `link`. `seqno` is the sequence number that fjall gave to
+    /// the commit.
     pub(crate) fn after(link: &Link, seqno: u64) -> Self {
         let mut last = link.before;
         let touched = last.0.iter_mut().zip(link.touched.0).filter(|(_, touched)| *touched);

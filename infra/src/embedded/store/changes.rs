@@ -1,5 +1,6 @@
-//! Records which commit last changed an order, so that the reader's cache knows whether a cached order is current. A
-//! [`Stage`](super::stage::Stage) collects its [`ChangedOrders`], and the committer records them in [`OrderChanges`].
+//! Records which commit last changed an order, so that the reader's cache can determine whether a cached order is
+//! current. A [`Stage`](super::stage::Stage) collects its [`ChangedOrders`], and the committer records them in
+//! [`OrderChanges`].
 
 use std::hash::BuildHasher;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -9,17 +10,19 @@ use foldhash::fast::FixedState;
 
 use super::{keys, keyspaces};
 
-/// The number of slots. Several orders share a slot, so a change of one order makes readers read the other orders of
-/// its slot again. At 10,000 changes a second, this happens to an order about every 26 seconds.
+/// The number of slots in which [`OrderChanges`] records changed orders. Several orders share a slot, so a change of
+/// one order makes the cached copies of the other orders in the slot look outdated. At 10,000 changes a second, a
+/// cached order looks outdated about every 26 seconds.
 const SLOTS: usize = 1 << 18;
 
-/// The orders that one commit changes, as hashes of their ids.
+/// The orders that one commit changes, as hashes of the order ids.
 #[derive(Default)]
 pub(crate) struct ChangedOrders(Vec<u64>);
 
 impl ChangedOrders {
-    /// Adds the order of a row, if the row changes what readers see of an existing order. A projection and a later log
-    /// entry change what readers see. The first log entry creates the order, and no other event ever replaces that entry.
+    /// Adds the order of a row, if the row changes what readers see of an existing order. A projection and a log entry
+    /// of a later version do. The first log entry of an order does not, because it creates the order and is never
+    /// replaced.
     pub(crate) fn add(&mut self, keyspace: u64, key: &[u8]) {
         match keyspace {
             keyspaces::ORDERS => self.0.push(hash(key)),
@@ -35,7 +38,7 @@ impl ChangedOrders {
     }
 }
 
-/// For each slot, the number of the latest commit that changed one of its orders.
+/// For each slot of orders, the number of the latest commit that changed an order of the slot.
 pub(crate) struct OrderChanges(Box<[AtomicU64]>);
 
 impl Default for OrderChanges {
@@ -45,13 +48,13 @@ impl Default for OrderChanges {
 }
 
 impl OrderChanges {
-    /// Records the orders that a commit changes. Must be called before readers get a view with this commit.
+    /// Records the orders that a commit changes. Must be called before readers get a view with the commit.
     pub(crate) fn record(&self, changed: &ChangedOrders, commit: u64) {
         changed.0.iter().for_each(|hash| self.slot(*hash).store(commit, Ordering::Release));
     }
 
-    /// Whether the order has not changed since a reader read it as of commit `as_of`. If so, the order may be shown
-    /// as it was read: no view that a reader has now contains a later event of the order.
+    /// Whether the order is unchanged since commit `as_of`, at which a reader read it. If so, the cached order may be
+    /// shown: no view that a reader has now contains a later event of the order.
     pub(crate) fn is_current(&self, order_id: &OrderId, as_of: u64) -> bool {
         self.slot(hash(order_id.as_str().as_bytes())).load(Ordering::Acquire) <= as_of
     }

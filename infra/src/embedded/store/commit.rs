@@ -17,7 +17,6 @@ pub(crate) struct Committer {
     pub(crate) keys: Keyspaces,
     pub(crate) totals: LatestTotals,
     pub(crate) changes: Arc<OrderChanges>,
-    /// The latest commit.
     pub(crate) chain: Chain,
     /// The end of the feed as of the latest commit.
     pub(crate) feed: FeedEnd,
@@ -25,14 +24,12 @@ pub(crate) struct Committer {
 
 /// A commit that was written.
 pub(crate) struct Committed {
-    /// A view of the store as of this commit.
     pub(crate) view: View,
-    /// The rows of the feed that this commit has added, each with its first position.
+    /// The rows of the feed that the commit added, each with its first position.
     pub(crate) feed_rows: Vec<(u64, UserValue)>,
 }
 
 impl Committer {
-    /// An empty stage for the next commit.
     pub(crate) fn stage(&self) -> Stage {
         Stage::new(&self.keys.db, self.totals.get())
     }
@@ -57,7 +54,8 @@ impl Committer {
         // The changed orders must be recorded before any reader can see the commit.
         self.changes.record(&stage.changed_orders, link.commit);
         stage.commit(|| self.totals.set(after))?;
-        // Only this thread writes to the database, so the latest write to `meta` belongs to this commit.
+        // Only the writing thread writes to the database, so the latest write to `meta` belongs to the commit just
+        // made.
         let seqno = meta.tree.get_highest_seqno().expect("every commit writes to the keyspace `meta`");
         self.chain = Chain::after(&link, seqno);
         self.feed = feed_end;
@@ -65,14 +63,15 @@ impl Committer {
         Ok(Committed { view, feed_rows })
     }
 
-    /// Commits one of many stages of a restore or an upgrade. Bounds the memory of what is not in tables yet: the engine alone would
-    /// keep several tables of each keyspace in memory, and read all of their journals at the next start.
+    /// Commits one of many stages of a restore or an upgrade, and limits how much data is only in memory and in
+    /// journals. Without the limit, fjall would keep several tables of each keyspace in memory, and read all of their
+    /// journals at the next start.
     pub(crate) fn commit_portion(&mut self, stage: Stage) -> fjall::Result<()> {
         self.commit(stage)?;
         self.keys.write_large_tables()
     }
 
-    /// Adds lost positions to the end of the feed, and stages their row. The commit must not record events.
+    /// Adds lost positions to the end of the feed, and stages a row for them. The same commit must not record events.
     pub(crate) fn stage_lost_positions(&mut self, stage: &mut Stage, count: u64) {
         let row = feed::encode::lost_row(self.feed.time, count);
         stage.put(&self.keys.feed, (self.feed.position + 1).to_be_bytes(), row);

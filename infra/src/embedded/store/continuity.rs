@@ -1,10 +1,10 @@
 //! Checks that a store contains every acknowledged write before fjall opens it. Opening and recovery call this check.
 //!
 //! fjall cuts off a journal at the first place that it cannot read. After a power cut that is correct: the data after
-//! that place was never acknowledged. But if the journal is damaged, fjall silently discards acknowledged commits. This
+//! that place was never acknowledged. But if the journal is damaged, fjall silently discards acknowledged commits. The
 //! check requires:
 //!
-//! 1. The lists of tables are whole. The tables are whole too, which is verified unless they are larger than
+//! 1. The lists of tables and the tables are whole. The tables are verified only if they are not larger than
 //!    [`MAX_BYTES_VERIFIED_AT_OPEN`].
 //! 2. The commits in the journals are numbered without gaps ([`super::chain`]). A gap is allowed only if the tables hold
 //!    every write before it: old journals are removed once tables hold their content.
@@ -24,8 +24,8 @@ use super::layout::journal::{self, JournalBatch, JournalBatches};
 use super::layout::manifest::TableManifest;
 use super::layout::{LayoutError, journals, keyspace_path};
 
-/// A start verifies the tables if their total size is at most this many bytes, which takes well under a second. Larger
-/// tables are verified by `orders rebuild --check`, and fjall verifies each block that it reads.
+/// The maximum total size of tables that a start verifies, in bytes. Verifying that many takes well under a second.
+/// Larger tables are verified by `orders rebuild --check`, and fjall verifies each block that it reads.
 const MAX_BYTES_VERIFIED_AT_OPEN: u64 = 128 << 20;
 
 /// Why a store must not be opened.
@@ -33,9 +33,9 @@ const MAX_BYTES_VERIFIED_AT_OPEN: u64 = 128 << 20;
 pub(crate) enum Flaw {
     /// The file system returned an error.
     Io(PathBuf, io::Error),
-    /// Commits after this cut were on the disk, but can no longer be read.
+    /// Commits after the cut were synced to the disk, but can no longer be read.
     Cut(Box<JournalCut>),
-    /// Older commits are in no table and no journal, but later ones can be read.
+    /// Some commits are missing from the tables and the journals, although later commits can be read.
     Missing(PathBuf, String),
     /// A file is missing or damaged, and nothing can replace it.
     Irreparable(PathBuf, String),
@@ -44,15 +44,14 @@ pub(crate) enum Flaw {
 /// The place in the journals where the readable commits end too early.
 #[derive(Debug)]
 pub(crate) struct JournalCut {
-    /// The number of the journal.
     pub(crate) journal: u64,
     pub(crate) path: PathBuf,
     /// The byte offset at which the readable part of the journal ends.
     pub(crate) offset: u64,
     /// The chain as of the latest commit before the cut.
     pub(crate) kept: Chain,
-    /// The number of commits that were on the disk and are missing, and the numbers of accepted and recorded events in
-    /// them. `None` if unknown.
+    /// The number of missing commits that had been synced, and the numbers of accepted and recorded events in those
+    /// commits. `None` if unknown.
     pub(crate) commits: Option<u64>,
     pub(crate) accepted: Option<u64>,
     pub(crate) recorded: Option<u64>,
@@ -70,7 +69,6 @@ impl From<LayoutError> for Flaw {
 }
 
 impl JournalCut {
-    /// Describes the cut for the operator.
     pub(crate) fn describe(&self, file: &str) -> String {
         let number = |number: Option<u64>, what: &str| number.map(|number| format!("{number} {what}"));
         let lost = [
@@ -94,12 +92,12 @@ pub(crate) struct JournalTail {
     pub(crate) path: PathBuf,
     /// The byte range of the whole commits that are not known to be durable.
     pub(crate) commits: Range<u64>,
-    /// Whether the remains of a torn commit follow the last whole commit. A power cut leaves such remains.
+    /// Whether the last whole commit is followed by the remains of a torn commit, which a power cut leaves.
     pub(crate) is_torn: bool,
 }
 
-/// Checks the store, and returns the ends of its journals. `extent` states what must be durable. It is `None` for a
-/// folder of format 3, which has no extent. The keyspaces up to number `last` must exist.
+/// Checks the store, and returns the ends of its journals. `extent` states which commits must be in the store. `None`
+/// for a folder of format 3, which has no extent. The keyspaces up to number `last` must exist.
 pub(crate) fn check(store: &Path, extent: Option<&Extent>, last: u64) -> Result<Vec<JournalTail>, Flaw> {
     let tables = TableCoverage::read(store, last)?;
     let mut scan = JournalScan::default();
@@ -133,8 +131,8 @@ pub(crate) fn check(store: &Path, extent: Option<&Extent>, last: u64) -> Result<
             }
             Some(extent) if !batches.ends_clean() && scan.chain.commit < extent.commit => {
                 let readable = readable();
-                // If another journal follows, it may continue after the missing commits, because the tables may
-                // contain their writes.
+                // A later journal may continue after the missing commits, because the tables may contain the writes of
+                // those commits.
                 if at + 1 == journals.len() && !tables.hold(&extent.last) {
                     return Err(scan.cut(Some(extent), readable, &[]));
                 }
@@ -152,7 +150,7 @@ pub(crate) fn check(store: &Path, extent: Option<&Extent>, last: u64) -> Result<
     }
 }
 
-/// Whether the page in which the journal ends contains only zeros after that end. A crash can leave such a page, but
+/// Whether the rest of the page in which the journal ends contains only zeros. A crash can leave such a page, but
 /// damage alone cannot.
 fn begins_with_hole(rest: &[u8]) -> bool {
     const PAGE_BYTES: usize = 4096;
@@ -177,7 +175,7 @@ pub(crate) struct TableCoverage(LastWrites);
 
 impl TableCoverage {
     fn read(store: &Path, last: u64) -> Result<Self, Flaw> {
-        // Every keyspace must exist. If one is missing, fjall creates it anew and deletes its remaining files.
+        // Every keyspace must exist. If a keyspace is missing, fjall creates it anew and deletes its remaining files.
         let manifests = (0..=last).map(|number| TableManifest::read(&keyspace_path(store, number)));
         let manifests = manifests.collect::<Result<Vec<_>, _>>()?;
         let all = || manifests.iter().flat_map(|manifest| &manifest.tables);
@@ -192,8 +190,8 @@ impl TableCoverage {
         self.missing(last).is_none()
     }
 
-    /// The first keyspace whose tables lack writes: its number, the last write in its tables, and the last write that
-    /// they should contain.
+    /// Finds the first keyspace whose tables lack writes. Returns the number of the keyspace, the last write in its
+    /// tables, and the last write that the tables should contain.
     fn missing(&self, last: &LastWrites) -> Option<(u64, u64, u64)> {
         let ends = KEPT.into_iter().zip(self.0.0).zip(last.0);
         ends.map(|((keyspace, held), last)| (keyspace, held, last)).find(|(_, held, last)| held < last)
@@ -216,8 +214,8 @@ struct JournalScan {
 }
 
 impl JournalScan {
-    /// Adds a batch from a journal. Returns the number of the batch's commit if commits are missing before it and the
-    /// tables do not contain their writes.
+    /// Adds a batch from a journal. If commits are missing before the batch and the tables do not contain their writes,
+    /// returns the number of the batch's commit.
     fn add(
         &mut self,
         batch: &JournalBatch<'_>,
@@ -262,8 +260,8 @@ impl JournalScan {
         Ok(None)
     }
 
-    /// The flaw that the readable commits end too early in the latest journal that was read. `readable` is the number
-    /// of whole commits that follow in the same journal.
+    /// Returns the flaw that the readable commits end too early in the journal that was read last. `readable` is the
+    /// number of whole commits after that end in the same journal.
     fn cut(&self, extent: Option<&Extent>, readable: u64, later: &[(u64, PathBuf)]) -> Flaw {
         // If nothing in a journal can be read, the cut is at the end of the previous journal.
         let Some(end) = self.ends.last() else {
@@ -284,8 +282,8 @@ impl JournalScan {
         }))
     }
 
-    /// The flaw that commits are missing before the commit with number `commit`. `later` are the journals from that
-    /// commit on.
+    /// Returns the flaw that commits are missing before the commit with number `commit`. `later` are the journals from
+    /// that commit on.
     fn cut_before(&self, commit: u64, extent: Option<&Extent>, later: &[(u64, PathBuf)]) -> Flaw {
         match self.cut(extent, 0, later) {
             Flaw::Cut(mut cut) => {

@@ -1,11 +1,11 @@
-//! The counters of the store. The writer changes them in the same commit as the data that they count.
+//! The counters of the store. The writer changes the counters in the same commit as the data that they count.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
 use domain::Ledger;
 use serde::{Deserialize, Serialize};
 
-/// The ledger and the number of dead letters. Stored as one row of `meta`.
+/// The ledger and the number of dead letters, which are stored as one row of `meta`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub(crate) struct Counters {
     #[serde(flatten)]
@@ -18,7 +18,6 @@ pub(crate) struct Counters {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Totals {
     pub(crate) counters: Counters,
-    /// The number of messages on the queue.
     pub(crate) queued: u64,
 }
 

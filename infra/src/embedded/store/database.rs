@@ -12,20 +12,20 @@ use super::keyspaces::Keyspaces;
 use super::open_error::OpenError;
 use crate::embedded::priority;
 
-/// The size of fjall's block cache.
 const CACHE_BYTES: u64 = 32 << 20;
 
 /// The number of threads that flush and compact. fjall reserves the first thread for flushes. While all other threads
 /// compact and more compactions are due, the first thread requeues these compactions in a busy loop, which occupies a
-/// core. With this many threads, such a phase is short.
+/// core. With four threads, such a phase is short.
 const WORKER_THREADS: usize = 4;
-/// The niceness of the threads that flush and compact. On a busy machine, each of them gets a third of the processor time
-/// that a thread of normal priority gets. That is enough to keep up.
+/// The niceness of the threads that flush and compact. On a busy machine, each of them gets a third of the processor
+/// time that a thread of normal priority gets. That share is enough to keep up.
 const WORKER_NICENESS: i32 = 5;
 
-/// Opens the database in the folder `store`, or creates it there. `folder` is the data folder, which errors name.
+/// Opens the database in the folder `store`, or creates a database there. Errors name `folder`, the data folder.
 pub(crate) fn open(folder: &Path, store: &Path) -> Result<Keyspaces, OpenError> {
-    // fjall panics on some kinds of damage. The user gets the same error for every kind.
+    // fjall panics on some kinds of damage. The panic is caught, so that the user gets one error for every kind of
+    // damage.
     let opened = catch_unwind(AssertUnwindSafe(|| {
         let builder = || Database::builder(store).cache_size(CACHE_BYTES).worker_threads(WORKER_THREADS);
         let folders = count_folders(&store.join("keyspaces")).unwrap_or(0);
@@ -68,8 +68,8 @@ fn explain(folder: &Path, store: &Path, error: fjall::Error) -> OpenError {
 /// Syncs every file and folder below `folder`. fjall creates folders for keyspaces, but does not sync the directory
 /// entries of these folders. Without this function, a power cut could remove the folders with all their content.
 ///
-/// fjall may be flushing and compacting meanwhile. It removes files whose content is in other files, so a file that no
-/// longer exists needs no sync.
+/// fjall may flush and compact at the same time. fjall removes only files whose content is in other files, so a file
+/// that no longer exists needs no sync.
 pub(crate) fn sync_tree(folder: &Path) -> io::Result<()> {
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
@@ -97,7 +97,7 @@ mod tests {
         let keyspace = folder.path().join("keyspace");
         fs::create_dir(&keyspace).unwrap();
         fs::write(keyspace.join("table"), "content").unwrap();
-        // This link has no target, so it cannot be opened, like a file that was removed after the folder was listed.
+        // A link without a target cannot be opened, like a file that was removed after the folder was listed.
         symlink("removed", keyspace.join("old-table")).unwrap();
         sync_tree(folder.path()).unwrap();
         assert_eq!(sync_tree(&folder.path().join("missing")).unwrap_err().kind(), io::ErrorKind::NotFound);

@@ -1,6 +1,6 @@
-//! The file `EXTENT`: how far the journals are on the disk. The syncing thread writes it after each sync, and the next
-//! start compares the journals with it. The file is separate, so that a damaged journal cannot hide what must be
-//! durable.
+//! The file `EXTENT`: how far the journals are on the disk. The syncing thread writes the file after each sync, and the
+//! next start compares the journals with it. The file is separate from the journals, so that a damaged journal cannot
+//! hide which commits must be there.
 //!
 //! ```text
 //! byte 0     first slot   "ORDEXT1\n", the numbers of an `Extent` (u64 each), and the XXH3 of these bytes (u64)
@@ -10,9 +10,9 @@
 //! All numbers are little-endian. If both slots are intact, the slot with the later commit is valid.
 //!
 //! The syncing thread overwrites the older slot after each sync of the journal, once the callers have their results. A
-//! slot lies within one sector, so a power cut leaves either its old or its new content. The file itself is synced once
-//! a second and when the service stops. After a power cut it may lag behind the journals by a second, but it is never
-//! ahead of them.
+//! slot lies within one sector, so a power cut leaves either the old or the new content of the slot. The file itself is
+//! synced once a second and when the service stops. After a power cut, the file may lag behind the journals by a
+//! second, but is never ahead of them.
 
 use std::fs::File;
 use std::io;
@@ -30,25 +30,24 @@ const SLOT_BYTES: u64 = 4096;
 /// The size of a slot: the magic, five numbers, the latest writes, and the checksum.
 const EXTENT_BYTES: usize = 8 * (1 + 5 + KEPT.len() + 1);
 
-/// The record that all commits up to the commit with this number are on the disk.
+/// States that all commits up to the commit with number `commit` are on the disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Extent {
-    /// The number of the latest commit.
     pub(crate) commit: u64,
     /// The number of the journal that contains the commit.
     pub(crate) journal: u64,
     /// The time when the commit was synced, in microseconds since 1970.
     pub(crate) at: i64,
-    /// The number of accepted events in the ledger, as of this commit.
+    /// The number of accepted events in the ledger, as of the extent's commit.
     pub(crate) accepted: u64,
-    /// The number of recorded events in the ledger, as of this commit.
+    /// The number of recorded events in the ledger, as of the extent's commit.
     pub(crate) recorded: u64,
-    /// The latest write to each kept keyspace, including this commit.
+    /// The latest write to each kept keyspace, including the extent's commit.
     pub(crate) last: LastWrites,
 }
 
 impl Extent {
-    /// The extent when everything up to the latest commit of `chain` has just been synced.
+    /// The extent after everything up to the latest commit of `chain` was synced just now.
     pub(crate) fn now(chain: &Chain, journal: u64, ledger: &Ledger) -> Self {
         let Ledger { accepted, recorded, .. } = *ledger;
         Self { commit: chain.commit, journal, at: now().micros(), accepted, recorded, last: chain.last }
@@ -165,7 +164,7 @@ mod tests {
             file.write(&extent(commit)).unwrap();
             assert_eq!(read(), Some(extent(commit)));
         }
-        // A file that was opened again also overwrites the older slot first.
+        // A reopened file also overwrites the older slot first.
         let mut file = ExtentFile::open(folder.path(), &extent(4)).unwrap();
         file.write(&extent(5)).unwrap();
         let good = std::fs::read(&path).unwrap();

@@ -1,5 +1,5 @@
-//! The data folder: its format, its lock, and the files beside the database. Opening and recovery lock it. If the
-//! content is unexpected, they return an error and change nothing.
+//! The data folder: its format, its lock, and the files beside the database. Opening and recovery lock the folder. If
+//! its content is unexpected, they return an error and change nothing.
 //!
 //! ```text
 //! orders-data/
@@ -32,14 +32,13 @@ use super::keyspaces::{self, Keyspaces};
 use super::open_error::OpenError;
 use crate::folders;
 
-/// The number of the current format.
 pub(crate) const FORMAT_NUMBER: u32 = 6;
 
 /// A data folder that this process has locked.
 pub(crate) struct DataFolder {
     path: PathBuf,
     state: FolderState,
-    // Holds the lock, which is released when the file is closed. `None` if the folder was only examined.
+    // The file that holds the lock. Closing the file releases the lock. `None` if the folder was only examined.
     _lock: Option<File>,
 }
 
@@ -51,8 +50,8 @@ pub(crate) enum FolderUse {
 }
 
 impl DataFolder {
-    /// Creates the folder if it does not exist, and locks it against other processes. After this call, only the user of
-    /// this process can read the files that it creates.
+    /// Creates the folder if it does not exist, and locks it against other processes. From then on, files that this
+    /// process creates can be read only by its user.
     pub(crate) fn claim(path: &Path) -> Result<Self, OpenError> {
         let io_error = |source| OpenError::io(path, source);
         if let Some(what) = not_a_folder(path) {
@@ -68,8 +67,7 @@ impl DataFolder {
             Ok(()) => {
                 let folder = Self { path: path.to_owned(), state, _lock: Some(lock) };
                 if folder.is_new() {
-                    // LOCK must survive a power cut: a store without LOCK would be refused as a folder of another
-                    // program.
+                    // LOCK must survive a power cut: a store without LOCK would be refused as another program's folder.
                     folder.sync().map_err(io_error)?;
                 }
                 Ok(folder)
@@ -79,7 +77,7 @@ impl DataFolder {
         }
     }
 
-    /// Examines the folder without changing anything in it. If no process uses the folder, none can begin to use it
+    /// Examines the folder without changing anything in it. If the folder is unused, no process can begin to use it
     /// until the result is dropped.
     pub(crate) fn examine(path: &Path) -> Result<(Self, FolderUse), OpenError> {
         if let Some(what) = not_a_folder(path) {
@@ -89,7 +87,7 @@ impl DataFolder {
         let lock_path = path.join("LOCK");
         let lock = match File::open(&lock_path) {
             Ok(file) => Some(file),
-            // A copy of a folder may lack the file, and no process uses it then.
+            // A copy of a folder may lack LOCK. No process uses such a copy.
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
             Err(error) => return Err(OpenError::io(&lock_path, error)),
         };
@@ -110,12 +108,13 @@ impl DataFolder {
         self.lacks_indexes() || self.state == FolderState::Format5
     }
 
-    /// Whether the folder had format 3 or 4 when it was claimed. These formats have no indexes except the customers' lists.
+    /// Whether the folder had format 3 or 4 when it was claimed. Formats 3 and 4 have no indexes except the customers'
+    /// lists.
     pub(crate) fn lacks_indexes(&self) -> bool {
         matches!(self.state, FolderState::Format3 | FolderState::Format4)
     }
 
-    /// All keyspaces up to this number must exist in the database.
+    /// The highest number of a keyspace that must exist in the database.
     pub(crate) fn last_keyspace(&self) -> u64 {
         match self.state {
             FolderState::Format3 | FolderState::Format4 => keyspaces::LAST_OF_FORMAT_4,
@@ -129,13 +128,12 @@ impl DataFolder {
         matches!(self.state, FolderState::Format4 | FolderState::Format5 | FolderState::Complete)
     }
 
-    /// The path of the database.
     pub(crate) fn store(&self) -> PathBuf {
         self.path.join("store")
     }
 
-    /// Opens the database, after a check that no acknowledged write is missing. Returns the extent of what the store
-    /// must contain, if the folder has one. The caller must call [`DataFolder::complete`] afterwards.
+    /// Opens the database, after a check that no acknowledged write is missing. Returns the extent, if the folder has
+    /// one. The caller must call [`DataFolder::complete`] afterwards.
     pub(crate) fn open_store(&self) -> Result<(Keyspaces, Option<Extent>), OpenError> {
         let store = self.store();
         let io_error = |source| OpenError::io(&self.path, source);
@@ -155,7 +153,7 @@ impl DataFolder {
         }
         let keyspaces = database::open(&self.path, &store)?;
         if self.is_upgrade() {
-            // The upgrade has created folders for new keyspaces. These folders must survive a power cut.
+            // The upgrade has created folders for new keyspaces, which must survive a power cut.
             database::sync_tree(&store).map_err(io_error)?;
         }
         Ok((keyspaces, extent))
@@ -174,7 +172,8 @@ impl DataFolder {
         Ok((extent, tails))
     }
 
-    /// Returns the flaw of the store, or `None` if the store has no flaw. Also returns the extent, if it can be read.
+    /// Looks for a flaw of the store. Returns `None` if the store has no flaw. Also returns the extent, if it can be
+    /// read.
     pub(crate) fn flaw(&self) -> Result<(Option<Flaw>, Option<Extent>), OpenError> {
         let extent = match ExtentFile::read(&self.path) {
             Ok(extent) => extent,
@@ -253,14 +252,15 @@ pub(crate) fn not_a_folder(path: &Path) -> Option<&'static str> {
     }
 }
 
-/// Makes the end of a journal durable. This must happen before any later commit is acknowledged.
+/// Makes the end of a journal durable. Must be called before any later commit is acknowledged.
 ///
-/// After a power cut, the remains of a torn commit may follow the last whole commit. This function cuts them off. fjall
-/// also cuts them off if an entry cannot be read. But if all entries can be read and one of them has a hole, fjall
-/// refuses the store.
+/// After a power cut, the remains of a torn commit may follow the last whole commit. This function cuts off the
+/// remains. fjall also cuts them off if an entry is unreadable. But if all entries are readable and one of them has a
+/// hole, fjall refuses the store.
 ///
-/// This function also rewrites, in place, the commits that may not be on the disk. An earlier sync of them may have
-/// failed. After a failed sync, the operating system treats the data as written, so another sync would not write it.
+/// This function also rewrites, in place, the commits that may not be on the disk. An earlier sync of those commits may
+/// have failed. After a failed sync, the operating system treats the data as written, so another sync would not write
+/// it.
 fn fix_tail(tail: &JournalTail) -> io::Result<()> {
     if tail.commits.is_empty() && !tail.is_torn {
         return Ok(());
@@ -275,8 +275,8 @@ fn fix_tail(tail: &JournalTail) -> io::Result<()> {
     journal.sync_all()
 }
 
-/// Creates the folder. A folder without `FORMAT` may come from a start that was killed before it synced the parent, so its
-/// parents are synced even if it exists.
+/// Creates the folder durably. Syncs the folder's parents even if the folder exists, because an earlier start may have
+/// been killed before it synced them.
 fn create_durably(path: &Path) -> io::Result<()> {
     if path.join("FORMAT").exists() { Ok(()) } else { folders::create_durably(path) }
 }

@@ -1,5 +1,5 @@
 //! Determines the format of a data folder and how complete it is, without changing anything. [`folder`](super::folder)
-//! calls it.
+//! calls this module.
 
 use std::ffi::OsStr;
 use std::fs::{self, File};
@@ -32,10 +32,10 @@ pub(crate) enum FolderState {
     Complete,
 }
 
-/// A data folder that a restore is filling, within the folder to restore. See [`restore`](crate::embedded::restore).
+/// The name of the subfolder in which a restore builds the data folder. See [`restore`](crate::embedded::restore).
 pub(crate) const RESTORING: &str = "restoring";
 
-/// How complete the folder is. It is an error if the folder contains files of other programs.
+/// Determines how complete the folder is. Fails if the folder contains files of other programs.
 pub(crate) fn state_of(path: &Path) -> Result<FolderState, OpenError> {
     let io_error = |source| OpenError::io(path, source);
     let format = path.join("FORMAT");
@@ -70,14 +70,15 @@ pub(crate) fn state_of(path: &Path) -> Result<FolderState, OpenError> {
     let has_lock = entries.iter().any(|entry| entry.file_name() == "LOCK");
     let ours = ["LOCK", "store.new", "store", "EXTENT", "FORMAT", "FORMAT.new"].map(OsStr::new);
     let ours = entries.iter().all(|entry| ours.contains(&entry.file_name().as_os_str()));
-    // EXTENT is synced before FORMAT is written. So if EXTENT cannot be read here, a first start was interrupted.
+    // EXTENT is synced before FORMAT is written. So if EXTENT cannot be read and FORMAT is not complete, a first start
+    // was interrupted.
     let has_extent = ExtentFile::read(path).is_ok_and(|extent| extent.is_some());
-    // A first start that is interrupted in its last step leaves a truncated FORMAT. Any other text comes from another
-    // program.
+    // A first start that is interrupted in its last step leaves a truncated FORMAT. Any other text was written by
+    // another program.
     let cut_short =
         [FORMAT, FORMAT_5, FORMAT_4, FORMAT_3].iter().any(|format| format.as_bytes().starts_with(&text));
     if entries.is_empty() || (has_lock && ours && cut_short) {
-        // If EXTENT can be read, only FORMAT is missing. The newest keyspace then shows the format of the store.
+        // If EXTENT can be read, only FORMAT is missing, and the newest keyspace shows the format of the store.
         let has = |keyspace| layout::keyspace_path(&path.join("store"), keyspace).exists();
         return Ok(match has_extent {
             true if has(keyspaces::LAST) => FolderState::Complete,

@@ -1,23 +1,24 @@
-//! The keys of the indexes that find orders. [`indexes`](super::indexes) writes them, and the reader merges ranges of
-//! them.
+//! The keys of the indexes that find orders. [`indexes`](super::indexes) writes the keys, and the reader merges ranges
+//! of keys.
 //!
-//! Each key of `by_status`, `by_update`, `by_metadata` and `customers` ends with a position: a time and an order id. So the
-//! rows with the same prefix are sorted by time, and a list is a merge of the ranges of a few prefixes.
+//! Each key of `by_status`, `by_update`, `by_metadata` and `customers` ends with a position: a time and an order id. So
+//! the rows with one prefix are sorted by time, and a list of orders merges the ranges of a few prefixes.
 
 use anyhow::Context;
 use api::ports::OrderPosition;
 use domain::{FulfilmentStatus, Order, OrderId, OrderStatus, PaymentStatus};
 use xxhash_rust::xxh3::xxh3_128;
 
-/// The words of a row of `by_status`, which are the first two bytes of its key. In hexadecimal, the first digit is the
-/// status, the second the payment status, and the third the fulfilment status. The last digit is 1 if the order has one
-/// event.
+/// The status words of an order, as encoded in the first two bytes of a key of `by_status`. In hexadecimal, the first
+/// digit is the status, the second digit the payment status, and the third digit the fulfilment status. The last digit
+/// is 1 if the order has one event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Words {
     pub(crate) status: OrderStatus,
     pub(crate) payment: PaymentStatus,
     pub(crate) fulfilment: FulfilmentStatus,
-    /// Whether the order has only one event. Its update time is then its creation time, and it has no row in `by_update`.
+    /// Whether the order has only one event. The update time of such an order is its creation time, and the order has
+    /// no row in `by_update`.
     pub(crate) has_one_event: bool,
 }
 
@@ -50,7 +51,7 @@ impl Words {
     }
 }
 
-// The keys in data folders contain these numbers, so the number of a status never changes.
+// Keys in data folders contain the numbers of statuses, so these numbers never change.
 
 fn status_code(status: OrderStatus) -> u8 {
     match status {
@@ -95,7 +96,7 @@ pub(crate) fn position_key(prefix: &[u8], at_micros: i64, order_id: &OrderId) ->
     [prefix, &sortable(at_micros), order_id.as_str().as_bytes()].concat()
 }
 
-/// A lower bound for the keys that have this prefix, and have this time or a later time.
+/// A lower bound for the keys with the given prefix and a time of at least `at_micros`.
 pub(crate) fn time_key(prefix: &[u8], at_micros: i64) -> Vec<u8> {
     [prefix, &sortable(at_micros)].concat()
 }
@@ -108,7 +109,7 @@ pub(crate) fn position_of(key: &[u8], prefix_bytes: usize) -> anyhow::Result<Ord
     Ok(OrderPosition { at_micros, order_id: OrderId::parse(std::str::from_utf8(order_id)?)? })
 }
 
-/// With the sign bit flipped, times before 1970 sort before later ones.
+/// Encodes a time with its sign bit flipped, so that times before 1970 sort before later times.
 pub(crate) fn sortable(micros: i64) -> [u8; 8] {
     (micros as u64 ^ (1 << 63)).to_be_bytes()
 }
@@ -116,8 +117,8 @@ pub(crate) fn sortable(micros: i64) -> [u8; 8] {
 /// The size of the hash of a metadata value, in bytes.
 const HASH_BYTES: usize = 16;
 
-/// The prefix of all keys of orders with this entry in their metadata: the metadata key, a zero byte, and a hash of the
-/// value, because the value may be long. The reader compares the values themselves.
+/// The prefix of the keys of all orders whose metadata contains the entry: the metadata key, a zero byte, and a hash of
+/// the value, because the value may be long. The reader compares the values themselves.
 pub(crate) fn metadata_prefix(key: &str, value: &str) -> Vec<u8> {
     [key.as_bytes(), &[0], &xxh3_128(value.as_bytes()).to_be_bytes()].concat()
 }

@@ -1,8 +1,9 @@
-//! The rows of an order in the indexes, and how they change. Appends, backfills and rebuilds use these functions.
+//! Determines the rows of an order in the indexes, and how the rows change. Used when events are appended, and by
+//! backfills and rebuilds.
 //!
-//! An order with one event has one row, in `by_status`. Later events move that row only if one of its words changes,
-//! and add a row in `by_update`. An order has further rows if it has a reference, if its metadata has an entry at a
-//! searchable key, or if it is unpaid and has an `expires_at`.
+//! An order with one event has one row, in `by_status`. The second event adds a row in `by_update`. A later event moves
+//! the row in `by_status` only if one of its words changes. An order has further rows if it has a reference, if its
+//! metadata has an entry at a searchable key, or if it is unpaid and has an `expires_at`.
 
 use std::collections::BTreeSet;
 
@@ -51,11 +52,11 @@ impl Index {
     }
 }
 
-/// An index and the key of a row in it. In the index `references`, the value of a row is the order's id. In all other
-/// indexes, the value is empty.
+/// A row of an index, as the index and the key of the row. In the index `references`, the value of a row is the order's
+/// id. In all other indexes, the value is empty.
 pub(crate) type IndexRow = (Index, Vec<u8>);
 
-/// The index changes that belong to an append.
+/// The changes to the indexes when an event is appended.
 #[derive(Debug, Default)]
 pub(crate) struct IndexChanges {
     removed: Vec<IndexRow>,
@@ -81,15 +82,16 @@ pub(crate) fn rows_of(order: &Order, searchable: &BTreeSet<String>) -> Vec<Index
             }),
         );
     }
-    // Only an order with an `expires_at` has a row in `due`. All other unpaid orders expire at a configured age. That
-    // age may change, so these orders are found by status and creation time.
+    // Only an order with an `expires_at` has a row in `due`. All other unpaid orders expire at a configured age. The
+    // configured age may change, so these orders are found by status and creation time.
     let deadline = order.deadline(None);
     rows.extend(deadline.map(|deadline| (Index::Due, position_key(&[], deadline.micros(), id))));
     rows
 }
 
 impl IndexChanges {
-    /// The changes to the indexes when an order changes from `previous` to `order`. For a new order, `previous` is `None`.
+    /// Computes the changes to the indexes when an order changes from `previous` to `order`. For a new order,
+    /// `previous` is `None`.
     pub(crate) fn between(previous: Option<&Order>, order: &Order, searchable: &BTreeSet<String>) -> Self {
         let mut added = rows_of(order, searchable);
         let mut removed = previous.map(|previous| rows_of(previous, searchable)).unwrap_or_default();

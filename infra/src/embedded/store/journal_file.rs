@@ -12,12 +12,12 @@ use super::layout;
 use super::reclaim;
 
 /// The journal that fjall writes to. Older journals have lower numbers and are completely synced, because fjall syncs a
-/// journal before it begins the next one.
+/// journal before it begins the next journal.
 pub(crate) struct JournalFile {
     store: PathBuf,
     pub(crate) number: u64,
     file: File,
-    /// Sends full journals to the thread that frees their space.
+    /// The channel to the thread that frees the space of full journals.
     full_journals: Sender<File>,
 }
 
@@ -34,8 +34,8 @@ impl JournalFile {
         self.file.sync_data()
     }
 
-    /// Moves to the newest journal. Journal numbers have no gaps, and the oldest journals are removed first. So if the
-    /// current journal still exists and no journal has the next number, the current journal is the newest.
+    /// Moves to the newest journal. Journal numbers have no gaps, and the oldest journals are removed first. So the
+    /// current journal is the newest if it still exists and no journal has the next number.
     fn follow(&mut self) -> io::Result<()> {
         loop {
             match open(&self.store, self.number + 1) {
@@ -57,13 +57,13 @@ impl JournalFile {
     }
 }
 
-/// The number of the newest journal.
 pub(crate) fn newest_journal(store: &Path) -> io::Result<u64> {
     let journals = layout::journals(store).map_err(|error| io::Error::other(format!("{error:?}")))?;
     journals.last().map(|(number, _)| *number).ok_or_else(|| io::Error::other("the store has no journal"))
 }
 
-/// Opens a journal for two purposes: to sync it, and to truncate it through the same handle after its name was removed.
+/// Opens a journal for two purposes: syncing the journal, and truncating it through the handle after its name was
+/// removed.
 fn open(store: &Path, number: u64) -> io::Result<File> {
     File::options().write(true).open(layout::journal_path(store, number))
 }

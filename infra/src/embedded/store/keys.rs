@@ -7,7 +7,7 @@ use domain::{CustomerId, EventId, OrderId};
 
 use super::index_keys::{position_of, sortable};
 
-/// Builds a key from `id`, a zero byte and the parts in `rest`.
+/// Builds a key from `id`, a zero byte and the parts of `rest`.
 fn scoped(id: &str, rest: &[&[u8]]) -> Vec<u8> {
     let mut key = Vec::with_capacity(id.len() + 1 + rest.iter().map(|part| part.len()).sum::<usize>());
     key.extend_from_slice(id.as_bytes());

@@ -1,4 +1,5 @@
-//! The keyspaces of the store, and what each one holds. All modules read and write the store through these keyspaces.
+//! The keyspaces of the store, and what each one holds. All modules of the engine read and write the store through the
+//! keyspaces.
 //!
 //! | keyspace | key | value |
 //! |---|---|---|
@@ -17,7 +18,7 @@
 //! | `by_update` | update time, order id | empty. An order with one event has no row |
 //! | `references` | reference | the id of the order that has it |
 //! | `by_metadata` | key of the metadata, 0, hash of its value, creation time, order id | empty. Only searchable keys have rows |
-//! | `due` | `expires_at`, order id | empty. Only orders that expire at this time if they are still unpaid have a row |
+//! | `due` | `expires_at`, order id | empty. Only an order with an `expires_at` has a row |
 //! | `feed` | position of the first event of a commit | the positions of recorded events, see [`feed`](super::feed) |
 //! | `webhooks` | a letter, id of the subscription, … | webhook subscriptions and the state of their deliveries, as JSON, see [`webhooks`](crate::embedded::webhooks) |
 //! | `meta` | `next_seq` | the sequence number of the next message |
@@ -43,19 +44,21 @@ use fjall::compaction::Leveled;
 use fjall::config::FilterPolicy;
 use fjall::{AbstractTree, Database, Keyspace, KeyspaceCreateOptions, PersistMode};
 
-/// The size at which a memtable is flushed, and the size of merged tables. fjall writes and syncs each of them as a
-/// whole, and the syncs of commits wait meanwhile. With 16 MiB they wait for 30 ms or more, so both sizes are small.
+/// The size at which a memtable is flushed, and the size of merged tables. fjall writes and syncs a memtable or table
+/// as a whole, and the syncs of commits wait until it is done. With 16 MiB, commits wait for 30 ms or more, so both
+/// sizes are small.
 const MEMTABLE_BYTES: u64 = 4 << 20;
 const MERGED_TABLE_BYTES: u64 = 8 << 20;
-/// The size of the keys and values that a work which commits much in a row leaves in memory. They take several times as much
-/// memory, because many rows are small.
+/// How many bytes of keys and values a restore or an upgrade leaves in memory, without a table. The memory in use is
+/// several times as large, because many rows are small.
 const UNWRITTEN_BYTES: u64 = 8 << 20;
-/// Smaller parts of it stay in memory, because every table takes some memory too.
+/// A memtable with fewer bytes of keys and values is not made a table, because every table takes some memory too.
 const MIN_TABLE_BYTES: u64 = 512 << 10;
-/// How often to look whether fjall has written a table.
+/// How often to check whether fjall has written a table.
 const TABLE_POLL: Duration = Duration::from_millis(2);
 
-/// The numbers of the keyspaces. fjall counts keyspaces from 1 in the order of their creation, and uses 0 itself.
+/// The numbers of the keyspaces. fjall numbers keyspaces from 1 in the order of their creation. Number 0 is fjall's own
+/// keyspace.
 pub(crate) const LOG: u64 = 1;
 pub(crate) const ORDERS: u64 = 2;
 pub(crate) const RECEIPTS: u64 = 4;
@@ -91,8 +94,9 @@ pub(crate) const NAMES: [&str; LAST as usize] = [
     "webhooks",
 ];
 
-/// The keyspaces that are read in ranges only, except by a rebuild. They have no filters: a filter only speeds up reads of
-/// single keys, and costs time and memory for each row. fjall does not change the options of an existing keyspace.
+/// The keyspaces that are read in ranges only, except by a rebuild. These keyspaces have no filters, because a filter
+/// only speeds up reads of single keys, and costs time and memory for each row. fjall does not change the options of an
+/// existing keyspace.
 const READ_IN_RANGES: [&str; 6] = ["customers", "by_status", "by_update", "by_metadata", "due", "feed"];
 
 /// Keys of `meta`.
@@ -195,13 +199,12 @@ impl Keyspaces {
         })
     }
 
-    /// How many of the keyspaces exist.
     pub(crate) fn count_in(db: &Database) -> usize {
         NAMES.iter().filter(|name| db.keyspace_exists(name)).count()
     }
 
-    /// Bounds what is only in memory and in journals: if it is more than [`UNWRITTEN_BYTES`], the large parts of it become tables.
-    /// A work that commits much in a row calls this function after each commit.
+    /// Limits the data that is only in memory and in journals. If there is more than [`UNWRITTEN_BYTES`], large
+    /// memtables are written to tables. Restores and upgrades call this function after each commit.
     pub(crate) fn write_large_tables(&self) -> fjall::Result<()> {
         match self.db.write_buffer_size() > UNWRITTEN_BYTES {
             true => self.write_tables_of(MIN_TABLE_BYTES),
@@ -209,12 +212,12 @@ impl Keyspaces {
         }
     }
 
-    /// Writes everything that is only in memory and in journals to tables, and waits until it is written.
+    /// Writes all data that is only in memory and in journals to tables, and waits until the tables are written.
     pub(crate) fn write_tables(&self) -> fjall::Result<()> {
         self.write_tables_of(0)
     }
 
-    /// Writes tables of the keyspaces that have at least this many bytes in memory.
+    /// Writes the memtables that contain at least `min_bytes` to tables.
     fn write_tables_of(&self, min_bytes: u64) -> fjall::Result<()> {
         for keyspace in self.all() {
             if keyspace.tree.active_memtable().size() >= min_bytes {
@@ -222,7 +225,7 @@ impl Keyspaces {
             }
         }
         while self.all().iter().any(|keyspace| keyspace.sealed_memtable_count() > 0) {
-            // fjall notifies nobody of a written table. If it cannot write one, this call fails.
+            // fjall does not report when a table is written. But `persist` fails if fjall could not write a table.
             self.db.persist(PersistMode::Buffer)?;
             thread::sleep(TABLE_POLL);
         }

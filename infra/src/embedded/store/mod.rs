@@ -53,8 +53,8 @@ use writer::WriterHandle;
 
 /// An open store. All modules of the engine share it.
 pub(crate) struct Store {
-    // Declared before the writer's handle, so that this field is dropped first. Dropping the last handle ends the
-    // threads and releases the folder.
+    // The keyspaces are declared before the writer's handle, so that they are dropped first. Dropping the last handle
+    // ends the threads and releases the folder.
     pub(crate) keys: Keyspaces,
     totals: LatestTotals,
     synced: Arc<SyncedView>,
@@ -73,7 +73,7 @@ impl Store {
     }
 
     /// The latest commit, even if it is not synced yet. Used on the writing thread, and for decisions that the writing
-    /// thread checks again.
+    /// thread verifies later.
     pub(crate) fn latest(&self) -> LatestCommit {
         LatestCommit { dead_letters: self.counters().letters }
     }
@@ -83,13 +83,13 @@ impl Store {
         self.synced.view()
     }
 
-    /// The name of the folder, which is part of its message ids.
+    /// The name of the data folder, which is part of the ids of messages.
     pub(crate) fn folder_name(&self) -> &str {
         &self.folder_name
     }
 
-    /// The id of the message with this sequence number. The id contains the folder's name, so it differs from the ids
-    /// of dead letters that are imported from other folders.
+    /// The id of the message with the sequence number `seq`. The id contains the folder's name, so that it differs from
+    /// the ids of dead letters that are imported from other folders.
     pub(crate) fn message_id(&self, seq: u64) -> String {
         format!("{seq}-{}", self.folder_name)
     }

@@ -1,4 +1,4 @@
-//! The reasons why a data folder cannot be used. Opening, recovery and verification return them.
+//! The reasons why a data folder cannot be used. Opening, recovery and verification return these errors.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -63,7 +63,7 @@ pub enum OpenError {
     Io {
         /// The path of the folder or of the file in it.
         path: PathBuf,
-        /// The file system's error. The field is not called `source`, because the error would then be printed a second
+        /// The file system's error. The field is not called `source`, because a `source` would be printed a second
         /// time, as the cause.
         error: io::Error,
     },
@@ -78,7 +78,7 @@ impl OpenError {
         Self::Damaged { path: path.to_owned(), what: what.into() }
     }
 
-    /// The same error about the folder at `path`, of which this folder is a mirror.
+    /// Changes the error's folder from a mirror to the folder at `path` that it mirrors.
     pub(crate) fn of_folder(self, path: &Path) -> Self {
         match self {
             Self::Damaged { what, .. } => Self::damaged(path, what),
@@ -87,7 +87,8 @@ impl OpenError {
         }
     }
 
-    /// The error that reports a flaw which [`continuity`](super::continuity) found in the folder at `path`.
+    /// Makes the error that reports a flaw of the folder at `path`. The check in [`continuity`](super::continuity)
+    /// finds such flaws.
     pub(crate) fn of_flaw(path: &Path, flaw: Flaw) -> Self {
         let name = |file: &Path| file.strip_prefix(path).unwrap_or(file).display().to_string();
         match flaw {

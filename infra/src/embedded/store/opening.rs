@@ -31,7 +31,7 @@ use super::views::{SyncedView, View};
 use super::writer::{self, WriterThreads};
 use crate::now;
 
-/// A clock that is set back by less than this is not reported.
+/// How far the clock may be set back without a warning.
 const CLOCK_TOLERANCE_MICROS: i64 = 1_000_000;
 
 /// A store that is being opened. It can be read, but not written.
@@ -41,13 +41,13 @@ pub(crate) struct Opening<'a> {
     /// The writes of the first commit.
     pub(crate) stage: Stage,
     counters: Counters,
-    /// The extent of what the store must contain, if the folder has an extent.
+    /// The extent that was read from the folder, if it has one.
     promised: Option<Extent>,
-    // Dropped last, because it holds the folder's lock.
+    // The folder is dropped last, because it holds the lock.
     folder: DataFolder,
 }
 
-/// An open store with its threads and its folder, which must outlive the store.
+/// An open store, with its threads and its data folder. The threads and the folder must outlive the store.
 pub(crate) struct OpenedStore {
     pub(crate) store: Store,
     pub(crate) threads: WriterThreads,
@@ -66,7 +66,6 @@ impl<'a> Opening<'a> {
         Ok(Self { path, keys, stage, counters, promised, folder })
     }
 
-    /// The error for a store that contains unreadable data.
     pub(crate) fn damaged(&self, error: &anyhow::Error) -> OpenError {
         damaged(self.path, error)
     }
@@ -144,7 +143,7 @@ fn io_of(error: impl std::fmt::Display) -> std::io::Error {
     std::io::Error::other(format!("{error:#}"))
 }
 
-/// Commits the staged writes, if there are any, and records that everything in the store is on the disk.
+/// Commits the staged writes, if there are any, and records in the extent that everything in the store is on the disk.
 pub(crate) fn first_commit(
     folder: &DataFolder,
     committer: &mut Committer,
@@ -159,7 +158,7 @@ pub(crate) fn first_commit(
     folder.complete(&Extent::now(&committer.chain, journal, &committer.totals.get().counters.ledger))
 }
 
-/// Checks that the queue holds every event in flight. If it holds fewer, messages are missing.
+/// Checks that the queue holds every event in flight. If the queue holds fewer, messages are missing.
 fn check_balance(totals: &Totals) -> anyhow::Result<()> {
     let (in_flight, queued) = (totals.counters.ledger.missing(), i128::from(totals.queued));
     ensure!(
@@ -196,7 +195,8 @@ fn stored_name(keys: &Keyspaces, stage: &mut Stage) -> anyhow::Result<Arc<str>> 
 /// The commit chain as of the latest commit in the store.
 pub(crate) fn stored_chain(keys: &Keyspaces) -> anyhow::Result<Chain> {
     Ok(match keys.meta.get(Link::KEY)? {
-        // Every commit writes this row. So the latest write to `meta` is part of the commit that the row describes.
+        // Every commit writes the row `chain`. So the latest write to `meta` is part of the commit that the row
+        // describes.
         Some(row) => Chain::after(&Link::decode(&row)?, latest_seqno(&keys.meta)),
         None => Chain { commit: 0, last: last_writes(keys) },
     })

@@ -1,12 +1,12 @@
-//! Decides when the writer makes the next commit. A commit costs about the same for one job as for many, including its
-//! sync and the threads that it wakes. So under load the writer pauses between commits to gather jobs. With few jobs it
-//! commits without a pause.
+//! Decides when the writer makes the next commit. The cost of a commit, with its sync and the threads that it wakes,
+//! hardly depends on the number of jobs. So under load, the writer pauses between commits to gather jobs. With few
+//! jobs, the writer commits without a pause.
 
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
-/// A commit with at most this many jobs is followed by the next commit without a pause.
+/// The maximum number of jobs in a commit that is followed by the next commit without a pause.
 const MAX_JOBS_WITHOUT_PAUSE: usize = 12;
 /// The time from one commit to the next, unless enough jobs are queued earlier.
 const COMMIT_INTERVAL: Duration = Duration::from_millis(1);
@@ -20,8 +20,8 @@ pub(crate) struct CommitPace {
 }
 
 impl CommitPace {
-    /// Pauses the writer if the commit at `latest` had many `jobs`. The pause ends when the interval has passed or
-    /// enough jobs are `queued`.
+    /// Pauses the writer if its latest commit, made at `latest`, had many `jobs`. The pause ends when the interval has
+    /// passed or enough jobs are `queued`.
     pub(crate) fn pause(&self, jobs: usize, latest: Instant, queued: impl Fn() -> usize) {
         if jobs <= MAX_JOBS_WITHOUT_PAUSE {
             return;
@@ -38,8 +38,8 @@ impl CommitPace {
         self.is_pausing.store(false, Relaxed);
     }
 
-    /// Ends the pause of the `writer` if enough jobs are `queued`. Callers call this after they have queued a job. A
-    /// call just before a pause begins has no effect, so that pause lasts for the whole interval.
+    /// Ends the pause of the `writer` if enough jobs are `queued`. Callers call this after queueing a job. A call just
+    /// before a pause begins has no effect. That pause lasts for the whole interval.
     pub(crate) fn job_queued(&self, queued: usize, writer: &Thread) {
         if queued >= ENOUGH_JOBS && self.is_pausing.swap(false, Relaxed) {
             writer.unpark();
@@ -58,7 +58,7 @@ mod tests {
     #[test]
     fn enough_jobs_end_the_pause() {
         let (pace, queued) = (CommitPace::default(), AtomicUsize::new(1));
-        // The pause would last for an hour, so only queued jobs can end it during this test.
+        // The pause would last for an hour, so only queued jobs can end the pause during the test.
         let latest = Instant::now() + HOUR;
         thread::scope(|scope| {
             let pause = || pace.pause(MAX_JOBS_WITHOUT_PAUSE + 1, latest, || queued.load(Relaxed));
@@ -84,7 +84,7 @@ mod tests {
 
     #[test]
     fn a_commit_of_few_jobs_is_followed_by_no_pause() {
-        // With a pause, this call would take an hour.
+        // With a pause, the call would take an hour.
         CommitPace::default().pause(MAX_JOBS_WITHOUT_PAUSE, Instant::now() + HOUR, || 1);
     }
 }

@@ -1,5 +1,5 @@
-//! Limits reads that may take long, such as pages of a log, lists and dead letters. They run on the blocking pool and
-//! take turns, so that clients that place orders always find a free processor.
+//! Limits reads that may take long, such as pages of a log, lists and dead letters. Such reads run on the blocking pool
+//! and take turns, so that a processor stays free for clients that place orders.
 
 use std::num::NonZero;
 use std::sync::Arc;

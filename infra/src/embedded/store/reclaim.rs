@@ -1,8 +1,9 @@
 //! Journal reclaim: frees the space of full journals step by step. The syncing thread hands the journals over.
 //!
 //! fjall removes a journal once its content is in tables. A journal consists of many pieces, and freeing tens of MiB in
-//! one step keeps the disk busy for a tenth of a second. Orders would wait that long for their sync. So this thread
-//! holds the files open, which means that removing them frees no space yet. Then it shortens the files step by step.
+//! one step keeps the disk busy for a tenth of a second. Orders would wait that long for their sync. So the reclaiming
+//! thread holds the files open, because removing an open file frees no space. Once fjall has removed a file, the thread
+//! shortens it step by step.
 
 use std::fs::File;
 use std::io;
@@ -11,15 +12,14 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread;
 use std::time::Duration;
 
-/// How many bytes one step frees.
 const STEP_BYTES: u64 = 1 << 20;
-/// The pause between two steps.
 const STEP_PAUSE: Duration = Duration::from_millis(20);
 /// How often the thread looks for removed journals.
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Starts the thread. It receives files that are open for writing, and frees each one after the file was removed. The
-/// thread ends when the sender is dropped. The operating system then frees the remaining files.
+/// Starts the thread that reclaims journals. Send it files that are open for writing. The thread frees each file after
+/// the file was removed. When the sender is dropped, the thread ends, and the operating system frees the remaining
+/// files.
 pub(crate) fn start() -> io::Result<Sender<File>> {
     let (sender, handed) = mpsc::channel();
     thread::Builder::new().name("reclaim".to_owned()).spawn(move || run(&handed))?;
@@ -52,7 +52,8 @@ fn is_removed(file: &File) -> bool {
     file.metadata().is_ok_and(|file| file.nlink() == 0)
 }
 
-/// Shortens the file by one step, which frees that space. Returns whether the file has space left to free.
+/// Frees a part of the file's space, by shortening the file by one step. Returns whether the file has space left to
+/// free.
 fn shorten(file: &File) -> io::Result<bool> {
     let length = file.metadata()?.len().saturating_sub(STEP_BYTES);
     file.set_len(length)?;

@@ -1,4 +1,4 @@
-//! Values of the store's keyspaces. They are JSON where possible, so that an operator can read them.
+//! Values of the store's keyspaces. Values are JSON where possible, so that an operator can read them.
 
 use std::collections::BTreeMap;
 
@@ -26,8 +26,8 @@ pub(crate) fn split_log_entry(entry: &[u8]) -> (&[u8], Option<&str>) {
     (&entry[..newline], std::str::from_utf8(&entry[newline + 1..]).ok())
 }
 
-/// Whether the JSON of an event contains the id. `false` proves that the event has another id. This check is much
-/// faster than decoding the JSON.
+/// Whether the JSON of an event contains the id. `false` proves that the event has another id. Searching the JSON is
+/// much faster than decoding it.
 pub(crate) fn contains_id(json: &[u8], id: EventId) -> bool {
     let mut text = Uuid::encode_buffer();
     let id = id.as_uuid().hyphenated().encode_lower(&mut text);
@@ -57,7 +57,8 @@ impl ReceiveCount {
     }
 }
 
-/// The messages whose first receive was in the same delivery. One row counts the first receives of all these messages.
+/// The messages that were received for the first time in one delivery. One row counts the first receives of all these
+/// messages.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct FirstReceives {
     pub(crate) at: Timestamp,
@@ -97,7 +98,6 @@ pub(crate) struct MessageHeader {
     pub(crate) enqueued_at: i64,
     /// When the message becomes visible, in microseconds since 1970.
     pub(crate) visible_at: i64,
-    /// The message attributes.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) attributes: BTreeMap<String, String>,
 }

@@ -1,7 +1,7 @@
 //! Makes a damaged data folder usable again. Recovery discards unreadable data and reports what it discards. `orders
-//! recover` calls it for a folder that [`opening`](super::opening) refuses.
+//! recover` calls this module for a folder that [`opening`](super::opening) refuses.
 //!
-//! There are three steps. A recovery that is interrupted can be run again.
+//! A recovery has three steps. An interrupted recovery can be run again.
 //!
 //! 1. Copy the journals that will be cut, and search the cut part for events that can still be read ([`lost`]).
 //! 2. Record in `EXTENT` where the journals will end, and cut them there.
@@ -38,8 +38,8 @@ pub use lost::{LostEvent, LostEventState};
 mod lost;
 
 /// The number of positions that a recovery leaves without events. Readers of the feed may have seen events after the
-/// cut, and the positions of these events must not get other events. The number is larger than the number of events
-/// that the journals of a folder can contain.
+/// cut, whose positions must not be given to other events. The number is larger than the number of events that the
+/// journals of a folder can contain.
 const LOST_POSITIONS: u64 = 10_000_000;
 
 /// The findings of a recovery, and its result.
@@ -47,7 +47,7 @@ const LOST_POSITIONS: u64 = 10_000_000;
 pub struct Recovery {
     /// What is wrong with the folder, or `None` if nothing is wrong.
     pub found: Option<String>,
-    /// The number of commits that were on the disk and can no longer be read. Their content is unknown.
+    /// The number of synced commits that can no longer be read. Their content is unknown.
     pub unreadable_commits: u64,
     /// The readable events of the commits that are cut off.
     pub events: Vec<LostEvent>,
@@ -57,8 +57,8 @@ pub struct Recovery {
     pub accepted: Option<(u64, u64)>,
 }
 
-/// Makes the folder at `path` usable again. With `dry_run` it only reports what would be lost. Before a file is cut,
-/// the file is copied into the folder `copy`, which must not exist yet.
+/// Makes the folder at `path` usable again. With `dry_run`, only reports what would be lost. Files are copied into the
+/// folder `copy` before they are cut. `copy` must not exist yet.
 pub fn recover(path: &Path, copy: &Path, dry_run: bool) -> Result<Recovery, OpenError> {
     let folder = DataFolder::claim(path)?;
     if folder.is_new() {
@@ -172,15 +172,15 @@ fn keep_copy(path: &Path, store: &Path, cut: &JournalCut, copy: &Path) -> io::Re
     File::open(path)?.sync_all()
 }
 
-/// The journals that a recovery changes: the journal that it cuts, and all later ones, which it removes.
+/// The journals that a recovery changes: the journal that is cut, and all later journals, which are removed.
 fn cut_journals(store: &Path, cut: &JournalCut) -> io::Result<Vec<PathBuf>> {
     let journals = layout::journals(store).map_err(|error| io::Error::other(format!("{error:?}")))?;
     Ok(journals.into_iter().filter(|(number, _)| *number >= cut.journal).map(|(_, path)| path).collect())
 }
 
 fn cut_off(path: &Path, store: &Path, cut: &JournalCut, extent: Option<&Extent>) -> io::Result<()> {
-    // Writes the extent first, so that an interrupted recovery never leaves an extent that claims more than the
-    // journals hold.
+    // Writes the extent first, so that after an interrupted recovery, the extent never contains more commits than the
+    // journals.
     let at = extent.map_or(0, |extent| extent.at);
     let kept = Extent {
         commit: cut.kept.commit,

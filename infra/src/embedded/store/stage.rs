@@ -1,5 +1,5 @@
-//! The writes of one commit while it is prepared. The writer makes a [`Stage`] for each commit. The jobs of the commit
-//! fill it, one after the other.
+//! The writes of a commit that is being prepared. The writer makes a [`Stage`] for each commit. The jobs of the commit
+//! fill the stage, one after the other.
 
 use std::cell::OnceCell;
 use std::collections::{HashMap, HashSet};
@@ -16,29 +16,29 @@ use super::keyspaces::NumberedKeyspace;
 use super::sync::{AwaitingSync, Completion, Failure};
 
 pub(crate) struct Stage {
-    /// The counters of the store as they are after this commit.
+    /// The counters of the store as of the commit.
     pub(crate) counters: Counters,
-    /// The reason why the store can no longer be written, or `None` while it can. After a failure, no job stages
-    /// anything.
+    /// The failure after which the store can no longer be written. `None` while the store can be written. After a
+    /// failure, no job stages anything.
     pub(crate) failure: Failure,
-    /// The number of messages on the queue after the commit.
+    /// The number of messages on the queue as of the commit.
     pub(crate) queued: u64,
     /// The next free sequence number, if the commit assigns any.
     pub(crate) next_seq: Option<u64>,
     batch: OwnedWriteBatch,
     after_commit: Vec<Box<dyn FnOnce() + Send>>,
-    /// The replies to send and the effects to run once this commit is synced.
+    /// The replies to send and the effects to run once the commit is synced.
     pub(crate) awaiting_sync: AwaitingSync,
     claimed_keys: HashSet<Vec<u8>, RandomState>,
-    /// References that earlier jobs of this commit give to orders.
+    /// The references that earlier jobs of the commit give to orders.
     pub(crate) claimed_references: HashMap<Reference, OrderId>,
-    /// The events that this commit records, in the order of their positions.
+    /// The events that the commit records, in the order of their positions.
     pub(crate) recorded: Vec<NewFeedEntry>,
     pub(crate) touched: TouchedKeyspaces,
     pub(crate) changed_orders: ChangedOrders,
     bytes: usize,
-    /// The reason why the disk is too full, or `None` if it is not. The cell is empty until a job of this commit has
-    /// checked the disk.
+    /// The reason why the disk is too full for writes. `None` if the disk is not too full. The cell is empty until a
+    /// job of the commit has checked the disk.
     full_disk: OnceCell<Option<String>>,
 }
 
@@ -83,15 +83,15 @@ impl Stage {
         self.batch.remove(keyspace, key);
     }
 
-    /// Adds an event to the feed, at the next position. Positions follow the order of the calls. The job must also
-    /// stage the log entry of the event.
+    /// Adds an event to the feed, at the next position. Positions are assigned in the order of the calls. The job must
+    /// also stage the log entry of the event.
     pub(crate) fn record(&mut self, entry: NewFeedEntry) {
         self.bytes += entry.bytes.len();
         self.recorded.push(entry);
     }
 
-    /// The reason why the disk is too full, or `None` if it is not. Only the first call in a commit runs `look`, which
-    /// checks the disk. Later calls get the same result.
+    /// Returns why the disk is too full for writes, or `None` if it is not too full. Only the first call in a commit
+    /// runs `look`, which checks the disk. Later calls get the same result.
     pub(crate) fn full_disk(&self, look: impl FnOnce() -> Option<String>) -> Option<String> {
         self.full_disk.get_or_init(look).clone()
     }
@@ -103,13 +103,14 @@ impl Stage {
     }
 
     /// Runs `effect` once the commit is synced, before any caller gets its result. The effect runs even if the caller
-    /// has stopped waiting. Only jobs that are [`Durability::Synced`](super::writer::Durability) may call this.
+    /// has stopped waiting. Only jobs that are [`Durability::Synced`](super::writer::Durability) may call this
+    /// function.
     pub(crate) fn after_sync(&mut self, effect: impl FnOnce() + Send + 'static) {
         self.awaiting_sync.effects.push(if_synced(effect));
     }
 
-    /// Like [`Stage::after_sync`], but runs after the callers have their results. Use it for work that no caller waits
-    /// for.
+    /// Like [`Stage::after_sync`], but runs after the callers have their results. Use this function for work that no
+    /// caller waits for.
     pub(crate) fn after_replies(&mut self, effect: impl FnOnce() + Send + 'static) {
         self.awaiting_sync.effects_after_replies.push(if_synced(effect));
     }
@@ -119,7 +120,7 @@ impl Stage {
         self.bytes
     }
 
-    /// Commits the staged writes: all or none. Then runs `committed` first, and the other effects after it.
+    /// Commits the staged writes atomically. After the commit, runs `committed` first, and the other effects after it.
     pub(crate) fn commit(self, committed: impl FnOnce()) -> fjall::Result<()> {
         self.batch.commit()?;
         committed();
@@ -127,12 +128,12 @@ impl Stage {
         Ok(())
     }
 
-    /// Reserves `key` for the job that calls this: later jobs of the same commit see it in [`Stage::is_claimed`].
+    /// Reserves `key` for the calling job. [`Stage::is_claimed`] reports the key to later jobs of the same commit.
     pub(crate) fn claim(&mut self, key: Vec<u8>) {
         self.claimed_keys.insert(key);
     }
 
-    /// Whether an earlier job of this commit has claimed `key`.
+    /// Whether an earlier job of the same commit has claimed `key`.
     pub(crate) fn is_claimed(&self, key: &[u8]) -> bool {
         self.claimed_keys.contains(key)
     }

@@ -1,10 +1,10 @@
-//! The one thread that waits for the disk. The writer hands it each commit and continues with the next one. One sync
-//! covers every commit that was handed over before it began. After the sync, this thread shows readers the latest
-//! commit and completes the jobs. It completes the jobs on the runtimes of their callers, because waking a caller from
-//! outside its runtime takes a system call.
+//! The syncing thread, the only thread that waits for the disk. The writer hands each commit to the syncing thread and
+//! continues with the next commit. One sync covers every commit that was handed over before the sync began. After the
+//! sync, the thread shows readers the latest commit and completes the jobs. Jobs are completed on the runtimes of their
+//! callers, because waking a caller from outside its runtime takes a system call.
 //!
-//! fjall's own sync holds the lock that every commit takes. So this thread syncs the journal through a separate file
-//! handle. The operating system syncs the whole file through any handle.
+//! fjall's own sync holds the lock that every commit takes. So the syncing thread syncs the journal through a separate
+//! file handle. The operating system syncs the whole file through any handle.
 
 use std::io;
 use std::path::Path;
@@ -21,7 +21,7 @@ use super::extent::{Extent, ExtentFile};
 use super::journal_file::JournalFile;
 use super::views::{SyncedView, View};
 
-/// The minimum time between two syncs of the extent. After a power cut, the extent may lag by this much.
+/// The minimum time between two syncs of the extent. After a power cut, the extent may lag by this time.
 const EXTENT_SYNC_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The files that the thread syncs, and the view that readers share.
@@ -38,7 +38,7 @@ impl Disk {
         Ok(Self { journal: JournalFile::newest(path)?, extent, unrecorded: None, synced })
     }
 
-    /// Syncs the journal. After that, makes the commit visible to readers.
+    /// Syncs the journal, and makes the commit visible to readers afterwards.
     fn sync(&mut self, commit: Option<(Chain, View)>) -> io::Result<()> {
         self.journal.sync()?;
         let Some((chain, view)) = commit else { return Ok(()) };
@@ -48,16 +48,16 @@ impl Disk {
         Ok(())
     }
 
-    /// Writes the latest extent to its file, if the file does not contain it yet. No caller waits for this write. Until
-    /// it is made, the file describes the previous sync.
+    /// Writes the latest extent to its file, if the file does not contain it yet. No caller waits for the write. Until
+    /// the write, the file describes the previous sync.
     fn record_extent(&mut self) -> io::Result<()> {
         self.unrecorded.take().map_or(Ok(()), |extent| self.extent.write(&extent))
     }
 }
 
-/// The reason why the store can no longer be written, or `None` while it can.
+/// The reason why the store can no longer be written. `None` while the store can be written.
 pub(crate) type Failure = Option<Arc<str>>;
-/// Runs when a commit is as durable as its job requested, or when the commit or its sync has failed.
+/// A function to run when a commit is as durable as its job requested, or when the commit or its sync has failed.
 pub(crate) type Completion = Box<dyn FnOnce(&Failure) + Send>;
 
 /// The replies to send and the effects to run once one or several commits are synced.
@@ -67,7 +67,7 @@ pub(crate) struct AwaitingSync {
     pub(crate) commit: Option<(Chain, View)>,
     /// Effects that run before the replies.
     pub(crate) effects: Vec<Completion>,
-    /// The results for the callers. Each comes with the runtime of its caller, if there is one.
+    /// The results for the callers. Each has the runtime of its caller, if the caller runs in one.
     pub(crate) replies: Vec<(Option<Handle>, Completion)>,
     /// Effects that run after the replies have been sent or handed to the callers' runtimes.
     pub(crate) effects_after_replies: Vec<Completion>,
@@ -96,15 +96,15 @@ impl AwaitingSync {
         }
         for (runtime, replies) in runtimes {
             let failure = failure.clone();
-            // If the runtime has ended, nobody waits for these replies any more.
+            // If the runtime has ended, no caller waits for these replies any more.
             runtime.spawn(async move { replies.into_iter().for_each(|reply| reply(&failure)) });
         }
         self.effects_after_replies.into_iter().for_each(|effect| effect(failure));
     }
 }
 
-/// Starts the thread. It ends when the sender is dropped and all commits handed over are completed. If a sync fails,
-/// `failed` gets the error, and the thread syncs nothing more.
+/// Starts the syncing thread. The thread ends when the sender is dropped and all commits handed over are completed. If
+/// a sync fails, `failed` gets the error, and the thread syncs nothing more.
 pub(crate) fn start(
     mut disk: Disk,
     failed: watch::Sender<Failure>,
@@ -129,11 +129,11 @@ pub(crate) fn start(
     Ok((sender, thread::Builder::new().name("sync".to_owned()).spawn(syncing)?))
 }
 
-/// What the thread does next.
+/// The next task of the syncing thread.
 enum DiskTask {
-    /// Sync every commit up to this one.
+    /// Sync the given commit and every earlier commit.
     Commit(Option<(Chain, View)>),
-    /// Write the extent, and sync it if enough time has passed since its last sync. No caller waits for it.
+    /// Write the extent, and sync it if enough time has passed since its last sync.
     Extent,
     /// Write and sync the extent for the last time.
     LastExtent,
@@ -200,7 +200,7 @@ mod tests {
             let round = synced.fetch_add(1, SeqCst);
             assert_eq!(completed.load(SeqCst), round * 3, "a job was completed before the sync ended");
             if let Some(sender) = late.take() {
-                // The commit was made during this sync, so the next sync covers it.
+                // The commit was made during the sync, so the next sync covers it.
                 sender.send(awaiting([complete(&completed)])).unwrap();
             }
             Ok(())

@@ -1,8 +1,8 @@
 //! The two states of the store that can be read. Queries read a [`View`], which is synced. The writing thread reads the
-//! [`LatestCommit`], and so does the code that judges events before they reach that thread.
+//! [`LatestCommit`]. So does the code that judges events before they reach the writing thread.
 //!
 //! A commit can be read before it is synced. Until the sync, a power cut could remove the commit, so no client may see
-//! it.
+//! its writes.
 
 use std::ops::RangeBounds;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -16,11 +16,10 @@ use super::keyspaces::NumberedKeyspace;
 /// The store as of one commit.
 pub(crate) struct View {
     snapshot: Snapshot,
-    /// The number of the commit.
     pub(crate) commit: u64,
-    /// The totals as of the same commit.
+    /// The totals as of the commit.
     pub(crate) totals: Totals,
-    /// The end of the feed as of the same commit.
+    /// The end of the feed as of the commit.
     pub(crate) feed: FeedEnd,
 }
 
@@ -55,7 +54,7 @@ impl SyncedView {
     }
 
     fn lock(&self) -> MutexGuard<'_, Arc<View>> {
-        // No code that holds this lock panics.
+        // No code panics while it holds the lock.
         self.0.lock().expect("the view is intact")
     }
 }

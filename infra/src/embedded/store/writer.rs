@@ -1,10 +1,10 @@
-//! The one thread that writes. Callers queue jobs with a [`WriterHandle`]. The thread takes the queued jobs, lets them
-//! fill one [`Stage`], and commits it, which is a group commit. Jobs that are [`Durability::Written`] then get their
-//! results. Jobs that are [`Durability::Synced`] get them later from the syncing thread ([`sync`]), while the writing
-//! thread continues with the next commit.
+//! The writing thread, the only thread that writes to the store. Callers queue jobs with a [`WriterHandle`]. The thread
+//! takes the queued jobs, lets them fill one [`Stage`], and commits the stage, which is a group commit. Jobs that are
+//! [`Durability::Written`] get their results after the commit. Jobs that are [`Durability::Synced`] get their results
+//! later from the syncing thread ([`sync`]), while the writing thread continues with the next commit.
 //!
 //! While a job runs, nothing else changes the store. But the writes of earlier jobs of the same commit are not in the
-//! store yet. Earlier jobs claim keys, and a later job can check these claims with [`Stage::is_claimed`].
+//! store yet. So earlier jobs claim keys, and later jobs check the claims with [`Stage::is_claimed`].
 //!
 //! The threads end when the last handle is dropped and every job is finished. A job's own handle is dropped together
 //! with the job.
@@ -28,16 +28,16 @@ use super::sync::{self, AwaitingSync, Completion, Disk, Failure};
 /// The number of jobs, or the approximate number of bytes, at which a commit takes no further job.
 const MAX_JOBS_OF_COMMIT: usize = 1024;
 const MAX_COMMIT_BYTES: usize = 8 << 20;
-/// The maximum number of queued jobs. Further callers wait until the queue has space for their jobs.
+/// The maximum number of queued jobs. At the maximum, further callers wait until the queue has space for their jobs.
 const MAX_QUEUED_JOBS: usize = 4096;
 
 /// The error of a job whose writes were not made or may not be durable.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum WriteError {
-    /// Nothing was written, and nothing will be written.
+    /// None of the job's writes were made, and none will be made.
     #[error("{0:#}")]
     NotWritten(anyhow::Error),
-    /// The commit or its sync failed after the job had staged its writes. The writes may exist after the next start.
+    /// The commit of the job or its sync failed, so it is unknown whether the job's writes exist after the next start.
     #[error("{0:#}; after a restart, the data that was being written may or may not exist")]
     Unknown(anyhow::Error),
 }
@@ -66,7 +66,8 @@ pub(crate) struct WriterHandle {
     failed: watch::Receiver<Failure>,
 }
 
-/// The threads that write and sync. Dropping this value waits for them to end, so all handles must be dropped first.
+/// The writing thread and the syncing thread. Dropping `WriterThreads` waits for both threads to end, so all handles
+/// must be dropped first.
 pub(crate) struct WriterThreads(Vec<JoinHandle<()>>);
 
 /// The state of the writing thread.
@@ -78,8 +79,8 @@ struct Writer {
     feed_waiters: Arc<FeedWaiters>,
 }
 
-/// Starts the threads. The syncing thread uses `disk` to sync commits and to show them to readers. After that, it wakes the
-/// readers that wait in `feed_waiters`.
+/// Starts the writing thread and the syncing thread. The syncing thread uses `disk` to sync commits and to show them to
+/// readers, and wakes the readers that wait in `feed_waiters` afterwards.
 pub(crate) fn start(
     committer: Committer,
     disk: Disk,
@@ -100,8 +101,8 @@ impl WriterHandle {
         self.failed.clone()
     }
 
-    /// Runs `job` on the writing thread and returns once its writes are as durable as requested. A `job` that fails
-    /// must not stage anything. The job runs even if the caller stops waiting. After a write has failed, no further job
+    /// Runs `job` on the writing thread and returns once its writes are as durable as requested. A job that fails must
+    /// not stage anything. The job runs even if the caller stops waiting. After a write has failed, no further job
     /// runs.
     pub(crate) async fn write<R: Send + 'static>(
         &self,
@@ -134,8 +135,8 @@ impl WriterHandle {
             })
         });
         self.queue(Job { durability, runtime: Handle::try_current().ok(), work }).await?;
-        // The reply is dropped only if the thread has panicked. It is then unknown whether the writes of the job were
-        // made.
+        // The reply is dropped only if the thread has panicked. In that case it is unknown whether the writes of the
+        // job were made.
         answer.await.unwrap_or_else(|_| Err(WriteError::Unknown(stopped())))
     }
 
@@ -211,7 +212,6 @@ impl Writer {
         if !awaiting_sync.replies.is_empty()
             && let Err(SendError(unsent)) = self.disk.send(awaiting_sync)
         {
-            // Only a bug can end the syncing thread before the writing thread.
             let failure = failure.or_else(|| Some("the syncing thread has stopped".into()));
             self.failed.send_replace(failure.clone());
             unsent.complete(&failure);
@@ -219,7 +219,7 @@ impl Writer {
     }
 }
 
-/// The error as the operator sees it. An error of the operating system keeps its own text.
+/// Describes the error for the operator. An error of the operating system keeps its own text.
 fn describe(error: &fjall::Error) -> String {
     match error {
         fjall::Error::Io(source) => source.to_string(),

@@ -1,8 +1,8 @@
 //! Lists the deliveries of a subscription: first the failed and the held deliveries of each held order, then the
-//! skipped deliveries, then the recent successful ones.
+//! skipped deliveries, and last the recent successful deliveries.
 //!
-//! Each page begins after a position in the list. A position is a text that begins with its kind: `h:` and an order id
-//! with a version, `k:` and the key of a skipped delivery, or `r:` and the number of a recent delivery.
+//! Each page begins after a position in the list. A position is a text that begins with the kind of the delivery: `h:`
+//! and an order id with a version, `k:` and the key of a skipped delivery, or `r:` and the number of a recent delivery.
 
 use std::collections::VecDeque;
 use std::ops::Bound;
@@ -40,8 +40,8 @@ struct Page {
 }
 
 impl Page {
-    /// Adds a delivery, if it passes the filter. Returns whether further deliveries can be added. If not, the page ends
-    /// at `place`.
+    /// Adds a delivery, if it passes the filter. Returns whether further deliveries can be added. If the page is full,
+    /// it ends at `place`.
     fn add(
         &mut self,
         filter: &DeliveryFilter,
@@ -171,7 +171,7 @@ impl Listing {
         Ok(true)
     }
 
-    /// Adds recent deliveries with numbers below this one, newest first.
+    /// Adds the recent deliveries with numbers below `before`, newest first.
     fn delivered(&self, before: u64, page: &mut Page) {
         if !self.wants(&[DeliveryState::Delivered]) {
             return;

@@ -1,5 +1,5 @@
-//! Webhooks of the embedded service: the subscriptions and the state of their deliveries in the data folder. `orders serve` creates the
-//! [`EmbeddedWebhooks`], gives them to the API, and runs their dispatcher.
+//! Webhooks of the embedded service: keeps the subscriptions and the state of their deliveries in the data folder.
+//! `orders serve` creates the [`EmbeddedWebhooks`], passes them to the API, and runs their dispatcher.
 //!
 //! [`rows`] encodes the rows of the keyspace `webhooks`, [`source`] reads events for the dispatcher, [`state`] stores
 //! what the dispatcher must find after a crash, [`operators`] implements the port of the API, and [`listing`] lists
@@ -31,8 +31,8 @@ pub struct EmbeddedWebhooks {
     engine: Embedded,
     /// The `source` of the CloudEvents.
     source: String,
-    /// Posts test events. The dispatcher uses a separate sender, because the connections of a sender belong to one
-    /// thread.
+    /// The sender that posts test events. The dispatcher uses a separate sender, because the connections of a sender
+    /// belong to one thread.
     sender: Arc<dyn WebhookSender>,
     subscriptions: watch::Sender<Subscriptions>,
     workers: Arc<Workers>,

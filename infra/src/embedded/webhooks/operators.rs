@@ -50,8 +50,8 @@ impl WebhookStore for EmbeddedWebhooks {
             if subscriptions.borrow().len() >= MAX_SUBSCRIPTIONS {
                 return Ok(Err(WebhookError::TooMany));
             }
-            // The worker of a deleted subscription with the same id may have written rows after the deletion. They are
-            // removed here.
+            // The worker of a deleted subscription with the same id may have written rows after the deletion. Such rows
+            // are removed here.
             rows::remove_all(stage, &store, id)?;
             stage.claim(key.clone());
             stage.put(webhooks, key, rows::encode(&subscription));
@@ -204,7 +204,7 @@ impl EmbeddedWebhooks {
             held_orders,
             held_since: oldest_held,
             succeeded_at: progress.succeeded_at,
-            // The lag says more.
+            // Not reported, because the lag is more precise.
             succeeded_recorded_at: None,
             failing_since: progress.failing_since,
             last_error,

@@ -1,12 +1,12 @@
 //! Lets deliveries give way to requests. `orders serve` calls [`start`] on the thread of the deliveries, and the source
-//! of events then calls [`give_way`] on that thread.
+//! of events calls [`give_way`] on that thread.
 //!
-//! The thread has the priority of the threads that serve requests. It shares locks with them, and operators' requests
-//! wait for it. A thread with a low priority can lose the processor while it holds a lock, and gets it back much later.
-//! A commit that needs the lock would wait for so long.
+//! The delivery thread has the priority of the threads that serve requests. It shares locks with those threads, and
+//! operators' requests wait for it. A thread with a low priority can lose the processor while it holds a lock, and get
+//! the processor back much later. A commit that needs the lock would wait until then.
 //!
-//! Instead, the thread measures how long it waits for a processor while it is ready to run. If that is more than a small
-//! part of the time, other threads want the processors too, and the thread sleeps.
+//! Instead, the thread measures how long it waits for a processor while it is ready to run. If the wait is more than a
+//! small part of the time, other threads need the processors too, and the delivery thread sleeps.
 
 use std::cell::RefCell;
 use std::fs::File;
@@ -14,14 +14,14 @@ use std::os::unix::fs::FileExt;
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// How often the thread measures. A turn is short, because only so many attempts can be in flight: a longer turn would
-/// not make more deliveries.
+/// How often the thread measures. The time is short, because the number of attempts in flight is limited, so that a
+/// longer time would not allow more deliveries.
 const MEASURE_EVERY: Duration = Duration::from_millis(1);
-/// The thread sleeps if it has waited for more than one part in this many of the time. On an idle machine it waits for
-/// less, because a wake-up takes only some microseconds.
+/// The thread sleeps if it has waited for a processor for more than 1/20 of the time. On an idle machine, the thread
+/// waits for less, because a wake-up takes only a few microseconds.
 const PARTS: u32 = 20;
-/// How long the thread sleeps. Between two sleeps it runs for about a millisecond, so it takes about a tenth of a
-/// processor. An operator's request waits for a few sleeps at most.
+/// How long the thread sleeps. Between two sleeps, the thread runs for about a millisecond, so it takes about a tenth
+/// of a processor. An operator's request waits for a few sleeps at most.
 const SLEEP: Duration = Duration::from_millis(10);
 
 thread_local! {
@@ -29,14 +29,14 @@ thread_local! {
 }
 
 struct Pace {
-    /// The kernel's statistics of this thread: the nanoseconds for which it ran, the nanoseconds for which it waited to
+    /// The kernel's statistics of the thread: the nanoseconds for which it ran, the nanoseconds for which it waited to
     /// run, and how often it began to run.
     statistics: File,
     measured_at: Instant,
     waited: Duration,
 }
 
-/// Lets the calling thread sleep in [`give_way`] from now on, if the kernel reports how long the thread waits.
+/// Enables [`give_way`] for the calling thread, if the kernel reports how long the thread waits.
 pub fn start() {
     let pace = Pace::open();
     if pace.is_none() {
@@ -47,8 +47,8 @@ pub fn start() {
     PACE.set(pace);
 }
 
-/// Sleeps if the calling thread had to wait for a processor. Does nothing on threads that have not called [`start`]. This
-/// function blocks, so the caller must not hold a lock.
+/// Sleeps if the calling thread had to wait for a processor. Does nothing on threads that have not called [`start`].
+/// The function blocks, so the caller must not hold a lock.
 pub(super) fn give_way() {
     PACE.with_borrow_mut(|pace| {
         if let Some(pace) = pace
@@ -66,7 +66,7 @@ impl Pace {
         Some(Self { statistics, measured_at: Instant::now(), waited })
     }
 
-    /// Measures, and sleeps if the processors are busy. Returns whether they are.
+    /// Measures the wait, and sleeps if the processors are busy. Returns whether the processors are busy.
     fn rest_if_busy(&mut self) -> bool {
         let waited = waited(&self.statistics).unwrap_or(self.waited);
         let is_busy = is_busy(waited.saturating_sub(self.waited), self.measured_at.elapsed());
@@ -78,12 +78,12 @@ impl Pace {
     }
 }
 
-/// Whether the processors are busy, if the thread has waited for `waited` within `elapsed`.
+/// Whether the processors are busy. `waited` is the time that the thread has waited for a processor within `elapsed`.
 fn is_busy(waited: Duration, elapsed: Duration) -> bool {
     waited * PARTS > elapsed
 }
 
-/// How long the thread has waited since its start.
+/// How long the thread has waited for a processor since its start.
 fn waited(statistics: &File) -> Option<Duration> {
     let mut buffer = [0; 80];
     let length = statistics.read_at(&mut buffer, 0).ok()?;

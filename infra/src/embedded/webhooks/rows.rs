@@ -1,6 +1,6 @@
-//! The rows of the keyspace `webhooks`. A key is a letter, the id of the subscription, and the rest:
+//! The rows of the keyspace `webhooks`. A key consists of a letter, the id of the subscription, and further parts:
 //!
-//! | letter | rest of the key | value, as JSON |
+//! | letter | further parts of the key | value, as JSON |
 //! |---|---|---|
 //! | `s` | | the subscription, with its secrets |
 //! | `p` | | the progress of its deliveries |
@@ -36,12 +36,12 @@ pub(crate) enum Row {
 impl Row {
     pub(super) const ALL: [Self; 4] = [Self::Subscription, Self::Progress, Self::Held, Self::Skip];
 
-    /// The key of the row, or the common prefix of the keys if a subscription can have several rows of this kind.
+    /// The key of the row. If a subscription can have several rows of the kind, the common prefix of their keys.
     pub(super) fn key(self, id: SubscriptionId) -> Vec<u8> {
         [&[self as u8], id.as_uuid().as_bytes().as_slice()].concat()
     }
 
-    /// The kind of row, and the subscription, of a key. `None` if the key is malformed.
+    /// Decodes the kind of row and the subscription from a key. `None` if the key is malformed.
     #[cfg(feature = "aws")]
     pub(crate) fn of_key(key: &[u8]) -> Option<(Self, SubscriptionId)> {
         let (letter, rest) = key.split_first()?;
@@ -59,7 +59,7 @@ pub(super) fn skip_key(id: SubscriptionId, skip: &SkippedDelivery) -> Vec<u8> {
     [&Row::Skip.key(id), sortable(skip.at.micros()).as_slice(), event_id.as_bytes()].concat()
 }
 
-/// The range of all keys that begin with `prefix`. In each of these keys, the byte after the prefix must be below 0xFF.
+/// The range of all keys that begin with `prefix`. In each such key, the byte after the prefix must be below 0xFF.
 pub(super) fn with_prefix(prefix: &[u8]) -> (Bound<Vec<u8>>, Bound<Vec<u8>>) {
     // An order id or a time follows the prefix. Order ids are ASCII. The first byte of a time is below 0xFF until the
     // year 200,000.
@@ -75,7 +75,6 @@ pub(super) fn decode<T: DeserializeOwned>(what: &'static str, row: &UserValue) -
     serde_json::from_slice(row).with_context(|| format!("a row of webhooks is malformed: {what}"))
 }
 
-/// All subscriptions.
 pub(super) fn subscriptions(store: &Store) -> anyhow::Result<BTreeMap<SubscriptionId, Arc<Subscription>>> {
     let rows = store.latest().range(&store.keys.webhooks, with_prefix(&[Row::Subscription as u8]));
     let decoded = rows.map(|row| {
@@ -94,7 +93,7 @@ pub(super) fn progress(
     row.map(|row| decode("the progress of deliveries", &row)).transpose()
 }
 
-/// The held orders of a subscription, by order.
+/// The held orders of a subscription, by order id.
 pub(super) fn held_orders<S: ReadStore>(
     state: &S,
     store: &Store,
@@ -104,7 +103,6 @@ pub(super) fn held_orders<S: ReadStore>(
     rows.map(|row| decode("a held order", &row.value()?))
 }
 
-/// Removes all rows that belong to a subscription.
 pub(super) fn remove_all(stage: &mut Stage, store: &Store, id: SubscriptionId) -> anyhow::Result<()> {
     for kind in Row::ALL {
         for row in store.latest().range(&store.keys.webhooks, with_prefix(&kind.key(id))) {

@@ -1,9 +1,10 @@
-//! Reads the recorded events for the dispatcher. A page of the feed is read with the payloads of its events. Payloads are
-//! kept in memory for a while, because subscriptions at about the same place in the feed deliver the same events: each event
-//! is then read and encoded once.
+//! Reads the recorded events for the dispatcher. A page of the feed is read with the payloads of its events. Payloads
+//! stay in memory for a while, so that subscriptions at about the same place in the feed read and encode each event
+//! only once.
 //!
-//! The dispatcher has its own thread, so these reads may block the thread. They [give way](pace) to requests after every
-//! event. So they do not take turns with the reads of requests. Otherwise a request could wait while a read sleeps.
+//! The dispatcher has a separate thread, so its reads may block the thread. The reads [give way](pace) to requests
+//! after every event. So they do not take read turns: a request would wait for its turn while a read of the dispatcher
+//! sleeps.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -36,7 +37,7 @@ const MAX_EXAMINED: usize = 10_000;
 const MAX_READ_BYTES: usize = 4 << 20;
 /// The number of orders whose customer is kept in memory.
 const MAX_CUSTOMERS: usize = 10_000;
-/// How long one wait for events lasts at most. The reader then waits again.
+/// The maximum time of one wait for events. After that time, the reader waits again.
 const MAX_WAIT: Duration = Duration::from_secs(3600);
 
 /// The payloads that were delivered recently. An event never changes, so neither does its payload.
@@ -123,7 +124,7 @@ impl EventSource for EmbeddedWebhooks {
 }
 
 impl EmbeddedWebhooks {
-    /// The payload of an event that is synced. `None` if there is no such event.
+    /// The payload of a synced event. `None` if there is no such event.
     pub(super) fn payload(
         &self,
         order_id: &OrderId,
@@ -138,7 +139,7 @@ impl EmbeddedWebhooks {
         self.encode(key, event).map(Some)
     }
 
-    /// An entry of the feed for the dispatcher, and the size of its payload, which is in the cache afterwards.
+    /// Makes an entry for the dispatcher. Also returns the size of the event's payload, which is put into the cache.
     fn source_entry(
         &self,
         view: &View,

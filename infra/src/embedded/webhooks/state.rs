@@ -1,8 +1,7 @@
 //! Stores the state of deliveries for the dispatcher.
 //!
 //! The rows of held orders are synced, so that a power cut cannot remove them after the cursor has passed their events.
-//! The progress is written without a sync. A power cut can set the progress back, and some deliveries are then
-//! repeated.
+//! The progress is written without a sync. A power cut can set the progress back, so that some deliveries are repeated.
 
 use std::sync::Arc;
 
@@ -32,7 +31,8 @@ impl DeliveryStore for EmbeddedWebhooks {
 
     async fn load(&self, id: SubscriptionId) -> anyhow::Result<Option<StoredDeliveries>> {
         let store = &self.engine.0.store;
-        // The worker that wrote these rows has ended, but its last writes may not be synced. So the latest commit is read.
+        // The rows are read as of the latest commit. The worker that wrote them has ended, but its last writes may not
+        // be synced.
         let state = store.latest();
         let Some(progress) = rows::progress(&state, store, id)? else { return Ok(None) };
         let held = rows::held_orders(&state, store, id).collect::<Result<_, _>>()?;
@@ -92,8 +92,8 @@ impl DeliveryStore for EmbeddedWebhooks {
 }
 
 impl EmbeddedWebhooks {
-    /// Replaces a stored subscription with the one that `change` returns. Returns `None` if the subscription does not
-    /// exist, and otherwise whether `change` returned a new one.
+    /// Replaces a stored subscription with the result of `change`. Returns `None` if the subscription does not exist,
+    /// and otherwise whether `change` returned a new subscription.
     pub(super) async fn change(
         &self,
         id: SubscriptionId,
@@ -102,7 +102,8 @@ impl EmbeddedWebhooks {
         let (store, subscriptions) = (Arc::clone(&self.engine.0.store), self.subscriptions.clone());
         let write = move |stage: &mut Stage| {
             let key = Row::Subscription.key(id);
-            // An earlier job of this commit has changed the subscription, and this change would overwrite it.
+            // If an earlier job of the commit has changed the subscription, writing it again would overwrite that
+            // change.
             anyhow::ensure!(!stage.is_claimed(&key), "the subscription is being changed; try again");
             let Some(row) = store.latest().get(&store.keys.webhooks, &key)? else { return Ok(None) };
             let current = rows::decode("a subscription", &row)?;
@@ -116,8 +117,8 @@ impl EmbeddedWebhooks {
     }
 }
 
-/// Shows the subscription to the dispatcher and to readers once the commit is synced. `changed` is `None` if the
-/// subscription is deleted.
+/// Shows the subscription to the dispatcher and to readers once the commit is synced. If `changed` is `None`, the
+/// subscription is shown as deleted.
 pub(super) fn show(
     stage: &mut Stage,
     subscriptions: watch::Sender<Subscriptions>,
@@ -135,9 +136,9 @@ pub(super) fn show(
     });
 }
 
-/// Sets stored positions that are after the end of the feed back to that end. Such positions exist after a recovery has
-/// cut off the latest commits. New events get these positions again, and the deliveries must not leave these events
-/// out. Returns whether a position was set back.
+/// Sets stored positions that are after the end of the feed back to the end. Such positions exist after a recovery has
+/// cut off the latest commits. New events get these positions, and the deliveries must not skip the new events. Returns
+/// whether a position was set back.
 fn set_back(stored: &mut StoredDeliveries, end: u64) -> bool {
     let mut has_later = stored.progress.cursor > end;
     stored.progress.cursor = stored.progress.cursor.min(end);

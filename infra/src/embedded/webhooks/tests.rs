@@ -22,7 +22,7 @@ use crate::embedded::testing::{confirmed, created, event_id, open_inline, option
 use crate::embedded::{Embedded, Options};
 use crate::now;
 
-/// Answers 200, or 500 for events of some orders.
+/// A receiver that answers 200, or 500 for events of some orders.
 #[derive(Default)]
 struct Receiver {
     failing: Mutex<HashSet<String>>,
@@ -60,7 +60,7 @@ fn subscription(number: u128) -> Subscription {
     .unwrap()
 }
 
-/// An engine with webhooks and a running dispatcher.
+/// The webhooks of an engine, with a running dispatcher.
 struct Service {
     webhooks: Arc<EmbeddedWebhooks>,
     stop: watch::Sender<bool>,
@@ -128,7 +128,7 @@ async fn a_failing_delivery_is_listed_held_skipped_and_kept_across_a_restart() {
     assert!(
         states[2..].iter().all(|(order, _, state)| order == "good" && *state == DeliveryState::Delivered)
     );
-    // The next start finds the state that is on the disk.
+    // After a restart, the service reads the state from the disk.
     service.stop().await;
     drop(engine);
     let engine = Embedded::open(folder.path(), Options { inline: true, ..options() }).unwrap();
@@ -214,7 +214,7 @@ async fn a_cursor_after_the_end_of_the_feed_is_set_back() {
     publish(&engine, &[created("a")]).await;
     let subscription = subscription(1);
     webhooks.create(&subscription, FeedStart::Latest).await.unwrap();
-    // The cursor as it is after a recovery that has cut off four events.
+    // Sets the cursor as after a recovery that has cut off four events.
     let progress = Progress { cursor: 5, ..Progress::default() };
     webhooks.write(&subscription, vec![Change::Progress(progress)]).await.unwrap();
     drop((webhooks, engine));
@@ -250,7 +250,7 @@ async fn events_are_compared_with_the_customer_of_their_order() {
     let [a, missing] = ["a", "b"].map(|id| OrderId::parse(id).unwrap());
     let customer = webhooks.customer_of(&a).unwrap().unwrap();
     let other = domain::CustomerId::parse("somebody-else").unwrap();
-    // The second look-up finds the customer in memory.
+    // The second call finds the customer in memory.
     for _ in 0..2 {
         assert!(webhooks.is_of_customer(&a, &customer).await.unwrap());
         assert!(!webhooks.is_of_customer(&a, &other).await.unwrap());
@@ -258,7 +258,7 @@ async fn events_are_compared_with_the_customer_of_their_order() {
     }
 }
 
-/// Later versions of the program must be able to read these rows. To test a new member, add a line. Never change an
+/// Stored rows must be readable by later versions of the program. To test a new member, add a line. Never change an
 /// existing line.
 #[test]
 fn rows_are_written_as_they_were_in_every_version() {

@@ -22,7 +22,7 @@ struct Deployment {
     backend: AwsBackend,
     bucket: String,
     topic: String,
-    /// The URL of the queue that receives the alerts. It is subscribed to the topic.
+    /// The URL of the queue that is subscribed to the topic of alerts.
     alerts_url: String,
 }
 

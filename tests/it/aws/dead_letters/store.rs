@@ -69,8 +69,8 @@ async fn a_released_dead_letter_does_not_block_its_order_again() {
     let rejected = Disposition::Rejected(RejectReason::IllegalTransition, "not legal".to_owned());
     backend.dead_letters().release(&[(&message.id, &rejected)]).await.remove(0).unwrap();
 
-    // Another consumer, which received the same message earlier, parks the message again. By then, the queue no longer
-    // contains the message.
+    // Another consumer, which received the same message earlier, parks the message again. The message has
+    // already left the queue.
     assert!(park().await.unwrap_err().to_string().contains("could not be deleted from its queue"));
     assert_eq!(stored_sequence(&backend, &id).await, Value::Null);
 }

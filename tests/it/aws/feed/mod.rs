@@ -28,7 +28,6 @@ use crate::support::events::{append_of, confirmed, created, new_order_id, paid, 
 pub const PARTITIONS: u32 = 4;
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// An AWS backend with a feed.
 pub struct FeedBackend {
     pub backend: AwsBackend,
     pub outbound: OutboundTable,
@@ -82,7 +81,7 @@ impl FeedBackend {
         });
     }
 
-    /// Appends the event with this version from each log, as the consumer does.
+    /// Appends the event with the given version from each log, as the consumer does.
     pub async fn record(&self, logs: &[Vec<Envelope>], version: usize) {
         let appends: Vec<_> = logs.iter().map(|log| append_of(&recorded(1, &log[..version]), 1)).collect();
         for result in self.backend.table.append(&appends).await {
@@ -157,7 +156,7 @@ pub fn assert_complete(events: &[FeedEvent], logs: &[Vec<Envelope>]) {
     }
 }
 
-/// The feed entries for these entries of the change stream. All entries have the same customer.
+/// The feed entries for the given entries of the change stream. All entries have the same customer.
 fn entries(streamed: &[StreamEntry]) -> Vec<FeedEntry> {
     let customer_id = domain::CustomerId::parse("c-1").unwrap();
     let entry = |entry: &StreamEntry| FeedEntry {

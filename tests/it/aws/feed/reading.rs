@@ -102,8 +102,8 @@ async fn a_waiting_reader_is_woken_by_an_event_that_passes_its_filter() {
     let logs = logs(4);
     feed.record(&logs, 1).await;
     feed.relay_all().await;
-    // All events so far are creations, which do not pass the filter. Even a wait that ends immediately returns a cursor
-    // after these events, so the reader need not examine them again.
+    // All events so far are `order_created` events, which do not pass the filter. Even a wait that ends
+    // immediately returns a cursor after these events, so the reader need not read them again.
     let latest = feed.feed.start(FeedStart::Latest).await.unwrap();
     eventually("the cursor is after the created events", async || {
         let place = feed.feed.wait(&paid, &start, Instant::now()).await;

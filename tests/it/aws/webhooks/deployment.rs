@@ -65,8 +65,8 @@ impl Receiver {
         of_order.map(|(_, version)| *version).collect()
     }
 
-    /// Waits until every event of the logs was delivered. Asserts that no event came before an earlier version
-    /// of its order.
+    /// Waits until every event of the logs was delivered. Asserts that no event was delivered before an
+    /// earlier version of its order.
     pub async fn has(&self, logs: &[Vec<Envelope>]) {
         eventually("every event is delivered", async || {
             let missing: Vec<_> = logs
@@ -178,7 +178,8 @@ impl Webhooks {
         messages.iter().map(|message| message["Body"].as_str().unwrap().to_owned()).collect()
     }
 
-    /// Loses everything on the queue, as a crash between a write and its message does.
+    /// Deletes all messages on the queue, to simulate a crash between the write of a row and sending its
+    /// message.
     pub async fn lose_jobs(&self) {
         Emulator::shared().sqs("PurgeQueue", &json!({ "QueueUrl": self.queues.url })).await;
     }
@@ -190,8 +191,8 @@ impl Webhooks {
     }
 }
 
-/// A subscription to all events. It was created before the times at which the test events were recorded, which are in
-/// the past.
+/// A subscription to all events. The subscription was created before the test events, whose recording times
+/// are in the past.
 pub fn subscription(url: String) -> Subscription {
     let at = Timestamp::parse("2026-01-01T00:00:00Z").unwrap();
     Subscription {

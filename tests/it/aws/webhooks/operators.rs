@@ -1,4 +1,4 @@
-//! What operators do with webhooks on AWS: replays, skips and lists.
+//! Tests requests of operators for webhooks on AWS: replays, skips and lists.
 
 use api::ports::feed::FeedStart;
 use api::ports::webhooks::{DeliveryFilter, DeliveryState, ReplayFrom, Skip, WebhookError, WebhookStore};
@@ -43,7 +43,7 @@ async fn an_order_is_replayed_and_other_replays_are_refused() {
 async fn the_order_of_another_customer_is_neither_replayed_nor_delivered() {
     let mut webhooks = Webhooks::open().await;
     let logs = logs(2);
-    // Queued before the subscription was limited to somebody else.
+    // The events are queued before the subscription is limited to another customer.
     webhooks.record(&logs).await;
     webhooks.subscription.customer_id = Some(CustomerId::parse("somebody-else").unwrap());
     webhooks.set(SubscriptionState::Active).await;
@@ -87,7 +87,7 @@ async fn a_skip_that_ends_before_its_catch_up_is_sent_goes_on_when_it_is_repeate
     .await;
 }
 
-/// Rows are written directly, because thousands of failed deliveries would take long.
+/// The rows are written directly, because thousands of failed deliveries would take long.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_list_examines_a_part_of_the_held_orders_and_goes_on_at_its_cursor() {
     let webhooks = Webhooks::open().await;
@@ -130,7 +130,7 @@ async fn a_list_examines_a_part_of_the_held_orders_and_goes_on_at_its_cursor() {
     let of_order = DeliveryFilter { state: None, order_id: Some(found[0].order_id.clone()) };
     let listed = webhooks.store.deliveries(id, &of_order, None, 10).await.unwrap();
     assert_eq!((listed.deliveries.len(), listed.next), (1, None));
-    // The delivery is found by its event.
+    // The request names the delivery by its event.
     let skip = Skip { reason: "test".to_owned(), at: now, by: None };
     webhooks.store.skip(id, found[0].event_id, &skip).await.unwrap();
     assert!(webhooks.listed(DeliveryState::Retrying).await.is_empty());

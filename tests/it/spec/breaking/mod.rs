@@ -37,7 +37,6 @@ enum Side {
     Received,
 }
 
-/// One breaking change.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct BreakingChange {
     /// A JSON pointer into the new description. If the part was removed, it points into the old description.

@@ -106,8 +106,8 @@ impl Comparison<'_> {
     }
 
     /// Compares contents. `among` contains the schemas of all successful answers of the operation in the old
-    /// description. A union with a discriminator may contain any of these schemas, because clients had to expect each
-    /// of them and can now distinguish them.
+    /// description. A union with a discriminator may contain any of these schemas, because clients had to
+    /// expect each of them and can distinguish them by the discriminator.
     fn contents(&mut self, at: &str, old: &Value, new: &Value, side: Side, among: Option<&Value>) {
         for (media_type, old_content) in members(&old["content"]) {
             let at = format!("{at}/content/{}", escaped(media_type));

@@ -33,7 +33,8 @@ fn reports(found: &[String], pointer: &str, what: &str) {
     assert!(one.contains(&format!("{pointer}: ")) && one.contains(what), "{one}");
 }
 
-/// The breaking changes if the value at this pointer is replaced by `Some` value, or removed with `None`.
+/// The breaking changes if the value at the given pointer is replaced by `Some` value, or removed with
+/// `None`.
 fn changed(pointer: &str, value: Option<Value>) -> Vec<String> {
     let mut old = openapi(json!({ "type": "object" }), json!({ "type": "object" }));
     old["paths"]["/x"]["parameters"] =

@@ -72,19 +72,17 @@ impl Aws {
         self.rest("apigateway", method, &format!("/v2{path}"), input).await
     }
 
-    /// Creates a bucket.
     pub async fn create_bucket(&self, name: &str) {
         self.rest("s3", Method::PUT, &format!("/{name}"), &Value::Null).await;
     }
 
-    /// The keys of a bucket's objects.
     pub async fn object_keys(&self, bucket: &str) -> Vec<String> {
         let list = self.rest("s3", Method::GET, &format!("/{bucket}?list-type=2"), &Value::Null).await;
         let xml = list.as_str().unwrap();
         xml.split("<Key>").skip(1).map(|rest| rest.split("</Key>").next().unwrap().to_owned()).collect()
     }
 
-    /// The object under this key in a bucket, as JSON.
+    /// The object under the given key in a bucket, as JSON.
     pub async fn object(&self, bucket: &str, key: &str) -> Value {
         self.rest("s3", Method::GET, &format!("/{bucket}/{key}"), &Value::Null).await
     }
@@ -108,7 +106,7 @@ impl Aws {
         topic.split("<TopicArn>").nth(1).unwrap().split('<').next().unwrap().to_owned()
     }
 
-    /// Subscribes a queue to a topic, with these attributes of the subscription.
+    /// Subscribes a queue to a topic, with the given attributes of the subscription.
     pub async fn subscribe(&self, topic: &str, queue: &str, attributes: &[(&str, &str)]) {
         let arn = self.queue_arn(queue).await;
         let entry = |(place, (name, value)): (usize, &(&str, &str))| {

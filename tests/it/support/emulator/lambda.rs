@@ -28,8 +28,8 @@ pub struct HttpApi {
 }
 
 impl<'a> Function<'a> {
-    /// Deploys `program` as a function with this handler. Its AWS endpoint is the emulator, unless `environment` sets
-    /// another one.
+    /// Deploys `program` as a function with the given handler. The function uses the emulator, unless
+    /// `environment` sets another AWS endpoint.
     pub async fn deploy(aws: &'a Aws, program: &Path, handler: &str, environment: &[(&str, &str)]) -> Self {
         let name = format!("{handler}-{}", Uuid::now_v7().simple());
         let mut variables = Map::from_iter([("AWS_ENDPOINT_URL".to_owned(), json!(aws.endpoint))]);

@@ -13,7 +13,7 @@ pub struct Proxy {
     _process: Process,
 }
 
-/// A rule that throttles this share of the calls to a service.
+/// A rule that throttles a share of the calls to a service. `probability` is that share.
 pub fn throttled(service: &str, probability: f64) -> Value {
     let code =
         if service == "dynamodb" { "ProvisionedThroughputExceededException" } else { "ThrottlingException" };

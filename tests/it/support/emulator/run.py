@@ -76,7 +76,7 @@ def stream_partiql_writes(dynamodb):
 
 
 def ministack(listener, port):
-    # The modules read this variable when they are loaded, so it is set before the imports.
+    # The modules read GATEWAY_PORT when they are loaded, so the variable is set before the imports.
     os.environ["GATEWAY_PORT"] = str(port)
     from hypercorn.asyncio import serve
     from hypercorn.config import Config

@@ -71,8 +71,8 @@ impl Running {
         .boxed()
     }
 
-    /// Applies the results of this attempt and of all other attempts that have ended. The rows of all their orders are written
-    /// together.
+    /// Applies the results of the given attempt and of all other attempts that have ended. The rows of all
+    /// their orders are written together.
     pub(super) async fn end(&mut self, ended: Ended) -> anyhow::Result<()> {
         let mut changes = Vec::new();
         let mut is_gone = self.note(ended, &mut changes)?;

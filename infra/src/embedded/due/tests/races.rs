@@ -1,4 +1,5 @@
-//! Tests what happens if an event is recorded after a pass has read an order and before the pass proposes to cancel it.
+//! Tests what happens if an event is recorded after a pass has read an order and before the pass proposes to cancel the
+//! order.
 
 use std::sync::atomic::AtomicUsize;
 
@@ -8,8 +9,8 @@ use domain::{Outcome, RejectReason};
 
 use super::*;
 
-/// A publisher that publishes another event of each order right before the first proposals. It can also remove the
-/// expected version from a proposal, to show what that version prevents.
+/// A publisher that publishes another event of each order right before the first proposals. The publisher can also
+/// remove the expected version from a proposal, to show what that version prevents.
 struct Racing {
     engine: Embedded,
     first: fn(&str) -> Envelope,
@@ -33,7 +34,7 @@ impl EventPublisher for Racing {
 }
 
 /// Runs a pass over one order. The event `first` is published after the pass has read the order, and before the pass
-/// proposes to cancel it. Returns the role that ran the pass, and the order after all of its events are handled.
+/// proposes to cancel the order. Returns the role that ran the pass, and the order after all of its events are handled.
 async fn race(first: fn(&str) -> Envelope, forgets_version: bool) -> (TempDir, Embedded, ExpiryRole, Order) {
     let (folder, engine) = open_inline();
     accept(&engine, &[expiring("o", NOON)]).await;

@@ -12,7 +12,6 @@ use crate::embedded::store::keys;
 use crate::embedded::store::keyspaces::Keyspaces;
 use crate::embedded::testing::created;
 
-/// A feed that is damaged.
 struct DamagedFeed {
     name: &'static str,
     damage: fn(&Keyspaces),
@@ -94,13 +93,13 @@ async fn a_damaged_feed_is_reported_and_corrected_and_no_position_gets_another_e
         assert!(engine.publish(&[created("d")]).await[0].is_ok());
         assert_eq!(feed_of(&engine).await, ["a/1 at 1", "b/1 at 2", "c/1 at 3", "d/1 at 4"]);
         damage(&engine.store().keys);
-        // A view of the damaged store.
+        // A commit makes the damage visible to the check, which reads the synced view.
         assert!(engine.publish(&[created("a")]).await[0].is_ok());
         let check = RebuildOptions { check_only: true, ..RebuildOptions::default() };
         for options in [check, RebuildOptions::default()] {
             let found = engine.rebuild(options, &|_| ()).await.unwrap().differences;
             let of_feed: Vec<_> = found.examples.iter().filter(|it| it.starts_with("feed")).collect();
-            // A check does not remove the wrong row that it has reported. So it may also report the wrong entries in
+            // A check does not remove the wrong row that it has reported, so it may also report the wrong entries in
             // that row.
             let of_feed = &of_feed[..if options.check_only { differences.len() } else { of_feed.len() }];
             assert_eq!(of_feed, differences, "{name}: {found:?}");

@@ -1,5 +1,5 @@
 //! Messages that stay in memory until their first receive, so that the consumer need not read and decode them from the
-//! store. Their total size is limited. Messages beyond that limit are read from the store.
+//! store. The total size of held messages is limited. Messages beyond the limit are read from the store.
 
 use std::collections::BTreeMap;
 
@@ -18,7 +18,6 @@ pub(crate) struct HeldMessage {
     pub(crate) event: Option<Box<Envelope>>,
     pub(crate) body: Vec<u8>,
     pub(crate) enqueued_at: Timestamp,
-    /// The message attributes.
     pub(crate) attributes: BTreeMap<String, String>,
 }
 

@@ -1,9 +1,10 @@
-//! Plans the writes that preserve receive counts across a crash. The inbox calls it before it hands out messages.
+//! Plans the writes that preserve receive counts across a crash. The inbox calls this module before it hands out
+//! messages.
 //!
 //! The engine stores a count before it hands out the message. Otherwise a message that crashes the process would be
 //! received again after every start, without a limit. Most messages are received once and then removed. So one row
-//! counts the first receives of a whole delivery, and is removed with the last message that it counts. A message that
-//! is received again gets a separate row with its count.
+//! counts the first receives of a whole delivery. The row is removed with the last message that it counts. A message
+//! that is received again gets a separate row with its count.
 
 use std::collections::HashMap;
 
@@ -16,12 +17,12 @@ use crate::embedded::store::records::{FirstReceives, ReceiveCount};
 /// Where the receive count of a message is stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) enum StoredReceives {
-    /// Nowhere, because the message was not received yet.
+    /// Not stored, because the message was not received yet.
     #[default]
     None,
-    /// In the row of this delivery, which also counts other messages. The time is the time of the delivery.
+    /// Stored in the row of a delivery, which also counts other messages. The time is that of the delivery.
     Shared(u64, Timestamp),
-    /// In a separate row. The time is the time of the first receive.
+    /// Stored in a separate row. The time is that of the message's first receive.
     Own(Timestamp),
 }
 
@@ -43,7 +44,8 @@ impl StoredReceives {
 pub(crate) struct FirstReceiveRows(HashMap<u64, usize, RandomState>);
 
 impl FirstReceiveRows {
-    /// Reduces the row's count by one message. Returns whether the row no longer counts any message.
+    /// Reduces the number of messages that the row of the delivery counts by one. Returns whether the row no longer
+    /// counts any message.
     fn remove_one(&mut self, delivery: u64) -> bool {
         let Some(left) = self.0.get_mut(&delivery) else { return false };
         *left -= 1;
@@ -56,7 +58,8 @@ impl FirstReceiveRows {
 pub(crate) struct ReceiveWrites {
     /// The time of each message's first receive.
     pub(crate) firsts: Vec<Timestamp>,
-    /// The row of this delivery, which counts the messages that were received for the first time. `None` if there are none.
+    /// The row of the delivery, which counts the messages that were received for the first time. `None` if there are no
+    /// such messages.
     pub(crate) shared: Option<FirstReceives>,
     /// The rows that count the receives of single messages.
     pub(crate) own: Vec<(u64, ReceiveCount)>,
@@ -66,8 +69,8 @@ pub(crate) struct ReceiveWrites {
 
 impl QueueIndex {
     /// Counts the receives of the messages that `delivery` took. Each message is given by its group, sequence number
-    /// and receive count. Like [`QueueIndex::forget_receives`], this must be called in the order of the commits that
-    /// write the rows.
+    /// and receive count. Must be called in the order of the commits that write the rows, like
+    /// [`QueueIndex::forget_receives`].
     pub(crate) fn count_receives(
         &mut self,
         delivery: u64,
@@ -78,7 +81,7 @@ impl QueueIndex {
         let mut seqs = Vec::new();
         for (group, seq, receives) in taken {
             let entry = self.groups.get_mut(group).and_then(|queue| queue.message_mut(*seq));
-            // The message may no longer exist. Its delivery is then stale, and the consumer cannot acknowledge it.
+            // If the message no longer exists, its delivery is stale, and the consumer cannot acknowledge the message.
             let known = entry.as_ref().map_or(StoredReceives::None, |entry| entry.stored_receives);
             writes.firsts.push(known.first().unwrap_or(at));
             let Some(entry) = entry else { continue };
@@ -103,8 +106,8 @@ impl QueueIndex {
         writes
     }
 
-    /// Forgets how often a message was received, because the message leaves the queue. Returns the row that must be
-    /// removed with it.
+    /// Forgets the receive count of a message that leaves the queue. Returns the stored row of the count, which must be
+    /// removed together with the message.
     pub(crate) fn forget_receives(&mut self, group: &str, seq: u64) -> ObsoleteReceives {
         let entry = self.groups.get_mut(group).and_then(|queue| queue.message_mut(seq));
         match entry.map(|entry| std::mem::take(&mut entry.stored_receives)) {
@@ -123,12 +126,12 @@ impl QueueIndex {
     }
 }
 
-/// The row of receive counts that is no longer needed once a message is removed.
+/// The stored row of receive counts that becomes obsolete when a message is removed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ObsoleteReceives {
     None,
     /// The row that counts only the removed message.
     Own,
-    /// The row of the delivery in which the message was received. The row counts no other message any more.
+    /// The row of the delivery in which the message was received. That row counts no remaining message.
     Delivery(u64),
 }

@@ -1,4 +1,4 @@
-//! Counts the messages of the queue by state. The pipeline counters call it.
+//! Counts the messages of the queue by state. The pipeline counters are made from these numbers.
 
 use std::time::{Duration, Instant};
 

@@ -6,7 +6,7 @@ use super::*;
 
 const VISIBILITY_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// A queue with these messages, each given by its group and deduplication id.
+/// A queue with the given messages: the group and the deduplication id of each.
 fn queue(messages: &[(&str, u128)], now: Instant) -> QueueIndex {
     let mut index = QueueIndex::new(VISIBILITY_TIMEOUT, 2);
     for (group, dedup) in messages {

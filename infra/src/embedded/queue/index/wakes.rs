@@ -1,4 +1,5 @@
-//! Schedules the groups of the queue: when a group is checked again, and how long receivers wait for more messages.
+//! Schedules the groups of the queue: determines when a group is checked again, and how long receivers wait for more
+//! messages.
 
 use std::cmp::Reverse;
 use std::sync::Arc;
@@ -6,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::{GroupName, GroupQueue, QueueIndex, TakenMessages};
 
-/// Receivers wait for more messages only after a batch that is larger than this.
+/// The maximum size of a batch after which receivers do not wait for more messages.
 pub(crate) const MAX_BATCH_WITHOUT_GATHERING: usize = 16;
 /// How long receivers wait for more messages after a large batch. Every batch costs three commits, so larger
 /// batches cost less per message.
@@ -18,7 +19,7 @@ impl QueueIndex {
         self.gather_until
     }
 
-    /// Decides whether receivers wait for more messages after this batch.
+    /// Decides whether receivers wait for more messages after the batch `taken`.
     pub(crate) fn plan_gathering(&mut self, taken: &TakenMessages, now: Instant) {
         self.gather_until =
             (taken.deliveries.len() > MAX_BATCH_WITHOUT_GATHERING && !taken.more).then(|| now + GATHER_TIME);
@@ -32,7 +33,7 @@ impl QueueIndex {
         {
             self.wakes.push(Reverse((at, Arc::clone(group))));
         }
-        // Wakes that are no longer needed stay in the heap. The heap is built anew before they outnumber the other wakes.
+        // Obsolete wakes stay in the heap. The heap is rebuilt before it consists mostly of obsolete wakes.
         if self.wakes.len() > 1024 + 2 * self.groups.len() {
             let current = |(group, queue): (&GroupName, &GroupQueue)| {
                 queue.available_at().filter(|_| !queue.ready).map(|at| Reverse((at, Arc::clone(group))))

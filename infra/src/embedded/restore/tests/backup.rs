@@ -1,5 +1,5 @@
-//! Makes backups for the tests of the restore, with scans of the keyspaces. It shares no code with the source of real
-//! backups, so both are tests of the format.
+//! Makes backups by scanning the keyspaces, for the tests of restores. Shares no code with the source of real backups,
+//! so that the tests also check the format.
 
 use std::collections::BTreeSet;
 
@@ -18,7 +18,6 @@ use crate::embedded::store::keyspaces::{self, Keyspaces, NAMES};
 use crate::embedded::store::{Store, keys};
 use crate::embedded::testing::eur;
 
-/// The number of records of a segment.
 const RECORDS_OF_SEGMENT: usize = 7;
 
 async fn store_lines(target: &Target, lines: &[u8]) -> SegmentRef {
@@ -27,7 +26,7 @@ async fn store_lines(target: &Target, lines: &[u8]) -> SegmentRef {
     segment
 }
 
-/// What is in the feed, in the order of the positions.
+/// The records of the feed, in the order of the positions.
 fn records(keys: &Keyspaces) -> Vec<LogRecord> {
     let mut records = Vec::new();
     for row in keys.feed.iter() {
@@ -86,7 +85,6 @@ fn folder_state(store: &Store, keys: &Keyspaces, position: u64) -> FolderState {
     }
 }
 
-/// Adds an increment to the target.
 pub(super) async fn back_up(engine: &Embedded, target: &Target) -> Manifest {
     let (store, keys) = (engine.store(), &engine.store().keys);
     let (mut log, mut hash, mut position) = (Vec::new(), RunningHash::default(), 0);
@@ -130,7 +128,7 @@ pub(super) async fn back_up(engine: &Embedded, target: &Target) -> Manifest {
     manifest
 }
 
-/// The order of a number, for tests that need many.
+/// The order id for a number, for tests that need many orders.
 pub(super) fn order_id(number: usize) -> OrderId {
     OrderId::parse(&format!("o-{number:03}")).unwrap()
 }

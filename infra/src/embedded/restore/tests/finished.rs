@@ -1,5 +1,5 @@
-//! Tests moments between two increments. Their state is older than their log, so some of its messages and dead letters are
-//! finished.
+//! Tests restores to moments between two increments. The state of such a moment is older than its log, so some messages
+//! and dead letters are finished.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use consumer::ports::Inbox;
 
 use super::*;
 
-/// Receives all messages and handles them as the service does. Acknowledges them if `acknowledge` is set.
+/// Receives all messages and handles them like the service. Acknowledges the messages if `acknowledge` is set.
 async fn consume(engine: &Embedded, acknowledge: bool) {
     let shared = Arc::new(engine.clone());
     let consumer = Consumer {
@@ -32,7 +32,8 @@ async fn consume(engine: &Embedded, acknowledge: bool) {
     }
 }
 
-/// Sends the dead letters of order `o-011` to the queue, and handles them: the first is recorded, the second is refused.
+/// Redrives the dead letters of order `o-011`, and handles their messages. The first event is recorded, and the second
+/// is refused.
 async fn redrive(engine: &Embedded) {
     let order_id = order_id(11);
     let sequence = DeadLetterStore::sequence(engine, &order_id, 10).await.unwrap();
@@ -66,7 +67,7 @@ async fn messages_whose_events_are_in_the_log_are_not_queued_again() {
         );
         assert_eq!((report.ledger.recorded, report.ledger.parked), (position, 2));
         assert_eq!(report.state.unwrap().position, if position == 33 { 33 } else { 30 });
-        // What is queued again leads to the same orders.
+        // Handling the queued messages leads to the same orders as in the source.
         if queued > 0 {
             consume(&restored, true).await;
         }
@@ -88,7 +89,7 @@ async fn dead_letters_whose_events_are_in_the_log_are_left_out() {
     let engine = reopen(&source, engine, true);
     publish(&engine, &[created("later")]).await;
     back_up(&engine, &target).await;
-    // At position 34 is the event of the first dead letter, and the state is that of position 33.
+    // Position 34 has the event of the first dead letter. The state is as of position 33.
     let (_place, restored, report) = restored_until(&target, 34).await;
     assert_eq!((report.dead_letters, report.finished_dead_letters), (1, 1));
     assert_eq!((report.ledger.parked, report.ledger.recorded), (1, 34));
@@ -114,7 +115,7 @@ async fn a_recorded_event_whose_message_was_not_acknowledged_is_counted_once() {
     let (_place, restored, report) = restored_until(&target, 33).await;
     assert_eq!((report.finished_messages, report.queued, report.ledger.recorded), (3, 0, 33));
     assert_eq!((report.ledger.accepted, report.ledger.duplicate), (35, 0));
-    // The source delivers the messages again, and finds their events recorded.
+    // The source receives the messages again, and finds that their events are recorded.
     let engine = reopen(&source, engine, false);
     consume(&engine, true).await;
     assert_eq!(comparable(&restored)["meta"], comparable(&engine)["meta"]);

@@ -47,8 +47,8 @@ async fn a_backfill_that_is_stopped_continues_where_it_was_and_fills_everything(
     let events: Vec<_> = (0..ORDERS).map(|number| created(&format!("order-{number}"))).collect();
     publish(&engine, &events).await;
     publish(&engine, &[confirmed("order-7", 7)]).await;
-    // `order-3` has one event and a projection, as early versions of this program wrote it. `order-7` has a projection
-    // of an earlier schema.
+    // `order-3` has one event and a projection, as written by early versions of this program. `order-7` has a
+    // projection of an earlier schema.
     let log = Arc::clone(&engine.0.log);
     let as_in_format_4 = move |stage: &mut Stage| {
         let keys = &log.store.keys;

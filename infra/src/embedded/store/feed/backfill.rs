@@ -1,15 +1,16 @@
-//! Gives positions to the events of a folder of an earlier format. [`opening`](crate::embedded::store::opening) calls it
-//! before anything else can write.
+//! Gives positions to the events of a folder of an earlier format. [`opening`](crate::embedded::store::opening) runs
+//! the backfill before any other code can write.
 //!
-//! Events get positions in the order of the times at which they were recorded. The keyspace itself sorts them, so the
-//! work needs little memory:
+//! Events get positions in the order of the times at which they were recorded. The keyspace `feed` sorts the events, so
+//! the backfill needs little memory:
 //!
-//! 1. Each log entry gets a row in the scratch range of `feed`. Its key is the time, the order and the version.
+//! 1. Each log entry gets a row in the scratch range of `feed`. The key of the row contains the time, the order and the
+//!    version.
 //! 2. The scratch rows are read in the order of their keys. Each commit gives some events the next positions, and removes
 //!    their scratch rows.
 //!
-//! A row of `meta` contains the current step and its progress. Each commit updates the row, so after a crash the work
-//! continues where the last commit ended.
+//! A row of `meta` contains the current step and its progress. Each commit updates the row. So after a crash, the
+//! backfill continues where the last commit ended.
 
 use anyhow::{Context, ensure};
 use domain::OrderId;
@@ -25,7 +26,8 @@ use crate::embedded::store::keys;
 use crate::embedded::store::keyspaces::{FEED_BACKFILL, Keyspaces};
 use crate::embedded::store::stage::Stage;
 
-/// One commit processes about this many events. The number is small in tests, so that tests need few events.
+/// The approximate number of events that one commit processes. The number is small in tests, so that tests need few
+/// events.
 const EVENTS_OF_COMMIT: usize = if cfg!(test) { 50 } else { 5000 };
 
 /// The state of a backfill that is not complete, stored in the row `feed_backfill` of `meta`.
@@ -34,7 +36,7 @@ const EVENTS_OF_COMMIT: usize = if cfg!(test) { 50 } else { 5000 };
 enum Cursor {
     /// The first step, which writes the scratch rows.
     Sort {
-        /// The latest order that was processed; `None` at the beginning.
+        /// The id of the order that was processed last. `None` at the beginning.
         after: Option<OrderId>,
         /// The number of events of the processed orders.
         events: u64,
@@ -59,8 +61,8 @@ impl FeedBackfill {
     /// format.
     pub(crate) fn plan(keys: &Keyspaces, stage: &mut Stage, is_upgrade: bool) -> anyhow::Result<Self> {
         if is_upgrade {
-            // After an interrupted upgrade, an earlier version of the program may have recorded more events. So the
-            // backfill starts from the beginning.
+            // After an interrupted upgrade, an earlier version of the program may have recorded more events. Therefore
+            // the backfill starts from the beginning.
             Self::announce(keys, stage);
             return Ok(Self(Some(Cursor::Sort { after: None, events: 0 })));
         }
@@ -70,7 +72,7 @@ impl FeedBackfill {
         Ok(Self(cursor.transpose()?))
     }
 
-    /// Gives a position to each event of the log that has none. The caller must have committed the cursor.
+    /// Gives a position to each event of the log that has none. The caller must commit the staged cursor first.
     pub(crate) fn run(self, committer: &mut Committer, options: &BackfillOptions<'_>) -> anyhow::Result<()> {
         let events = match self.0 {
             None => return Ok(()),
@@ -91,7 +93,8 @@ fn put_cursor(keys: &Keyspaces, stage: &mut Stage, cursor: &Cursor) {
     stage.put(&keys.meta, FEED_BACKFILL, row);
 }
 
-/// The progress of both steps together. Each step processes every event, so an event counts half in each step.
+/// The progress of both steps together. `halves` counts each event once per step, because each step processes every
+/// event.
 fn progress(halves: u64, about: u64) -> BackfillProgress {
     BackfillProgress { task: BackfillTask::Feed, events: halves / 2, about }
 }
@@ -129,8 +132,8 @@ impl Sort<'_> {
         }
     }
 
-    /// Stages the scratch rows of the next orders. Returns whether there are more orders. The engine keeps what is written in
-    /// memory for as long as somebody reads, so each portion is a read of its own.
+    /// Stages the scratch rows of the next orders. Returns whether there are more orders. Each portion is a separate
+    /// read, because the engine keeps new writes in memory while a read is open.
     fn read_portion(&mut self, keys: &Keyspaces, stage: &mut Stage) -> anyhow::Result<bool> {
         let start = self.after.as_ref().map(|order_id| keys::log_key(order_id, u64::MAX)).unwrap_or_default();
         let mut order: Option<OrderInLog> = None;
@@ -151,7 +154,7 @@ impl Sort<'_> {
         Ok(false)
     }
 
-    /// Commits the scratch rows of complete orders, with the cursor after the latest of these orders.
+    /// Commits the scratch rows of complete orders, and moves the cursor past these orders.
     fn commit(&mut self, mut stage: Stage) -> anyhow::Result<()> {
         let cursor = Cursor::Sort { after: self.after.clone(), events: self.events };
         put_cursor(&self.committer.keys, &mut stage, &cursor);
@@ -160,12 +163,13 @@ impl Sort<'_> {
     }
 }
 
-/// The key of a log entry's scratch row. Scratch rows sort by time. Events of the same moment sort by their keys in the log.
+/// The key of a log entry's scratch row. Scratch rows are sorted by time, and events of one time by their keys in the
+/// log.
 fn scratch_key(time: i64, log_key: &[u8]) -> Vec<u8> {
     [&FIRST_SCRATCH_KEY, &sortable(time)[..], log_key].concat()
 }
 
-/// The second step: it gives the events their positions.
+/// The second step of the backfill, which gives the events their positions.
 fn number(committer: &mut Committer, options: &BackfillOptions<'_>, events: u64) -> anyhow::Result<()> {
     let keys = committer.keys.clone();
     report(options, events + committer.feed.position, events)?;
@@ -173,7 +177,7 @@ fn number(committer: &mut Committer, options: &BackfillOptions<'_>, events: u64)
     let mut stage = loop {
         let mut stage = committer.stage();
         let mut of_commit = 0;
-        // Each portion is a read of its own, as in the first step.
+        // Each portion is a separate read, as in the first step.
         for row in keys.feed.range(start.clone()..).take(EVENTS_OF_COMMIT) {
             let (key, entry) = row.into_inner()?;
             let time =

@@ -6,12 +6,11 @@ use uuid::Uuid;
 
 use super::{FORMAT, LOST, type_of};
 
-/// A stored row.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct FeedRow<'a> {
     /// The position of the first entry.
     pub(crate) first: u64,
-    /// The latest time at which an event of this row or of an earlier row was recorded, in microseconds since 1970.
+    /// The latest time at which an event of the row or of an earlier row was recorded, in microseconds since 1970.
     pub(crate) time: i64,
     entries: &'a [u8],
 }
@@ -28,7 +27,7 @@ impl<'a> FeedRow<'a> {
         parts().with_context(|| format!("the feed row at position {first} is malformed"))
     }
 
-    /// The entries of the row, in order. If an entry cannot be decoded, the last item is an error.
+    /// The entries of the row, in order. Iteration ends with an error at an entry that cannot be decoded.
     pub(crate) fn items(&self) -> impl Iterator<Item = anyhow::Result<FeedItem<'a>>> + use<'a> {
         let (mut rest, mut position, first) = (self.entries, self.first, self.first);
         std::iter::from_fn(move || {
@@ -57,11 +56,10 @@ pub(crate) enum FeedItem<'a> {
     },
 }
 
-/// The decoded feed entry of an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct FeedEntry<'a> {
     pub(crate) position: u64,
-    /// The type of the event. `None` if its log entry could not be read when the event got its position.
+    /// The type of the event. `None` if the log entry of the event could not be read when the event got its position.
     pub(crate) event_type: Option<EventType>,
     pub(crate) customer_hash: u32,
     pub(crate) version: u64,

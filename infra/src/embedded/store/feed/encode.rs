@@ -1,5 +1,5 @@
-//! Encodes the rows of the feed. Appends encode entries. The committer gives the entries positions and joins them into
-//! rows.
+//! Encodes the rows of the feed. Code that appends events encodes their entries. The committer gives the entries
+//! positions and joins the entries into rows.
 
 use domain::{EventType, OrderId};
 use uuid::Uuid;
@@ -7,7 +7,8 @@ use uuid::Uuid;
 use super::decode::FeedItem;
 use super::{FORMAT, FeedEnd, LOST, MAX_ENTRIES_OF_ROW, UNKNOWN, code_of};
 
-/// The feed entry of an event that has no position yet. The caller encodes it, to save time on the writing thread.
+/// The feed entry of an event that has no position yet. The caller encodes the entry, to save time on the writing
+/// thread.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct NewFeedEntry {
     pub(crate) recorded_at_micros: i64,
@@ -43,7 +44,8 @@ impl NewFeedEntry {
     }
 }
 
-/// The id as a UUID, if the id is written in lower case with hyphens. A decoder could not restore any other spelling.
+/// Converts an id to a UUID, if the id is written in lower case with hyphens. `None` for any other spelling, because
+/// decoding could not restore it.
 fn usual_uuid(id: &str) -> Option<Uuid> {
     let uuid = Uuid::try_parse(id).ok()?;
     (*uuid.hyphenated().encode_lower(&mut Uuid::encode_buffer()) == *id).then_some(uuid)
@@ -64,7 +66,7 @@ pub(crate) fn number(entries: &[NewFeedEntry], end: &mut FeedEnd) -> Vec<(u64, V
     rows
 }
 
-/// Encodes a row that replaces a stored row. `items` must cover the same positions as the stored row.
+/// Encodes a row of the feed that replaces a stored row. `items` must cover the same positions as the stored row.
 pub(crate) fn row_of(time: i64, items: &[FeedItem<'_>]) -> anyhow::Result<Vec<u8>> {
     let mut row = begin_row(time, 0);
     for item in items {
@@ -80,7 +82,7 @@ pub(crate) fn row_of(time: i64, items: &[FeedItem<'_>]) -> anyhow::Result<Vec<u8
     Ok(row)
 }
 
-/// A row for `count` positions without events.
+/// Encodes a feed row for `count` positions without events.
 pub(crate) fn lost_row(time: i64, count: u64) -> Vec<u8> {
     let mut row = begin_row(time, 11);
     put_lost(&mut row, count);
@@ -99,7 +101,8 @@ fn begin_row(time: i64, entry_bytes: usize) -> Vec<u8> {
     row
 }
 
-/// Appends a number as LEB128: seven bits in each byte, lowest bits first. All bytes except the last have the high bit set.
+/// Appends a number as LEB128: each byte contains seven bits, lowest bits first. All bytes except the last have the
+/// high bit set.
 fn put_varint(bytes: &mut Vec<u8>, mut number: u64) {
     while number >= 0x80 {
         bytes.push(number as u8 | 0x80);

@@ -1,5 +1,5 @@
-//! Makes the feed entries of events that are in the log already. The [backfill](super::backfill) and the rebuild read
-//! the log in the order of its keys and call this module.
+//! Makes the feed entries of events that are already in the log. The [backfill](super::backfill) and the rebuild call
+//! this module while they read the log in the order of its keys.
 
 use domain::{Currency, Event, EventType, OrderId, RecordedEvent, Timestamp};
 use serde::Deserialize;
@@ -14,7 +14,7 @@ pub(crate) struct OrderInLog {
     /// The beginning of the keys of the order's log entries: everything before the version.
     prefix: Vec<u8>,
     customer_hash: Option<u32>,
-    /// The time of the order's latest event.
+    /// The latest recording time among the order's events so far.
     time: i64,
 }
 
@@ -34,7 +34,7 @@ impl OrderInLog {
         Ok(Self { order_id, prefix, customer_hash: None, time: 0 })
     }
 
-    /// Whether a key of the log belongs to this order.
+    /// Whether a key of the log belongs to the order.
     pub(crate) fn has(&self, key: &[u8]) -> bool {
         key.strip_prefix(self.prefix.as_slice()).is_some_and(|version| version.len() == 8)
     }

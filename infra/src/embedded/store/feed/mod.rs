@@ -42,7 +42,8 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::keyspaces::Keyspaces;
 use decode::{FeedEntry, FeedRow};
 
-/// The maximum number of entries in a row. To find a position, a reader decodes a whole row, so rows are short.
+/// The maximum number of entries in a row. The number is small, because a reader that looks for a position decodes a
+/// whole row.
 pub(crate) const MAX_ENTRIES_OF_ROW: usize = 256;
 /// The format of a row, which is its first byte.
 const FORMAT: u8 = 1;
@@ -50,13 +51,14 @@ const FORMAT: u8 = 1;
 const LOST: u8 = 255;
 /// The code of an event whose type is unknown, because its log entry cannot be read.
 const UNKNOWN: u8 = 0;
-/// The first key of the scratch rows, which the [backfill] writes. All positions are lower than this key.
+/// The first key of the scratch rows, which the [backfill] writes. The keys of all positions sort before the scratch
+/// rows.
 pub(crate) const FIRST_SCRATCH_KEY: [u8; 1] = [0xFF];
 
 /// Where the feed ends after a commit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct FeedEnd {
-    /// The latest position; 0 if nothing was recorded.
+    /// The latest position, or 0 if no event was recorded.
     pub(crate) position: u64,
     /// The time of the latest row, in microseconds since 1970.
     pub(crate) time: i64,
@@ -80,7 +82,7 @@ impl FeedEnd {
         };
         Ok(decode().unwrap_or_else(|error| {
             tracing::error!("the end of the feed cannot be read, `orders rebuild` corrects it: {error:#}");
-            // Readers may have seen the positions of this row, so none of these positions is used again.
+            // Readers may have seen the positions of the unreadable row, so none of its positions is used again.
             Self { position: first + MAX_ENTRIES_OF_ROW as u64, time: 0 }
         }))
     }
@@ -123,9 +125,9 @@ fn type_of(code: u8) -> anyhow::Result<Option<EventType>> {
 /// The part of a reader's filter that can be checked on the entries of the feed, without reading log entries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct FeedMask {
-    /// The hash of the customer whose events pass, or `None` if the events of all customers pass.
+    /// The hash of the customer whose events pass the mask. `None` if the events of all customers pass.
     customer_hash: Option<u32>,
-    /// The types of event that pass, with one bit for each type's code.
+    /// The event types that pass the mask, with one bit for each type's code.
     types: u32,
 }
 
@@ -143,8 +145,8 @@ impl FeedMask {
         Self { customer_hash: filter.customer_id.as_ref().map(customer_hash), types }
     }
 
-    /// Returns `false` if the filter certainly does not select the event. After `true`, the caller must check the
-    /// event's log entry.
+    /// Returns `false` if the filter certainly does not select the event. If the result is `true`, the caller must
+    /// check the event's log entry.
     pub(crate) fn may_pass(self, entry: &FeedEntry<'_>) -> bool {
         let Some(event_type) = entry.event_type else { return true };
         self.types & Self::bit_of(Some(event_type)) != 0
@@ -160,7 +162,8 @@ impl FeedMask {
     }
 }
 
-/// A hash by which a filter skips the events of other customers without reading them. Different customers may share a hash.
+/// A hash of the customer, by which filters skip the events of other customers without reading those events. Different
+/// customers may share a hash.
 pub(crate) fn customer_hash(customer_id: &CustomerId) -> u32 {
     xxh3_64(customer_id.as_str().as_bytes()) as u32
 }

@@ -1,4 +1,4 @@
-//! Tests the rows byte by byte, because later versions of the program must be able to read stored rows.
+//! Tests the feed's rows byte by byte, because later versions of the program must be able to read stored rows.
 
 use domain::OrderId;
 

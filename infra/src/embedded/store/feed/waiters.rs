@@ -1,9 +1,9 @@
-//! Readers that wait at the end of the feed. The feed registers them, and the syncing thread passes them each row that readers
-//! can see from now on.
+//! Readers that wait at the end of the feed. The feed registers the readers. The syncing thread compares new rows with
+//! the filters of the readers, and wakes them.
 //!
-//! A reader is woken only by an event that may pass its filter. So a reader of one customer's events costs nothing while
-//! other customers are busy. Readers are grouped by their filters, and each event is compared with the groups. While nobody
-//! waits, the syncing thread reads one counter for each sync.
+//! A reader is woken only by an event that may pass its filter. So a reader of one customer's events costs nothing
+//! while other customers are busy. Readers are grouped by their filters, and each event is compared with the groups.
+//! While no reader waits, the syncing thread only reads one counter after each sync.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -26,23 +26,24 @@ pub(crate) struct FeedWaiters {
 
 #[derive(Debug, Default)]
 struct Waiting {
-    /// The position up to which new rows were compared with the filters of all waiting readers.
+    /// The position up to which new rows were compared with the filters of waiting readers.
     compared: u64,
     next_id: u64,
     /// The waiting readers, grouped by their filter.
     groups: HashMap<Group, HashMap<u64, Waiter, RandomState>, RandomState>,
-    /// Each set of types that a filter selects, with the number of waiting readers whose filter selects this set.
+    /// The sets of event types that filters select, each with the number of waiting readers whose filter selects that
+    /// set.
     types: HashMap<u32, usize, RandomState>,
 }
 
-/// The filter of readers: the hash of their customer, and the bits of their types.
+/// The filter of a group of readers: the hash of the customer, and the bits of the event types.
 type Group = (Option<u32>, u32);
 
 #[derive(Debug)]
 struct Waiter {
-    /// The reader has seen all events up to this position.
+    /// The position up to which the reader has seen all events.
     after: u64,
-    /// Sends the reader the position of the first event that may pass its filter.
+    /// The channel that sends the reader the position of the first event that may pass its filter.
     sender: oneshot::Sender<u64>,
     runtime: Handle,
 }
@@ -53,7 +54,7 @@ struct Wake {
     position: u64,
 }
 
-/// A reader that waits. Dropping this value unregisters it.
+/// A registered reader that waits at the end of the feed. Dropping the `FeedWaiter` unregisters the reader.
 pub(crate) struct FeedWaiter<'a> {
     waiters: &'a FeedWaiters,
     group: Group,
@@ -64,7 +65,7 @@ pub(crate) struct FeedWaiter<'a> {
 
 impl FeedWaiters {
     /// Registers a reader that has seen the events up to `after`. `end` returns the latest position that readers can
-    /// see. Returns `None` if the reader need not wait, because there are later events already.
+    /// see. Returns `None` if there are later events already, so that the reader need not wait.
     pub(crate) fn join(
         &self,
         mask: FeedMask,
@@ -72,8 +73,8 @@ impl FeedWaiters {
         end: impl FnOnce() -> u64,
     ) -> Option<FeedWaiter<'_>> {
         let (sender, woken) = oneshot::channel();
-        // From now on, the syncing thread compares new rows with the filters, because it reads this counter after it
-        // has shown rows to readers.
+        // From here on, the syncing thread compares new rows with the filters: it reads the counter after it has shown
+        // rows to readers.
         self.count.fetch_add(1, Ordering::SeqCst);
         let mut waiting = self.lock();
         let group = mask.group();
@@ -87,7 +88,7 @@ impl FeedWaiters {
         (end() <= after).then_some(waiter)
     }
 
-    /// Wakes each reader whose filter may select an event in these rows. Readers must be able to see the rows already.
+    /// Wakes each reader whose filter may select an event in the new rows. The rows must already be visible to readers.
     pub(crate) fn wake(&self, rows: &[(u64, UserValue)]) {
         if self.count.load(Ordering::SeqCst) == 0 {
             return;
@@ -95,12 +96,11 @@ impl FeedWaiters {
         let mut woken: Vec<(Handle, Vec<Wake>)> = Vec::new();
         let mut waiting = self.lock();
         if waiting.groups.is_empty() {
-            // Readers that were woken and have not run since still count.
+            // The counter still includes readers that were woken but have not run since.
             return;
         }
         for (first, row) in rows {
-            // Only a bug of the encoder can cause a row that cannot be decoded. Readers get the error when they read
-            // the row.
+            // A row is undecodable only because of a bug in the encoder. Readers get the error when they read the row.
             let Ok(row) = FeedRow::decode(&feed_key(*first), row) else { continue };
             for item in row.items().flatten() {
                 waiting.compared = waiting.compared.max(item.last_position());
@@ -127,7 +127,7 @@ impl FeedWaiters {
     }
 
     fn lock(&self) -> MutexGuard<'_, Waiting> {
-        // No code panics while it holds this lock.
+        // No code panics while it holds the lock.
         self.waiting.lock().expect("the waiting readers are intact")
     }
 }
@@ -173,8 +173,8 @@ impl Waiting {
 }
 
 impl FeedWaiter<'_> {
-    /// Waits for an event that may pass the filter. Returns the position right before that event, from which the reader
-    /// continues.
+    /// Waits for an event that may pass the filter. Returns the position right before that event, after which the
+    /// reader continues.
     pub(crate) async fn woken(&mut self) -> u64 {
         match (&mut self.woken).await {
             Ok(position) => position - 1,
@@ -183,7 +183,7 @@ impl FeedWaiter<'_> {
         }
     }
 
-    /// The position after which the reader continues. Its filter selects no event up to this position.
+    /// The position after which the reader continues. The reader's filter selects no unread event up to that position.
     pub(crate) fn place(&mut self) -> u64 {
         let waiting = self.waiters.lock();
         match self.woken.try_recv() {
@@ -221,7 +221,7 @@ impl FeedWaiters {
         self.count.load(Ordering::SeqCst)
     }
 
-    /// The position up to which rows were compared.
+    /// The position up to which new rows were compared with the filters of waiting readers.
     pub(crate) fn compared(&self) -> u64 {
         self.lock().compared
     }

@@ -1,4 +1,4 @@
-//! Reads journals. The continuity check and recovery call it.
+//! Reads fjall's journals. The continuity check and recovery call this module.
 //!
 //! In fjall's disk format 3, a batch consists of a start, then items and clears, and an end. All numbers are little-endian:
 //!
@@ -25,8 +25,8 @@ const CLEAR: u8 = 4;
 const TRAILER: &[u8] = b"FJL\x03";
 const START_BYTES: usize = 13;
 
-/// Reads a journal without the zeros after its last batch. A new journal consists almost completely of zeros, so
-/// reading it takes little memory.
+/// Reads a journal without the zeros after its last batch. Most of a new journal is zeros, so reading the journal takes
+/// little memory.
 pub(crate) fn read(journal: &Path) -> io::Result<Vec<u8>> {
     const CHUNK_BYTES: usize = 256 << 10;
     let mut file = File::open(journal)?;
@@ -50,9 +50,7 @@ pub(crate) fn read(journal: &Path) -> io::Result<Vec<u8>> {
 /// An atomic batch that is whole and has the right checksum.
 #[derive(Debug, Clone)]
 pub(crate) struct JournalBatch<'a> {
-    /// The byte range of the batch in the journal.
     pub(crate) range: Range<usize>,
-    /// The sequence number of the batch.
     pub(crate) seqno: u64,
     items: &'a [u8],
 }
@@ -85,7 +83,7 @@ impl JournalValue<'_> {
 }
 
 impl<'a> JournalBatch<'a> {
-    /// The items, in order.
+    /// The items of the batch, in order.
     pub(crate) fn items(&self) -> impl Iterator<Item = JournalItem<'a>> + use<'a> {
         let mut rest = JournalBytes(self.items);
         std::iter::from_fn(move || rest.item().flatten())
@@ -122,7 +120,8 @@ impl<'a> JournalBatches<'a> {
         Self { journal, end: 0, latest: None }
     }
 
-    /// The whole batches after the readable end of the journal, wherever they start. fjall would cut them off.
+    /// Finds all whole batches after the readable end of the journal, wherever they start. fjall would cut off these
+    /// batches.
     pub(crate) fn after_end(&self) -> Vec<JournalBatch<'a>> {
         let (mut found, mut at) = (Vec::new(), self.end);
         while let Some(start) = next_start(self.journal, at) {
@@ -143,7 +142,7 @@ impl<'a> JournalBatches<'a> {
     }
 }
 
-/// The next place at which a batch of fewer than 2^24 items could start. This skips zeros and text quickly.
+/// Finds the next place at which a batch of fewer than 2^24 items could start. The search skips zeros and text quickly.
 fn next_start(journal: &[u8], at: usize) -> Option<usize> {
     let rest = journal.get(at..)?;
     let starts = rest.windows(START_BYTES + 1);
@@ -157,8 +156,8 @@ impl<'a> Iterator for JournalBatches<'a> {
     type Item = JournalBatch<'a>;
 
     fn next(&mut self) -> Option<JournalBatch<'a>> {
-        // Sequence numbers increase from batch to batch. fjall's checksum does not cover them, so this comparison
-        // checks them.
+        // Sequence numbers increase from batch to batch. fjall's checksum does not cover sequence numbers, so they are
+        // compared here.
         let batch = JournalBatch::at(self.journal, self.end)
             .filter(|batch| self.latest.is_none_or(|latest| latest < batch.seqno))?;
         (self.end, self.latest) = (batch.range.end, Some(batch.seqno));
@@ -182,7 +181,8 @@ impl<'a> JournalBytes<'a> {
         Some(bytes)
     }
 
-    /// Reads the next item of a batch. `Some(None)` means that the batch clears a keyspace, which this engine never does.
+    /// Reads the next item of a batch. `Some(None)` means that the batch clears a keyspace, which the embedded engine
+    /// never does.
     fn item(&mut self) -> Option<Option<JournalItem<'a>>> {
         match self.take::<1>()? {
             [ITEM] => {

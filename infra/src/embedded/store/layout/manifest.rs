@@ -1,4 +1,4 @@
-//! Reads the list of tables of a keyspace. The continuity check and `orders rebuild --check` call it.
+//! Reads the list of tables of a keyspace. The continuity check and `orders rebuild --check` call this module.
 //!
 //! The file `current` contains a version number and the XXH3-128 of that version's list. The file `v<version>` lists
 //! the tables by level, each with its XXH3-128. The `meta` section of a table contains the highest sequence number in

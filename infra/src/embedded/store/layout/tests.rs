@@ -1,4 +1,4 @@
-//! Tests that read files which fjall has written. They fail if fjall changes a format.
+//! Tests that read files which fjall has written. The tests fail if fjall changes a format.
 
 use fjall::{AbstractTree, Database, KeyspaceCreateOptions, PersistMode};
 
@@ -46,14 +46,15 @@ fn journals_that_fjall_wrote_can_be_read() {
         ]
     );
 
-    // Changing any byte of the first batch makes the journal end there. The second batch is still found after that end.
+    // Changing any byte of the first batch makes the readable journal end before that batch. The second batch is still
+    // found after that end.
     let (first, second) = (read[0].range.clone(), read[1].range.clone());
     for position in first.clone().step_by(11) {
         bytes[position] ^= 0x40;
         let mut batches = JournalBatches::of(&bytes);
         let found: Vec<_> = batches.by_ref().map(|batch| batch.range).collect();
-        // The sequence number is an exception, because the checksum does not cover it. If it is changed, the first
-        // batch is still read. The second batch is then read only if its own number is higher.
+        // The sequence number is an exception, because the checksum does not cover it. A batch with a changed number is
+        // still read. The next batch is read only if its number is higher.
         assert!(found.is_empty() || found[0] == first, "{position}: {found:?}");
         if found.is_empty() {
             assert_eq!(batches.end, 0);
@@ -99,8 +100,8 @@ fn table_lists_that_fjall_wrote_can_be_read() {
 fn a_journal_is_read_up_to_its_last_byte_that_is_not_zero() {
     let folder = tempfile::TempDir::new().unwrap();
     let path = folder.path().join("0.jnl");
-    // A power cut can leave a hole of zeros between batches. Such zeros are content, even if they are longer than one
-    // read.
+    // A power cut can leave a hole of zeros between batches. Such zeros are content, even if they extend over more than
+    // one read.
     for content in [&[][..], &[1], &[&[0; 300_000][..], &[7; 300_000], &[0; 700_000], &[9]].concat()] {
         let mut file = content.to_vec();
         file.resize(content.len() + 1_000_000, 0);

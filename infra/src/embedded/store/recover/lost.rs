@@ -26,7 +26,7 @@ pub struct LostEvent {
     pub event_type: EventType,
     /// The event's version in the order log, or `None` if the event was only queued.
     pub version: Option<u64>,
-    /// Whether the event is lost.
+    /// Whether the event is lost with its commit.
     pub fate: LostEventState,
     /// The whole event, so that it can be sent again.
     pub envelope: serde_json::Value,
@@ -36,9 +36,9 @@ pub struct LostEvent {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum LostEventState {
-    /// The event is not lost: a table holds its log entry.
+    /// The event is not lost, because a table holds its log entry.
     Recorded,
-    /// The event is lost: it is not in the log.
+    /// The event is lost, because it is not in the log.
     Lost,
     /// Not determined, because a dry run does not look for the event in the log.
     Unknown,
@@ -86,7 +86,7 @@ impl LostEvents {
         }
     }
 
-    /// Adds the event in `json`. Other content is skipped, because it was not an event before the damage either.
+    /// Adds the event in `json`. Content that is not an event is skipped: it was not an event before the damage either.
     fn add_event(&mut self, json: &[u8]) {
         // The currency matters only for events of schema version 0, which contain no currency.
         let Ok(currency) = Currency::parse("USD") else { return };
@@ -110,7 +110,7 @@ impl LostEvents {
         });
     }
 
-    /// Sets the state of each event with `state_of`, and returns the events.
+    /// Returns the events, after `state_of` has determined the state of each event.
     pub(crate) fn into_events(
         mut self,
         state_of: impl Fn(&LostEvent) -> io::Result<LostEventState>,
@@ -123,7 +123,7 @@ impl LostEvents {
 }
 
 impl LostEvent {
-    /// Whether the event is in the log of this store.
+    /// Determines whether the event is in the log of the store.
     pub(crate) fn state_in(&self, keys: &Keyspaces) -> io::Result<LostEventState> {
         for entry in keys.log.prefix(keys::log_prefix(&self.order_id)) {
             let entry = entry.value().map_err(|error| io::Error::other(error.to_string()))?;

@@ -110,7 +110,7 @@ async fn a_backfill_that_is_stopped_after_any_commit_continues_with_the_same_pos
     let seen = RefCell::new(Vec::new());
     let engine = loop {
         let calls = RefCell::new(0);
-        // Each start calls this closure twice: first with the progress of earlier starts, and then after a commit.
+        // Each start calls the closure twice: with the progress of earlier starts, and after a commit.
         let opened = Embedded::open_showing(folder.path(), options(), &|progress| {
             *calls.borrow_mut() += 1;
             seen.borrow_mut().push(progress.events);
