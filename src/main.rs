@@ -68,6 +68,7 @@ use anyhow::Context;
 use clap::CommandFactory;
 use tokio::runtime::Builder;
 use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::filter::Targets;
 
 use cli::{Cli, Command};
 #[cfg(all(feature = "dlq", feature = "embedded"))]
@@ -90,6 +91,15 @@ fn main() -> ExitCode {
     }
 }
 
+/// The levels to log. A consumer on AWS logs less by default.
+fn log_level(cli: &Cli) -> Result<Targets, String> {
+    #[cfg(feature = "aws")]
+    if matches!(cli.command, Command::Consumer(_)) {
+        return cli.log_level().map(aws::quiet_log_level);
+    }
+    cli.log_level()
+}
+
 fn run() -> anyhow::Result<()> {
     #[cfg(feature = "aws")]
     if let Some(role) = aws::role() {
@@ -102,11 +112,7 @@ fn run() -> anyhow::Result<()> {
         return runtime.block_on(aws::run_lambda(&cli, errors));
     }
     let cli = Cli::of_process();
-    let level = cli.log_level();
-    #[cfg(feature = "aws")]
-    let level =
-        if matches!(cli.command, Command::Consumer(_)) { level.map(aws::quiet_log_level) } else { level };
-    let logging = telemetry::init(level, LogWriting::Queued);
+    let logging = telemetry::init(log_level(&cli), LogWriting::Queued);
     let mut builder = Builder::new_multi_thread();
     #[cfg(feature = "load")]
     if let Command::Load(args) = &cli.command {

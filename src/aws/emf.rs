@@ -23,6 +23,7 @@ const NAMESPACE: &str = "OrderProcessing";
 const MAX_VALUES: usize = 100;
 
 /// A metric that is exported to CloudWatch, and how it is exported.
+#[derive(Clone, Copy)]
 struct ExportedMetric {
     /// The metric's name in this program.
     recorded: &'static str,
@@ -218,7 +219,8 @@ impl EmfBatch {
             if plain.is_empty() && group.is_none() {
                 return lines;
             }
-            lines += &line(role, timestamp, &mut plain, group.as_mut());
+            let of_group = group.as_mut().map(|(dimension, metrics)| (&*dimension, metrics));
+            lines += &line(role, timestamp, &mut plain, of_group);
             lines.push('\n');
             if let Some((dimension, metrics)) = group.filter(|(_, metrics)| !metrics.is_empty()) {
                 self.groups.insert(dimension, metrics);
@@ -230,7 +232,12 @@ impl EmfBatch {
 /// Formats one line, with metrics without a dimension and those of one dimension, and removes the values that the line
 /// contains. The formatting is hand-written for speed, because every batch writes a line. Only the role and the
 /// dimension's value need escaping.
-fn line(role: &str, timestamp: u64, plain: &mut Metrics, group: Option<&mut (Dimension, Metrics)>) -> String {
+fn line(
+    role: &str,
+    timestamp: u64,
+    plain: &mut Metrics,
+    group: Option<(&Dimension, &mut Metrics)>,
+) -> String {
     // Lambda treats a line without a level as INFO and drops it if the function's log level is WARN.
     let mut line = format!(r#"{{"level":"WARN","role":{}"#, Value::from(role));
     let mut directives = Vec::new();

@@ -150,7 +150,7 @@ fn assumed() -> String {
 
 fn prices() -> String {
     let mut table = header(&["price", "$", "source"]);
-    let file: serde_json::Value = serde_json::to_value(&*PRICES).unwrap();
+    let file: serde_json::Value = serde_json::from_str(include_str!("prices.json")).unwrap();
     for (name, value) in file.as_object().unwrap().iter().filter(|(_, value)| value.is_object()) {
         let price: Price = serde_json::from_value(value.clone()).unwrap();
         let page = price.source.trim_start_matches("https://");

@@ -12,7 +12,9 @@ pub(super) struct Price {
     /// For how many units `dollars` is the price.
     per: f64,
     pub(super) unit: String,
-    /// The page of AWS that states the price.
+    /// The page of AWS that states the price. A report has no links to other sites.
+    #[serde(skip_serializing)]
+    #[cfg_attr(not(test), expect(dead_code, reason = "only the page of the bill shows it"))]
     pub(super) source: String,
 }
 

@@ -153,7 +153,7 @@ async fn a_crash_before_a_projection_is_healed_for_readers_and_lists() {
     eventually_lists(
         &backend,
         &OrderFilter::of_customer(CustomerId::parse("c-1").unwrap()),
-        &[order.clone()],
+        std::slice::from_ref(&order),
     )
     .await;
     let next = recorded(10, &[confirmed(&order), amended(&order, 1)]);

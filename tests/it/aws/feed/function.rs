@@ -5,7 +5,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use super::{FeedBackend, assert_complete, logs};
-use crate::aws::metrics::{emitted, sums};
+use crate::aws::metrics::{DETAILED, emitted, sums};
 use crate::support::emulator::Emulator;
 use crate::support::emulator::lambda::Function;
 use crate::support::emulator::proxy::Proxy;
@@ -19,6 +19,8 @@ async fn deploy(feed: &FeedBackend, endpoint: &str) -> Function<'static> {
         ("TABLE_NAME", &feed.backend.table_name),
         ("OUTBOUND_TABLE", &feed.outbound_name),
         ("ORDERS_FEED", "true"),
+        // At this level the function writes all metrics.
+        DETAILED,
     ];
     Function::deploy(Emulator::shared(), program, "relay", &environment).await
 }
