@@ -4,8 +4,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context;
 use api::operations::{BackupReport, Pipeline, PipelineCounters};
+use api::pipeline_history::{Latencies, LatencyRecorder};
 use api::{AllowedHosts, Hosts, ServeOptions};
 use axum::Router;
 use axum::extract::State;
@@ -13,7 +13,9 @@ use axum::http::header;
 use axum::response::IntoResponse;
 use axum::routing::get;
 use clap::Args;
-use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge};
+use metrics::{
+    NoopRecorder, Recorder, Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge,
+};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 
 /// The content type of the text format.
@@ -48,19 +50,26 @@ impl MetricsArgs {
     }
 }
 
-/// Serves metrics until the process ends. If `pipeline` is given, its counters are included.
+/// Serves metrics until the process ends. If `pipeline` is given, its counters are included. If `latencies` are given, they are
+/// measured, also without an address.
 pub(crate) async fn serve(
     address: Option<SocketAddr>,
     pipeline: Option<Arc<dyn Pipeline>>,
+    latencies: Option<Arc<Latencies>>,
 ) -> anyhow::Result<()> {
-    let Some(address) = address else { return Ok(()) };
+    let Some(address) = address else {
+        return latencies.map_or(Ok(()), |latencies| install(LatencyRecorder::new(latencies, NoopRecorder)));
+    };
     let listener = crate::listen::bind(address, "--metrics-listen").await?;
     let recorder = PrometheusBuilder::new()
         .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &SECONDS)?
         .set_buckets_for_metric(Matcher::Suffix("_size".to_owned()), &MESSAGES)?
         .build_recorder();
     let metrics = recorder.handle();
-    metrics::set_global_recorder(recorder).context("another metrics recorder is installed")?;
+    match latencies {
+        Some(latencies) => install(LatencyRecorder::new(latencies, recorder))?,
+        None => install(recorder)?,
+    }
     describe();
     tracing::info!(listen = %listener.local_addr()?, "metrics at /metrics");
     let upkeep = metrics.clone();
@@ -82,6 +91,11 @@ pub(crate) async fn serve(
         }
     });
     Ok(())
+}
+
+fn install(recorder: impl Recorder + Sync + 'static) -> anyhow::Result<()> {
+    metrics::set_global_recorder(recorder)
+        .map_err(|_| anyhow::anyhow!("another metrics recorder is installed"))
 }
 
 #[derive(Clone)]

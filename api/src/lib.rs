@@ -21,6 +21,7 @@
 //! While the service is moved, the [`WriteGate`] refuses writes before their handlers run.
 //!
 //! [`expiry`] publishes events of the service itself: it proposes to cancel orders that are unpaid at their deadline.
+//! [`pipeline_history`] keeps the last hour of the pipeline's counters in memory.
 
 pub mod auth;
 mod console;
@@ -37,6 +38,7 @@ pub mod lambda;
 pub mod operations;
 mod operator;
 mod orders;
+pub mod pipeline_history;
 pub mod ports;
 mod problem;
 mod shared_order;

@@ -145,6 +145,11 @@ pub trait Pipeline: Send + Sync {
     fn backup(&self) -> Option<BackupReport> {
         None
     }
+
+    /// The free space of the disk with the data in bytes, or `None` if the service has no disk or it is unknown.
+    fn disk_free(&self) -> Option<u64> {
+        None
+    }
 }
 
 /// How a continuous backup is doing.

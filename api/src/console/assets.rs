@@ -1,10 +1,11 @@
-//! The files of the console, compiled into the binary. The parent module serves them.
+//! The files of the console, compiled into the binary, and the diagram of statuses. The parent module serves them.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::sync::LazyLock;
 
 use axum::body::Bytes;
+use domain::diagram::status_changes;
 use sha2::{Digest, Sha256};
 
 const HTML: &str = "text/html; charset=utf-8";
@@ -29,12 +30,21 @@ const FILES: &[File] = &[
     file!("icon.svg", IMAGE),
     file!("lib.js", SCRIPT),
     file!("nav.js", SCRIPT),
+    file!("order/actions.js", SCRIPT),
+    file!("order/diagram.js", SCRIPT),
+    file!("order/fields.js", SCRIPT),
+    file!("order/parts.js", SCRIPT),
+    file!("order/schema.js", SCRIPT),
+    file!("order/states.js", SCRIPT),
+    file!("order/timeline.js", SCRIPT),
     file!("pages/dead_letters.js", SCRIPT),
     file!("pages/order.js", SCRIPT),
     file!("pages/orders.js", SCRIPT),
     file!("pages/pipeline.js", SCRIPT),
     file!("pages/sign_in.js", SCRIPT),
     file!("pages/webhooks.js", SCRIPT),
+    file!("pipeline.js", SCRIPT),
+    file!("plots.js", SCRIPT),
     file!("session.js", SCRIPT),
     file!("ui.js", SCRIPT),
     file!("vendor/hooks.mjs", SCRIPT),
@@ -72,8 +82,16 @@ static TEMPLATE: &str = include_str!("../../console/index.html");
 static DOCUMENT: LazyLock<Asset> =
     LazyLock::new(|| Asset::of(HTML, TEMPLATE.replace(super::BASE, "").into_bytes()));
 
-static ASSETS: LazyLock<BTreeMap<&str, Asset>> =
-    LazyLock::new(|| FILES.iter().map(|(path, kind, content)| (*path, Asset::of(kind, *content))).collect());
+static ASSETS: LazyLock<BTreeMap<&str, Asset>> = LazyLock::new(|| {
+    let files = FILES.iter().map(|(path, kind, content)| (*path, Asset::of(kind, *content)));
+    files.chain([("diagram.json", diagram())]).collect()
+});
+
+/// The changes of an order's status, generated from the rules, for the diagram of an order.
+fn diagram() -> Asset {
+    let changes = serde_json::to_vec(&status_changes()).expect("the changes are plain JSON");
+    Asset::of("application/json", changes)
+}
 
 /// The document at the root, without a base path.
 pub(super) fn document() -> &'static Asset {

@@ -6,6 +6,7 @@ mod answer;
 mod batch;
 mod batch_body;
 mod body;
+mod contact;
 mod history;
 mod idempotency;
 mod order_parts;
@@ -23,6 +24,7 @@ pub(crate) use self::body::{
     AddressBody, AdjustmentBody, ContactBody, CreateOrder, DataBody, LineQuantityBody, OrderLineBody,
     proposable,
 };
+pub(crate) use self::contact::ContactOfOrder;
 pub(crate) use self::order_response::OrderBody;
 pub(crate) use self::publish::publish_events;
 pub(crate) use self::responses::{EventPage, OrderPage, ReceiptBody};
@@ -37,4 +39,5 @@ pub(crate) fn routes() -> OpenApiRouter<SharedState> {
         .routes(routes!(read::get_order))
         .routes(routes!(accept::propose_event, history::list_events))
         .routes(routes!(history::get_receipt))
+        .routes(routes!(contact::get_contact))
 }

@@ -137,6 +137,10 @@ impl Pipeline for Embedded {
     fn backup(&self) -> Option<BackupReport> {
         self.backup_report()
     }
+
+    fn disk_free(&self) -> Option<u64> {
+        self.0.queue.free_disk()
+    }
 }
 
 #[async_trait]

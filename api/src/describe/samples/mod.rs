@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use crate::feed::FeedPageBody;
 use crate::health::{HealthBody, ReadyBody};
 use crate::http::LinkBuilder;
-use crate::orders::{EventPage, OrderBody, OrderPage, ReceiptBody, proposable};
+use crate::orders::{ContactOfOrder, EventPage, OrderBody, OrderPage, ReceiptBody, proposable};
 use crate::ports::OrderSnapshot;
 use crate::problem::{self, ProblemKind};
 
@@ -77,6 +77,7 @@ pub(crate) fn of_schema(name: &str) -> Vec<(&'static str, &'static str, Value)> 
     match name {
         "Receipt" => receipts(),
         "Order" => vec![("paid", "A paid order", to_json(order()))],
+        "ContactOfOrder" => vec![("whole", "The contact", to_json(ContactOfOrder::of(&snapshot.order)))],
         "OrderPage" => {
             let page = OrderPage::of(std::slice::from_ref(&snapshot), &LinkBuilder::at_root(), None);
             vec![("last", "The last page", to_json(page))]

@@ -7,6 +7,7 @@ mod dead_letters;
 mod deliveries;
 mod export;
 mod feed;
+mod history;
 mod orders;
 mod pairs;
 
@@ -15,6 +16,7 @@ pub(crate) use self::dead_letters::DeadLettersQuery;
 pub(crate) use self::deliveries::DeliveriesQuery;
 pub(crate) use self::export::ExportQuery;
 pub(crate) use self::feed::{FeedPlace, FeedQuery};
+pub(crate) use self::history::SamplesQuery;
 pub(crate) use self::orders::OrdersQuery;
 use self::pairs::QueryPairs;
 

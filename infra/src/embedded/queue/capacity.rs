@@ -21,13 +21,19 @@ impl EmbeddedQueue {
 
     pub(crate) fn full_disk(&self) -> Option<String> {
         let min = self.capacity.min_free_bytes;
-        match rustix::fs::statvfs(&self.store.path) {
-            Ok(disk) if disk.f_bavail.saturating_mul(disk.f_frsize) < min => {
-                let free = (disk.f_bavail * disk.f_frsize) >> 20;
+        match self.free_disk() {
+            Some(free) if free < min => {
+                let free = free >> 20;
                 Some(format!("the disk has {free} MiB left, and {} MiB are kept in reserve", min >> 20))
             }
             // If the free space is unknown, the queue accepts messages. On a full disk the write itself fails.
             _ => None,
         }
+    }
+
+    /// The free space of the disk in bytes, or `None` if it is unknown.
+    pub(crate) fn free_disk(&self) -> Option<u64> {
+        let disk = rustix::fs::statvfs(&self.store.path).ok()?;
+        Some(disk.f_bavail.saturating_mul(disk.f_frsize))
     }
 }
