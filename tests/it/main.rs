@@ -9,6 +9,7 @@ mod auth;
 #[cfg(feature = "aws")]
 mod aws;
 mod backups;
+mod browser;
 mod cli;
 mod command_line;
 mod commands;
