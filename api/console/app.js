@@ -3,7 +3,7 @@
 import { html, render, useEffect, useErrorBoundary, useState } from "./lib.js";
 import { basePath, Link, usePlace } from "./nav.js";
 import { claims, onChange, refusal, signOut, token } from "./session.js";
-import { ErrorBox, Loading, Page } from "./ui.js";
+import { ErrorBox, Loading, Page, Text } from "./ui.js";
 
 /**
  * The pages: a pattern of the place, the module below `pages/`, and the title in the navigation. A module exports `default`, a
@@ -46,7 +46,7 @@ function Navigation({ current }) {
 function Account() {
   if (!token()) return null;
   const subject = claims()?.sub;
-  return html`<div class="account">${subject && html`<span class="muted">${subject}</span>`}<button type="button" class="quiet small" onClick=${signOut}>Sign out</button></div>`;
+  return html`<div class="account">${subject && html`<span class="muted"><${Text} value=${subject} /></span>`}<button type="button" class="quiet small" onClick=${signOut}>Sign out</button></div>`;
 }
 
 /** The page of a place. A page that fails shows the error, and the navigation still works. */

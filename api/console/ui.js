@@ -8,7 +8,7 @@ import { place } from "./nav.js";
 export function Page({ title, subtitle, actions, children }) {
   const heading = useRef(null);
   useEffect(() => {
-    document.title = `${title} · Orders console`;
+    document.title = `${visibleText(title)} · Orders console`;
   }, [title]);
   useEffect(() => {
     // Not on the first load: there, the focus belongs to the beginning of the document.
@@ -16,7 +16,7 @@ export function Page({ title, subtitle, actions, children }) {
   }, []);
   return html`<div class="page">
     <div class="page-head">
-      <div class="page-title"><h1 tabindex="-1" ref=${heading}>${title}</h1>${subtitle && html`<p class="muted">${subtitle}</p>`}</div>
+      <div class="page-title"><h1 tabindex="-1" ref=${heading}><${Text} value=${title} /></h1>${subtitle && html`<p class="muted">${subtitle}</p>`}</div>
       ${actions && html`<div class="actions">${actions}</div>`}
     </div>
     ${children}
@@ -37,6 +37,15 @@ export function Panel({ title, actions, class: name = "", children, level = 2 })
 // characters, directional marks, embeddings, overrides and isolates, separators, and the byte order mark.
 const HIDDEN = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]/g;
 
+function codeOf(character) {
+  return `U+${character.codePointAt(0).toString(16).toUpperCase().padStart(4, "0")}`;
+}
+
+/** A text in which hidden characters are replaced by their code, where only plain text can be. */
+export function visibleText(text) {
+  return String(text ?? "").replace(HIDDEN, codeOf);
+}
+
 /**
  * A text that a client or a producer wrote. Hidden characters are shown as their code, such as U+202E, and the text cannot change
  * the direction of what is around it.
@@ -47,8 +56,7 @@ export function Text({ value, class: name }) {
   let from = 0;
   for (const match of text.matchAll(HIDDEN)) {
     parts.push(text.slice(from, match.index));
-    const code = `U+${match[0].codePointAt(0).toString(16).toUpperCase().padStart(4, "0")}`;
-    parts.push(html`<span class="hidden-character" title="A hidden character">${code}</span>`);
+    parts.push(html`<span class="hidden-character" title="A hidden character">${codeOf(match[0])}</span>`);
     from = match.index + match[0].length;
   }
   parts.push(text.slice(from));
@@ -80,6 +88,12 @@ export function Status({ value }) {
 /** The words of a code: `order_return_requested` becomes `return requested`. */
 export function words(code) {
   return String(code).replace(/^order_/, "").replaceAll("_", " ");
+}
+
+/** The words of a code with a capital, for headings and buttons. */
+export function titled(code) {
+  const text = words(code);
+  return text.charAt(0).toUpperCase() + text.slice(1);
 }
 
 /** An amount in minor units, such as 1250 and EUR. */
@@ -144,9 +158,9 @@ export function Time({ value }) {
  * A table. `columns` are `{ title, cell, key?, numeric?, main? }`, where `cell` draws an item. On a narrow screen each row becomes a
  * card whose fields have the titles of their columns; the `main` column leads the card.
  */
-export function Table({ caption, columns, items, itemKey, empty = "Nothing to show." }) {
+export function Table({ caption, columns, items, itemKey, class: name = "", empty = "Nothing to show." }) {
   if (items.length === 0) return html`<p class="empty">${empty}</p>`;
-  return html`<table class="table">
+  return html`<table class=${`table ${name}`}>
     <caption class="unseen">${caption}</caption>
     <thead><tr>${columns.map((column) => html`<th scope="col" class=${column.numeric && "numeric"}>${column.title}</th>`)}</tr></thead>
     <tbody>${items.map((item, index) => html`<tr key=${itemKey ? itemKey(item) : index}>${columns.map((column) =>

@@ -15,6 +15,7 @@ mod command_line;
 mod commands;
 mod config_file;
 mod conformance;
+mod console;
 mod contract;
 mod crash;
 mod credentials;

@@ -3,7 +3,7 @@
 
 import { get, newKey, request } from "../api.js";
 import { html, useEffect, useRef, useState } from "../lib.js";
-import { Code, ErrorBox, Json, Loading, Panel, Status, Text, useLoad, words } from "../ui.js";
+import { Code, ErrorBox, Json, Loading, Panel, Status, Text, titled, useLoad, words } from "../ui.js";
 import { Fields } from "./fields.js";
 import { dataSchema, openapi, pruned } from "./schema.js";
 
@@ -34,13 +34,19 @@ function suggestionsOf(order) {
   };
 }
 
+/** The lists that an amendment replaces as a whole, as its data contains them. */
+function presentOf(order) {
+  const line = ({ line_id, sku, name, quantity, unit_price }) => ({ line_id, sku, name, quantity, unit_price });
+  return { items: order.items.map(line), adjustments: order.adjustments };
+}
+
 /** The errors of a problem by the path of the member: `/data/items/0/sku` is `items.0.sku`. */
 function errorsByPath(error) {
   const list = error?.body?.errors ?? [];
   return Object.fromEntries(list.map((item) => [(item.pointer ?? "").replace(/^\/data\//, "").replaceAll("/", "."), item.detail ?? item.message]));
 }
 
-export function Actions({ order, onRecorded }) {
+export function Actions({ order, onAnswered }) {
   const [type, setType] = useState(null);
   const [answer, setAnswer] = useState(null);
   const legal = ORDER.filter((name) => order.allowed_events.includes(name));
@@ -53,18 +59,18 @@ export function Actions({ order, onRecorded }) {
     setAnswer(answer);
     if (answer.isDone) {
       setType(null);
-      onRecorded();
+      onAnswered();
     }
   };
   return html`<${Panel} title="What can happen now">
     ${legal.length === 0 && html`<p class="empty">No event is legal now.</p>`}
-    <div class="choices">${[...legal, ...others].map((name) => html`<button type="button" key=${name} aria-expanded=${type === name ? "true" : "false"} onClick=${() => choose(name)}>${words(name)}</button>`)}</div>
-    ${type && html`<${EventForm} key=${type} type=${type} order=${order} onAnswer=${onAnswer} />`}
+    <div class="choices">${[...legal, ...others].map((name) => html`<button type="button" key=${name} aria-expanded=${type === name ? "true" : "false"} onClick=${() => choose(name)}>${titled(name)}</button>`)}</div>
+    ${type && html`<${EventForm} key=${type} type=${type} order=${order} onAnswer=${onAnswer} onRefused=${onAnswered} />`}
     <div aria-live="polite">${answer && html`<${Answer} ...${answer} />`}</div>
   <//>`;
 }
 
-function EventForm({ type, order, onAnswer }) {
+function EventForm({ type, order, onAnswer, onRefused }) {
   const { data: document, error: unavailable } = useLoad(() => openapi(), []);
   const [data, setData] = useState(() => usual(type, order));
   const [error, setError] = useState(null);
@@ -92,10 +98,11 @@ function EventForm({ type, order, onAnswer }) {
     } catch (error) {
       setError(error);
       setSending(false);
+      onRefused();
       if (error.status >= 400 && error.status < 500) key.current = newKey();
     }
   };
-  const context = { document, order, suggestions: suggestionsOf(order), errors: errorsByPath(error) };
+  const context = { document, order, suggestions: suggestionsOf(order), present: presentOf(order), errors: errorsByPath(error) };
   return html`<form ref=${form} class="event-form" aria-label=${`Propose: ${words(type)}`} onSubmit=${send}>
     ${schema ? html`<${Fields} context=${context} schema=${schema} value=${data} onChange=${change} />` : html`<p class="muted">This event has no data.</p>`}
     ${error && html`<${ErrorBox} error=${error} />`}
@@ -115,7 +122,7 @@ function Answer({ status, body, type }) {
     get(receipt.links.self, {}, { signal: abort.signal, headers: { prefer: "wait=20" } }).then(setReceipt, () => {});
     return () => abort.abort();
   }, [receipt]);
-  if (!receipt) return html`<p class="note" role="status"><strong>${words(type)}</strong> was recorded as version ${body.version}. The order is <${Status} value=${body.status} />.</p>`;
-  return html`<div class="note" role="status"><p><strong>${words(type)}</strong>: <${Status} value=${receipt.state} /> <span class="muted small">(answer ${status})</span></p>
+  if (!receipt) return html`<p class="note" role="status"><strong>${titled(type)}</strong> was recorded as version ${body.version}. The order is <${Status} value=${body.status} />.</p>`;
+  return html`<div class="note" role="status"><p><strong>${titled(type)}</strong>: <${Status} value=${receipt.state} /> <span class="muted small">(answer ${status})</span></p>
     ${receipt.detail && html`<p><${Text} value=${receipt.detail} /></p>`}<p class="small muted">Receipt of <${Code} value=${receipt.event_id} /></p></div>`;
 }

@@ -35,7 +35,7 @@ export function Diagram({ order }) {
   const isNext = (status) => next.some(({ to }) => to === status);
   const sorted = [...arrows].sort((a, b) => (a.from === order.status) - (b.from === order.status));
   return html`<${Panel} title="Where it stands">
-    <svg class="diagram" viewBox="0 0 400 412" role="img" aria-label=${`The order is ${words(order.status)}.`}>
+    <svg class="diagram" viewBox="0 0 414 412" role="img" aria-label=${`The order is ${words(order.status)}.`}>
       <defs>${["faint", "next"].map((name) => html`<marker id=${`arrow-${name}`} class=${name} viewBox="0 0 6 6" refX="2" refY="3" markerWidth="7" markerHeight="7" orient="auto"><path d="M0,0 L6,3 L0,6 z" /></marker>`)}</defs>
       ${sorted.map(({ from, to, events }) => {
         const name = from === order.status ? "next" : "faint";

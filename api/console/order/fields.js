@@ -2,12 +2,14 @@
 // controls have no value.
 
 import { html } from "../lib.js";
-import { Field, money, Text, words } from "../ui.js";
+import { Field, money, Text, titled, words } from "../ui.js";
 import { kindOf, resolve } from "./schema.js";
 
 const AMOUNT = /minor unit/;
 
-/** What a form needs besides the schema: the document, the order, and suggestions of values by name. */
+// The `context` of a form is what it needs besides the schema: the `document`, the `order`, `suggestions` of texts by the name of
+// the member, `present` lists that an event replaces as a whole, and `errors` by path.
+
 function isAmount(schema) {
   return AMOUNT.test(schema.description ?? "");
 }
@@ -16,11 +18,6 @@ function isAmount(schema) {
 function hintOf(schema) {
   const text = (schema.description ?? "").replaceAll("`", "").replace(/\s+/g, " ");
   return text.length > 150 ? `${text.split(/(?<=\.) /)[0]}` : text;
-}
-
-function title(name) {
-  const text = words(name).replace(/\bid\b/, "id");
-  return text[0].toUpperCase() + text.slice(1);
 }
 
 export function Fields({ context, schema, value = {}, onChange, prefix = "" }) {
@@ -38,7 +35,7 @@ function Control(props) {
   if (kind === "object") return html`<${Part} ...${props} />`;
   if (kind === "map") return html`<${Entries} ...${props} />`;
   const { value, onChange, path } = props;
-  const label = html`${title(name)}${isRequired ? "" : html` <span class="muted optional">optional</span>`}`;
+  const label = html`${titled(name)}${isRequired ? "" : html` <span class="muted optional">optional</span>`}`;
   const hint = kind === "integer" && isAmount(schema) && Number.isInteger(value) ? html`${money(value, context.order.currency)} · ${hintOf(schema)}` : hintOf(schema);
   return html`<${Field} label=${label} hint=${hint} error=${context.errors[path]}>${(control) => html`<${Simple} kind=${kind} control=${control} schema=${schema} isRequired=${isRequired}
     name=${name} value=${value} onChange=${onChange} suggestions=${context.suggestions[name]} />`}<//>`;
@@ -64,7 +61,7 @@ function Units({ context, schema, name, value = [], onChange }) {
     const quantity = Number(event.target.value);
     onChange(quantity > 0 ? [...others, { line_id: lineId, quantity }] : others);
   };
-  return html`<fieldset class="units"><legend>${title(name)} <span class="muted optional">optional</span></legend><p class="hint">${hintOf(schema)}</p>
+  return html`<fieldset class="units"><legend>${titled(name)} <span class="muted optional">optional</span></legend><p class="hint">${hintOf(schema)}</p>
     ${context.order.items.map((line) => html`<label key=${line.line_id}><input type="number" min="0" max=${line.quantity} step="1" value=${count(line.line_id)} onInput=${set(line.line_id)} /><span><${Text} value=${line.name ?? line.sku} />
       <span class="muted small"> ${line.quantity} ordered · ${line.shipped} shipped · ${line.delivered} delivered</span></span></label>`)}</fieldset>`;
 }
@@ -73,18 +70,20 @@ function Units({ context, schema, name, value = [], onChange }) {
 function List({ context, schema, name, path, value = [], onChange }) {
   const item = resolve(context.document, schema.items);
   const set = (index) => (changed) => onChange(value.map((old, at) => (at === index ? changed : old)));
-  return html`<fieldset><legend>${title(name)} <span class="muted optional">optional</span></legend><p class="hint">${hintOf(schema)}</p>
-    ${value.map((one, index) => html`<fieldset key=${index} class="nested"><legend>${title(name)} ${index + 1}</legend>
+  const present = value.length === 0 ? context.present[path] : undefined;
+  return html`<fieldset><legend>${titled(name)} <span class="muted optional">optional</span></legend><p class="hint">${hintOf(schema)}</p>
+    ${value.map((one, index) => html`<fieldset key=${index} class="nested"><legend>${titled(name)} ${index + 1}</legend>
       <${Fields} context=${context} schema=${item} value=${one} onChange=${set(index)} prefix=${`${path}.${index}.`} />
-      <button type="button" class="quiet small" onClick=${() => onChange(value.filter((_, at) => at !== index))}>Remove ${title(name).toLowerCase()} ${index + 1}</button></fieldset>`)}
-    <button type="button" class="small" onClick=${() => onChange([...value, {}])}>Add to ${title(name).toLowerCase()}</button></fieldset>`;
+      <button type="button" class="quiet small" onClick=${() => onChange(value.filter((_, at) => at !== index))}>Remove ${titled(name).toLowerCase()} ${index + 1}</button></fieldset>`)}
+    ${present?.length > 0 && html`<button type="button" class="small" onClick=${() => onChange(present)}>Begin with the present ${titled(name).toLowerCase()}</button>`}
+    <button type="button" class="small" onClick=${() => onChange([...value, {}])}>Add to ${titled(name).toLowerCase()}</button></fieldset>`;
 }
 
 /** An object that is left out until somebody adds it. */
 function Part({ context, schema, name, path, value, onChange }) {
-  if (value === undefined) return html`<div class="field"><button type="button" class="small" onClick=${() => onChange({})}>Add ${title(name).toLowerCase()}</button> <span class="hint">${hintOf(schema)}</span></div>`;
-  return html`<fieldset class="nested"><legend>${title(name)}</legend><${Fields} context=${context} schema=${schema} value=${value} onChange=${onChange} prefix=${`${path}.`} />
-    <button type="button" class="quiet small" onClick=${() => onChange(undefined)}>Leave out ${title(name).toLowerCase()}</button></fieldset>`;
+  if (value === undefined) return html`<div class="field"><button type="button" class="small" onClick=${() => onChange({})}>Add ${titled(name).toLowerCase()}</button> <span class="hint">${hintOf(schema)}</span></div>`;
+  return html`<fieldset class="nested"><legend>${titled(name)}</legend><${Fields} context=${context} schema=${schema} value=${value} onChange=${onChange} prefix=${`${path}.`} />
+    <button type="button" class="quiet small" onClick=${() => onChange(undefined)}>Leave out ${titled(name).toLowerCase()}</button></fieldset>`;
 }
 
 /** Entries of a map of texts, one a line as \`key = value\`. A key without a value removes the entry. */
@@ -94,6 +93,6 @@ function Entries({ schema, name, value, onChange }) {
     const lines = event.target.value.split("\n").map((line) => line.split(/\s*=\s*(.*)/s)).filter(([key]) => key?.trim());
     onChange(lines.length > 0 ? Object.fromEntries(lines.map(([key, entry]) => [key.trim(), entry || null])) : undefined);
   };
-  return html`<${Field} label=${html`${title(name)} <span class="muted optional">optional</span>`} hint=${`One entry a line, as key = value. A key without a value removes the entry. ${hintOf(schema)}`}>${(control) =>
+  return html`<${Field} label=${html`${titled(name)} <span class="muted optional">optional</span>`} hint=${`One entry a line, as key = value. A key without a value removes the entry. ${hintOf(schema)}`}>${(control) =>
     html`<textarea ...${control} rows="3" spellcheck="false" defaultValue=${text} onChange=${parse}></textarea>`}<//>`;
 }

@@ -14,7 +14,7 @@ export function Lines({ order }) {
     count("cancelled"), count("shipped"), count("delivered"), count("returned"),
     { title: "Unit price", numeric: true, cell: (line) => (line.unit_price === undefined ? "–" : money(line.unit_price, order.currency)) },
   ];
-  return html`<${Panel} title="Lines"><${Table} caption="Lines with their counters" columns=${columns} items=${order.items} itemKey=${(line) => line.line_id} /><//>`;
+  return html`<${Panel} title="Lines"><${Table} caption="Lines with their counters" class="dense" columns=${columns} items=${order.items} itemKey=${(line) => line.line_id} /><//>`;
 }
 
 function balanceInWords(balance, currency) {
@@ -49,7 +49,7 @@ export function Money({ order }) {
   return html`<${Panel} title="Money"><div class="stack">
     <${Facts} rows=${facts} />
     ${order.adjustments.length > 0 && html`<${Table} caption="Adjustments" columns=${adjustments} items=${order.adjustments} />`}
-    ${order.payments.length > 0 && html`<${Table} caption="Payments" columns=${payments} items=${order.payments} />`}
+    ${order.payments.length > 0 && html`<${Table} caption="Payments" class="dense" columns=${payments} items=${order.payments} />`}
     ${order.refunds.length > 0 && html`<${Table} caption="Refunds" columns=${refunds} items=${order.refunds} />`}
   </div><//>`;
 }

@@ -1,10 +1,10 @@
 // The history of an order: who did what and when, what each event changed, and what is parked or was refused. The page of an
 // order shows it.
 
-import { get } from "../api.js";
+import { all, get } from "../api.js";
 import { html, useEffect, useState } from "../lib.js";
 import { Link } from "../nav.js";
-import { Badge, Code, differences, ErrorBox, Facts, Json, Loading, money, Panel, Text, Time, useLoad, words } from "../ui.js";
+import { Badge, Code, differences, ErrorBox, Facts, Json, Loading, money, Panel, Text, Time, titled, useLoad, words } from "../ui.js";
 
 /** Members of an order that change with each event, or repeat others. */
 const DERIVED = new Set(["object", "version", "updated_at", "allowed_events", "links", "payment", "shipment", "parked"]);
@@ -71,7 +71,7 @@ function Entry({ event, past, isShown, loadsNow, onShow }) {
   ];
   return html`<li class=${`entry ${isShown ? "shown" : ""}`}>
     <div class="entry-head">
-      <h3>${words(event.type)}</h3>
+      <h3>${titled(event.type)}</h3>
       <span class="muted small">version ${event.version} · <${Time} value=${event.recorded_at} />${event.actor && html` · by <${Text} value=${event.actor} />`}</span>
     </div>
     ${states?.[0] && html`<${Summary} before=${states[0]} after=${states[1]} />`}
@@ -89,6 +89,20 @@ export function Timeline({ events, past, shownVersion, onShow }) {
   const newestFirst = [...events].reverse();
   return html`<${Panel} title="History"><ol class="timeline" aria-label="Events, newest first">${newestFirst.map((event) => html`<${Entry}
     key=${event.version} event=${event} past=${past} isShown=${event.version === shownVersion} loadsNow=${events.length <= LOADED} onShow=${onShow} />`)}</ol><//>`;
+}
+
+/** The events of the order that were rejected, and why. They changed nothing. */
+export function Refused({ order, round }) {
+  const load = (signal) => all(`/v1/orders/${encodeURIComponent(order.order_id)}/rejections`, {}, { limit: 200, signal });
+  const { data } = useLoad(load, [order.order_id, order.version, round]);
+  if (!data || data.items.length === 0) return null;
+  return html`<${Panel} title="Rejected events"><p class="hint">The rules refused these events, or an operator discarded them. They changed nothing.</p>
+    <ul class="plain-list refused">${data.items.map((receipt) => html`<li key=${receipt.event_id}>
+      <p><${Badge} tone="bad">rejected<//> <strong>${titled(receipt.type)}</strong> <span class="muted small">${words(receipt.reason ?? "")}${receipt.violation && html` · guard <code>${receipt.violation.guard}</code>`}</span></p>
+      <p class="small"><${Text} value=${receipt.detail} /></p>
+      <p class="muted small"><${Code} value=${receipt.event_id} /></p></li>`)}</ul>
+    ${!data.isComplete && html`<p class="muted small">There are more.</p>`}
+  <//>`;
 }
 
 /** The dead letters of the order. They are shown to operators only. */

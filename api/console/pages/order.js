@@ -4,7 +4,7 @@ import { Actions } from "../order/actions.js";
 import { Diagram } from "../order/diagram.js";
 import { About, Contact, Lines, Money, Parcels } from "../order/parts.js";
 import { useOrder, usePast } from "../order/states.js";
-import { Parked, Timeline } from "../order/timeline.js";
+import { Parked, Refused, Timeline } from "../order/timeline.js";
 import { html, useEffect, useState } from "../lib.js";
 import { Link, navigate } from "../nav.js";
 import { Badge, Code, Copy, ErrorBox, Loading, Page, Status, Text, Time, words } from "../ui.js";
@@ -12,6 +12,7 @@ import { Badge, Code, Copy, ErrorBox, Loading, Page, Status, Text, Time, words }
 export default function OrderPage({ orderId, query }) {
   const { order, events, error, refresh } = useOrder(orderId);
   const past = usePast(orderId, order);
+  const [proposals, setProposals] = useState(0);
   const asked = Number(query.get("version")) || null;
   const version = order && asked && asked < order.version ? asked : null;
   const [earlier, setEarlier] = useState({ order: null, error: null });
@@ -26,6 +27,10 @@ export default function OrderPage({ orderId, query }) {
   if (!order) {
     return html`<${Page} title="Order" subtitle=${html`<${Code} value=${orderId} />`}>${error ? html`<${ErrorBox} error=${error} /><p><${Link} to="/orders">Find another order<//></p>` : html`<${Loading} what="Loading the order" />`}<//>`;
   }
+  const answered = () => {
+    setProposals(proposals + 1);
+    refresh();
+  };
   const show = (version) => navigate(`/orders/${orderId}`, { version: version < order.version ? version : undefined }, { replace: true });
   // Until an earlier version is loaded, the one before stays on the screen.
   const shown = version ? (earlier.order ?? order) : order;
@@ -36,16 +41,16 @@ export default function OrderPage({ orderId, query }) {
     ${error && html`<${ErrorBox} error=${error} />`}
     <${Versions} order=${order} events=${events} version=${shown.version} onShow=${show} />
     ${version && earlier.error && html`<${ErrorBox} error=${earlier.error} />`}
-    <div class="columns">
+    <div class="columns order-columns">
       <div class="stack">
         <${Parked} orderId=${orderId} count=${order.parked} />
         <${Lines} order=${shown} /><${Money} order=${shown} /><${Parcels} order=${shown} />
-        <${Timeline} events=${events} past=${past} shownVersion=${shown.version} onShow=${show} />
       </div>
-      <div class="stack">
-        ${!version && html`<${Actions} order=${order} onRecorded=${refresh} />`}
+      <div class="stack beside">
+        ${!version && html`<${Actions} order=${order} onAnswered=${answered} />`}
         <${About} order=${shown} /><${Contact} order=${order} /><${Diagram} order=${shown} />
       </div>
+      <div class="stack"><${Timeline} events=${events} past=${past} shownVersion=${shown.version} onShow=${show} /><${Refused} order=${order} round=${proposals} /></div>
     </div>
   <//>`;
 }

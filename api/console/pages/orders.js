@@ -3,7 +3,7 @@
 import { follow, get } from "../api.js";
 import { html, useEffect, useRef, useState } from "../lib.js";
 import { Link, navigate } from "../nav.js";
-import { Badge, Code, ErrorBox, Field, Loading, money, Page, Panel, Status, Table, Text, Time, useLoad, words } from "../ui.js";
+import { Badge, Code, ErrorBox, Field, Loading, money, Page, Panel, Status, Table, Text, Time, titled, useLoad, words } from "../ui.js";
 
 const STATUSES = ["pending", "confirmed", "paid", "partially_shipped", "shipped", "delivered", "returned", "cancelled", "refunded"];
 const PAYMENTS = ["unpaid", "authorized", "partially_paid", "paid", "overpaid", "partially_refunded", "refunded"];
@@ -151,7 +151,7 @@ function Live() {
   return html`<${Panel} title="Recorded now" actions=${actions} class="live">
     ${events.length === 0 ? html`<p class="empty">Events appear here as they are recorded.</p>` : html`<ol class="live-list" aria-label="Events, newest first">${events.map(({ event, gap, key }) =>
       gap ? html`<li key=${key} class="muted small">Events in between are not shown: there are too many.</li>` : html`<li key=${key}>
-        <span class="live-what"><strong>${words(event.type)}</strong> <span class="muted small">v${event.version}</span></span>
+        <span class="live-what"><strong>${titled(event.type)}</strong> <span class="muted small">v${event.version}</span></span>
         <${Link} to=${`/orders/${event.data.order_id}`}><${Code} value=${event.data.order_id} /><//>
         <span class="muted small"><${Time} value=${event.recorded_at} /></span></li>`)}</ol>`}
   <//>`;

@@ -13,6 +13,7 @@ mod order_parts;
 mod order_response;
 mod publish;
 mod read;
+mod rejections;
 mod responses;
 mod visibility;
 mod write_context;
@@ -27,6 +28,7 @@ pub(crate) use self::body::{
 pub(crate) use self::contact::ContactOfOrder;
 pub(crate) use self::order_response::OrderBody;
 pub(crate) use self::publish::publish_events;
+pub(crate) use self::rejections::ReceiptPage;
 pub(crate) use self::responses::{EventPage, OrderPage, ReceiptBody};
 pub use self::visibility::created_for;
 use crate::state::SharedState;
@@ -39,5 +41,6 @@ pub(crate) fn routes() -> OpenApiRouter<SharedState> {
         .routes(routes!(read::get_order))
         .routes(routes!(accept::propose_event, history::list_events))
         .routes(routes!(history::get_receipt))
+        .routes(routes!(rejections::list_rejections))
         .routes(routes!(contact::get_contact))
 }

@@ -55,7 +55,7 @@ async fn the_description_is_served_as_it_is_generated() {
 }
 
 /// The statuses of every operation.
-const STATUSES: [&str; 33] = [
+const STATUSES: [&str; 34] = [
     "delete /v1/fence: 204 400 401 403 404 405 409 421 429 431 500 503",
     "delete /v1/webhooks/{webhook_id}: 204 400 401 403 404 405 421 429 431 500 503",
     "get /healthz: 200 400 405 421 431 500 503",
@@ -69,6 +69,7 @@ const STATUSES: [&str; 33] = [
     "get /v1/orders/{order_id}/contact: 200 400 401 403 404 405 421 429 431 500 503",
     "get /v1/orders/{order_id}/events/{event_id}: 200 400 401 403 404 405 421 422 429 431 500 503",
     "get /v1/orders/{order_id}/events: 200 400 401 403 404 405 421 429 431 500 503",
+    "get /v1/orders/{order_id}/rejections: 200 400 401 403 404 405 421 429 431 500 503",
     "get /v1/orders/{order_id}: 200 304 400 401 403 404 405 421 429 431 500 503",
     "get /v1/orders: 200 400 401 403 405 421 429 431 500 503",
     "get /v1/pipeline: 200 400 401 403 404 405 421 429 431 500 503",

@@ -8,6 +8,7 @@ locals {
     "GET /v1/orders/{order_id}/contact"                         = "orders.read"
     "GET /v1/orders/{order_id}/events"                          = "orders.read"
     "GET /v1/orders/{order_id}/events/{event_id}"               = "orders.read"
+    "GET /v1/orders/{order_id}/rejections"                      = "orders.read"
     "GET /v1/events"                                            = "orders.read"
     "POST /v1/orders"                                           = "orders.write"
     "POST /v1/orders/batch"                                     = "orders.write"
