@@ -49,7 +49,7 @@ impl<'a> ReceiptPage<'a> {
         OrderPath,
         ("limit" = Option<u32>, Query, description = "The maximum number of receipts on a page; 50 by default", nullable = false,
             minimum = 1, maximum = 200),
-        ("cursor" = Option<String>, Query, description = "The `next_cursor` of the previous page", nullable = false),
+        ("cursor" = Option<String>, Query, description = "The `next_cursor` of the previous page of receipts", nullable = false),
     ),
     responses(
         (status = 200, description = "A page of receipts", body = ReceiptPage<'static>),
