@@ -15,13 +15,16 @@
 //!    all. `operator` manages dead letters and shows the pipeline's counters. `webhooks` manages subscriptions and their
 //!    deliveries. `health` answers health checks.
 //! 5. `problem` builds the error answers (RFC 9457) and a page for each kind of problem.
-//! 6. `describe` generates the OpenAPI and AsyncAPI descriptions and serves them.
+//! 6. `describe` generates the OpenAPI and AsyncAPI descriptions and serves them. `console` serves a page for people, which
+//!    uses the API.
 //!
 //! While the service is moved, the [`WriteGate`] refuses writes before their handlers run.
 //!
 //! [`expiry`] publishes events of the service itself: it proposes to cancel orders that are unpaid at their deadline.
+//! [`pipeline_history`] keeps the last hour of the pipeline's counters in memory.
 
 pub mod auth;
+mod console;
 mod describe;
 pub mod expiry;
 pub mod export;
@@ -35,6 +38,7 @@ pub mod lambda;
 pub mod operations;
 mod operator;
 mod orders;
+pub mod pipeline_history;
 pub mod ports;
 mod problem;
 mod shared_order;
@@ -65,7 +69,7 @@ pub use crate::state::AppState;
 use crate::state::SharedState;
 pub use crate::write_gate::WriteGate;
 
-/// The whole API: `/v1`, health checks, both descriptions with `/docs`, and a page for each kind of problem.
+/// The whole API: `/v1`, health checks, both descriptions with `/docs`, the console, and a page for each kind of problem.
 pub fn router(state: AppState) -> Router {
     let (new_id, sees_queued) = (state.new_id, state.reader.sees_queued());
     let hosts = Arc::new(state.hosts.clone());
@@ -75,8 +79,8 @@ pub fn router(state: AppState) -> Router {
     // limit, which counts requests by principal.
     let v1 = rate_limited(write_gate::gated(v1, state.write_gate.clone()), state.rate_limit);
     let (auth, clock) = (state.auth.clone(), state.clock);
-    let router =
-        v1.merge(others).with_state(Arc::new(state)).merge(describe::routes(api)).merge(problem::routes());
+    let pages = describe::routes(api).merge(console::routes()).merge(problem::routes());
+    let router = v1.merge(others).with_state(Arc::new(state)).merge(pages);
     let router = match auth {
         auth::Auth::None => router,
         auth => router.layer(middleware::from_fn_with_state((auth, clock), auth::authenticate)),

@@ -4,7 +4,9 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use domain::{AsOf, CustomerId, Envelope, EventId, Order, OrderId, Past, Receipt, RecordedEvent, Reference};
+use domain::{
+    AsOf, CustomerId, Envelope, EventId, Order, OrderId, Outcome, Past, Receipt, RecordedEvent, Reference,
+};
 use tokio::time::{Instant, sleep_until};
 
 pub use crate::shared_order::SharedOrder;
@@ -111,6 +113,15 @@ pub trait OrderReader: Send + Sync {
         self.receipt(order_id, event_id).await
     }
 
+    /// The receipts of the order's events that were rejected, in the order of the events' ids. The list begins after the event
+    /// `after`, and a page examines up to `limit` receipts.
+    async fn rejections(
+        &self,
+        order_id: &OrderId,
+        after: Option<EventId>,
+        limit: usize,
+    ) -> anyhow::Result<RejectionList>;
+
     /// Whether [`receipt`](Self::receipt) finds events that are still on the queue.
     ///
     /// Some queues cannot be searched, and storing each accepted event elsewhere would cost one more write. With such a
@@ -161,6 +172,24 @@ pub trait OrderReader: Send + Sync {
 
     /// The order whose reference is `reference`.
     async fn order_by_reference(&self, reference: &Reference) -> Result<Option<OrderSnapshot>, FindError>;
+}
+
+/// A page of the receipts of rejected events.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct RejectionList {
+    /// The receipts. There may be fewer than requested, or none, because receipts with another outcome are left out.
+    pub receipts: Vec<Receipt>,
+    /// The event after which the next page begins. `None` on the last page.
+    pub next: Option<EventId>,
+}
+
+impl RejectionList {
+    /// The page of these receipts, of which each was examined. `is_full` means that more may follow.
+    pub fn of(examined: Vec<Receipt>, is_full: bool) -> Self {
+        let next = examined.last().filter(|_| is_full).map(|receipt| receipt.event_id);
+        let is_rejected = |receipt: &Receipt| matches!(receipt.outcome, Some(Outcome::Rejected { .. }));
+        Self { receipts: examined.into_iter().filter(is_rejected).collect(), next }
+    }
 }
 
 /// An order, together with the number of its parked events. The order log does not contain this number.

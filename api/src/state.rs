@@ -13,6 +13,7 @@ use crate::export::Exports;
 use crate::http::{CorsOrigins, EventStreams, Hosts, RateLimit};
 use crate::input::BodyBudget;
 use crate::operations::Operations;
+use crate::pipeline_history::PipelineHistory;
 use crate::ports::backup::BackupStreams;
 use crate::ports::feed::EventFeed;
 use crate::ports::webhooks::WebhookStore;
@@ -34,6 +35,8 @@ pub struct AppState {
     pub health: Arc<dyn Health>,
     /// The dead letters and counters for operators. If this is `None`, the operator endpoints answer 404.
     pub operations: Option<Operations>,
+    /// The last hour of the pipeline. If this is `None`, its endpoint answers that no history is kept.
+    pub history: Option<Arc<PipelineHistory>>,
     /// The feed of recorded events. If this is `None`, its endpoint answers 404.
     pub feed: Option<Arc<dyn EventFeed>>,
     /// The streams of backups. If this is `None`, their endpoint answers 404.
@@ -86,6 +89,7 @@ impl AppState {
             reader,
             health,
             operations: None,
+            history: None,
             feed: None,
             backups: None,
             event_streams: None,

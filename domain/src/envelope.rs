@@ -5,7 +5,7 @@ use serde::ser::SerializeStruct;
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::value::RawValue;
 
-use crate::decode::{DecodeError, SCHEMA_VERSION, is_array, typed};
+use crate::decode::{DecodeError, SCHEMA_VERSION, is_array, pointer_of, typed};
 use crate::derived_ids::derive_event_id;
 use crate::event::Created;
 use crate::event_kinds::Event;
@@ -73,7 +73,7 @@ impl Envelope {
     /// one. `default_currency` is the currency of orders in schema version 0, whose messages contain none.
     pub fn decode(message: &[u8], default_currency: Currency) -> Result<Self, DecodeError> {
         if is_array(message) {
-            return Err(DecodeError::Malformed("an array, not an object".to_owned()));
+            return Err(DecodeError::malformed("an array, not an object"));
         }
         let members: EnvelopeMembers<'_> =
             serde_json::from_slice(message).map_err(|error| malformed(message, &error))?;
@@ -84,7 +84,7 @@ impl Envelope {
         let timestamp = members
             .timestamp
             .or(common.timestamp)
-            .ok_or_else(|| DecodeError::Malformed("`timestamp` is required".to_owned()))?;
+            .ok_or_else(|| DecodeError::malformed("`timestamp` is required"))?;
         let event = match members.schema_version {
             None => upcast_v0(&members.event_type, members.data, default_currency)?,
             Some(1) => upcast_v1(&members.event_type, members.data)?,
@@ -199,13 +199,17 @@ fn write_created(created: &Created, json: &mut JsonWriter) {
 /// The error for a message that is not an envelope. Reads the message again to find out which member is wrong.
 fn malformed(message: &[u8], error: &serde_json::Error) -> DecodeError {
     let mut reader = serde_json::Deserializer::from_slice(message);
-    let member = serde_path_to_error::deserialize::<_, EnvelopeMembers<'_>>(&mut reader).err();
-    let member = member.map(|error| error.path().to_string()).filter(|path| path != ".");
+    let found = serde_path_to_error::deserialize::<_, EnvelopeMembers<'_>>(&mut reader).err();
+    let found = found.filter(|_| error.is_data());
+    let member = found.as_ref().map(|error| error.path().to_string()).filter(|path| path != ".");
     let what = wording::json_error(error);
-    DecodeError::Malformed(match member {
-        Some(member) if error.is_data() => format!("{}: {what}", wording::shown(&member)),
-        _ => what,
-    })
+    DecodeError::Malformed {
+        why: match member {
+            Some(member) => format!("{}: {what}", wording::shown(&member)),
+            None => what,
+        },
+        pointer: found.map(|error| pointer_of(error.path())),
+    }
 }
 
 #[derive(Serialize)]

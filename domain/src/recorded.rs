@@ -35,7 +35,7 @@ impl RecordedEvent {
             repaired: Option<Box<Repaired>>,
         }
         let EntryMembers { version, recorded_at, repaired } = serde_json::from_slice(entry)
-            .map_err(|error| DecodeError::Malformed(wording::json_error(&error)))?;
+            .map_err(|error| DecodeError::malformed(wording::json_error(&error)))?;
         Ok(Self { version, recorded_at, repaired, envelope: Envelope::decode(entry, default_currency)? })
     }
 

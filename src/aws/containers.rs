@@ -60,7 +60,7 @@ pub(crate) async fn api(args: &ApiArgs, errors: ConfigErrors) -> anyhow::Result<
     let feed = super::feed(&sdk, &settings, &table);
     let webhooks = super::webhook_store::store(&sdk, &settings, &table);
     let pipeline = operations.as_ref().map(|operations| operations.pipeline.clone());
-    prometheus::serve(settings.metrics, pipeline, &[SeriesOf::Api, SeriesOf::Publishing]).await?;
+    prometheus::serve(settings.metrics, pipeline, &[SeriesOf::Api, SeriesOf::Publishing], None).await?;
     let access = settings.auth.access().await?;
 
     let listener = crate::listen::bind(listen, "--listen").await?;
@@ -100,7 +100,7 @@ pub(crate) async fn consumer(args: &ConsumerArgs, errors: ConfigErrors) -> anyho
     })
     .await?;
 
-    prometheus::serve(settings.metrics, None, &[SeriesOf::Consumer]).await?;
+    prometheus::serve(settings.metrics, None, &[SeriesOf::Consumer], None).await?;
     let max_receives = match settings.max_receives {
         Some(count) => Some(count),
         None => with_retries(async || queue.max_receives().await).await?,
@@ -139,7 +139,7 @@ pub(crate) async fn dead_letters(args: &DeadLettersArgs, errors: ConfigErrors) -
         topic: aws::topic(&sdk, &settings.topic),
     })
     .await?;
-    prometheus::serve(settings.metrics, None, &[SeriesOf::Consumer, SeriesOf::Alerts]).await?;
+    prometheus::serve(settings.metrics, None, &[SeriesOf::Consumer, SeriesOf::Alerts], None).await?;
     let role = super::dead_letter_role(&sdk, &settings);
     let (stop, stopped) = watch::channel(false);
     // Archives one batch at a time. Dead letters are rare, and a larger batch means fewer alerts.
@@ -158,7 +158,7 @@ pub(crate) async fn expiry(args: &ExpiryArgs, errors: ConfigErrors) -> anyhow::R
     let queue = aws::queue(&sdk, &common.queue_url).with_fair_groups(settings.fair_queue);
     let table = aws::table(&sdk, &common.table_name, common.default_currency);
     check_resources(&AwsHealth { queues: vec![queue.clone()], table: table.clone() }).await?;
-    prometheus::serve(settings.metrics, None, &[SeriesOf::Publishing, SeriesOf::Expiry]).await?;
+    prometheus::serve(settings.metrics, None, &[SeriesOf::Publishing, SeriesOf::Expiry], None).await?;
     let role = super::expiry_role(&settings, &queue, &table);
     let (stop, stopped) = watch::channel(false);
     let expiring = tokio::spawn(async move { role.run(stopped).await });
@@ -179,7 +179,7 @@ pub(crate) async fn relay(args: &RelayArgs, errors: ConfigErrors) -> anyhow::Res
     if let Some(arn) = settings.outputs.as_ref().and_then(|outputs| outputs.topic.as_ref()) {
         with_retries(async || aws::topic(&sdk, arn).exists().await).await?;
     }
-    prometheus::serve(settings.metrics, None, &[SeriesOf::Relay]).await?;
+    prometheus::serve(settings.metrics, None, &[SeriesOf::Relay], None).await?;
     let role = ShardRelay {
         stream: Arc::new(aws::stream(&sdk, &stream)),
         leases: Arc::new(Leases::new(aws::outbound(&sdk, &settings.outbound), &stream)),

@@ -37,7 +37,7 @@ pub(crate) async fn container(args: &WebhooksArgs, errors: ConfigErrors) -> anyh
     let queue = adapters::queue(&sdk, &settings.queue);
     let table = adapters::table(&sdk, &settings.table_name, settings.default_currency);
     check_resources(&AwsHealth { queues: vec![queue.clone()], table }).await?;
-    prometheus::serve(settings.metrics, None, &[SeriesOf::Consumer, SeriesOf::Alerts]).await?;
+    prometheus::serve(settings.metrics, None, &[SeriesOf::Consumer, SeriesOf::Alerts], None).await?;
     let work = deliveries(&sdk, &settings);
     let (stop, stopped) = watch::channel(false);
     let options = PollOptions { concurrency: settings.concurrency, batch_size: 10, wait: WAIT };

@@ -10,6 +10,7 @@ use api::expiry::ExpiryRole;
 use api::expiry::gated::GatedExpiry;
 use api::export::Exports;
 use api::operations::Operations;
+use api::pipeline_history::{Latencies, PipelineHistory, SampledPorts};
 use api::{AppState, WriteGate};
 use consumer::Consumer;
 use consumer::alert::CountedAlerts;
@@ -55,7 +56,9 @@ pub(crate) async fn serve(args: &ServeArgs) -> anyhow::Result<()> {
     let alarm: Arc<dyn Alerts> = Arc::new(CountedAlerts(Arc::new(args.alerts.sinks()?)));
     let listener = crate::listen::bind(args.listen, "--listen").await?;
     let engine = open(&args.data, args.options()).await?;
-    crate::prometheus::serve(metrics, Some(Arc::new(engine.clone())), &METERED).await?;
+    let latencies = Arc::new(Latencies::default());
+    let metered = Some(Arc::new(engine.clone()) as Arc<dyn api::operations::Pipeline>);
+    crate::prometheus::serve(metrics, metered, &METERED, Some(latencies.clone())).await?;
     let mut failed = engine.failed();
     let (stop, stopped) = watch::channel(false);
 
@@ -71,7 +74,9 @@ pub(crate) async fn serve(args: &ServeArgs) -> anyhow::Result<()> {
     let reminding = remind(&recorder, &subscriptions, &alarm, args, &stopped);
 
     let state = state_of(recorder, args, &http, &stopped);
-    let state = AppState { webhooks: Some(subscriptions), write_gate: Some(gate), ..state };
+    let history = keep_history(&engine, subscriptions.clone(), latencies, stopped.clone());
+    let history = Some(history);
+    let state = AppState { webhooks: Some(subscriptions), write_gate: Some(gate), history, ..state };
     let router = api::router(access.apply(state));
     announce(listener.local_addr()?, args, &engine);
     let alerting = tokio::spawn(alerts::run(engine.clone(), alarm, stopped.clone()));
@@ -133,6 +138,21 @@ fn back_up(
         }
     });
     Ok((backing_up, drilling))
+}
+
+/// Keeps the last hour of the pipeline in memory, until `stopped` becomes true.
+fn keep_history(
+    engine: &Embedded,
+    webhooks: Arc<EmbeddedWebhooks>,
+    latencies: Arc<Latencies>,
+    stopped: watch::Receiver<bool>,
+) -> Arc<PipelineHistory> {
+    let history = Arc::new(PipelineHistory::default());
+    let pipeline = Arc::new(engine.clone());
+    let ports = SampledPorts { pipeline, webhooks: Some(webhooks), latencies, clock: infra::now };
+    let kept = history.clone();
+    tokio::spawn(async move { kept.run(ports, stopped).await });
+    history
 }
 
 /// The gate for writes, which is closed if the service is being moved or was moved.
@@ -233,7 +253,8 @@ fn remind(
 /// Logs the addresses. On the first start, also logs a sample request to try.
 fn announce(address: SocketAddr, args: &ServeArgs, engine: &Embedded) {
     let data = args.data.data.display();
-    tracing::info!(listen = %address, data = %data, waiting = engine.queue_depth(), "serving");
+    let console = format!("http://{address}/console");
+    tracing::info!(listen = %address, console, data = %data, waiting = engine.queue_depth(), "serving");
     if !engine.is_new() {
         return;
     }
@@ -244,7 +265,7 @@ fn announce(address: SocketAddr, args: &ServeArgs, engine: &Embedded) {
     if std::io::stderr().is_terminal() {
         crate::telemetry::print(&format!(
             "\n  orders listens on http://{address}, documentation at http://{address}/docs\n  \
-             its data is in {data}\n  try:\n\n    {hint}\n"
+             its console is at http://{address}/console, its data is in {data}\n  try:\n\n    {hint}\n"
         ));
     } else {
         tracing::info!(hint, "first start: try this");

@@ -11,8 +11,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context;
 use api::operations::{BackupReport, DiskSpace, Pipeline, PipelineCounters};
+use api::pipeline_history::{Latencies, LatencyRecorder};
 use api::{AllowedHosts, Hosts, ServeOptions};
 use axum::Router;
 use axum::extract::State;
@@ -20,7 +20,7 @@ use axum::http::header;
 use axum::response::IntoResponse;
 use axum::routing::get;
 use clap::Args;
-use metrics::{counter, gauge};
+use metrics::{NoopRecorder, Recorder, counter, gauge};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 
 pub(crate) use initial::SeriesOf;
@@ -58,20 +58,26 @@ impl MetricsArgs {
 }
 
 /// Serves metrics until the process ends. If `pipeline` is given, its counters are included. The series of the `parts`
-/// exist from the start.
+/// exist from the start. If `latencies` are given, they are measured, also without an address.
 pub(crate) async fn serve(
     address: Option<SocketAddr>,
     pipeline: Option<Arc<dyn Pipeline>>,
     parts: &[SeriesOf],
+    latencies: Option<Arc<Latencies>>,
 ) -> anyhow::Result<()> {
-    let Some(address) = address else { return Ok(()) };
+    let Some(address) = address else {
+        return latencies.map_or(Ok(()), |latencies| install(LatencyRecorder::new(latencies, NoopRecorder)));
+    };
     let listener = crate::listen::bind(address, "--metrics-listen").await?;
     let recorder = PrometheusBuilder::new()
         .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &SECONDS)?
         .set_buckets_for_metric(Matcher::Suffix("_size".to_owned()), &MESSAGES)?
         .build_recorder();
     let metrics = recorder.handle();
-    metrics::set_global_recorder(recorder).context("another metrics recorder is installed")?;
+    match latencies {
+        Some(latencies) => install(LatencyRecorder::new(latencies, recorder))?,
+        None => install(recorder)?,
+    }
     describe::all();
     initial::register(parts);
     process::register();
@@ -95,6 +101,11 @@ pub(crate) async fn serve(
         }
     });
     Ok(())
+}
+
+fn install(recorder: impl Recorder + Sync + 'static) -> anyhow::Result<()> {
+    metrics::set_global_recorder(recorder)
+        .map_err(|_| anyhow::anyhow!("another metrics recorder is installed"))
 }
 
 #[derive(Clone)]

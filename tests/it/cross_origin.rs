@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 
-use crate::support::browser::OpenPage;
+use crate::support::browser::Page;
 use crate::support::eventually::eventually;
 use crate::support::recorded::whole_feed;
 use crate::support::service::{Service, order};
@@ -101,13 +101,13 @@ async fn a_page_of_an_allowed_origin_uses_every_method_and_reads_the_headers() {
     }
     site.serve(&service.url, MANAGE_A_WEBHOOK);
     // The page's origin is not allowed if the page is loaded from another host name.
-    let foreign = OpenPage::at(&format!("http://localhost:{}", site.port), folder.path());
+    let foreign = Page::open(&format!("http://localhost:{}", site.port)).await;
     let refused = site.report_that("the foreign page reports", |report| !report.is_null()).await;
     assert_eq!(refused, json!({ "error": "TypeError: Failed to fetch" }));
     drop(foreign);
 
     *site.report.lock().unwrap() = Value::Null;
-    let _page = OpenPage::at(&site.origin(), folder.path());
+    let _page = Page::open(&site.origin()).await;
     let report = site.report_that("the page reports", |report| !report.is_null()).await;
     let statuses =
         ["created", "changed", "stale", "deleted", "list"].map(|step| report[step]["status"].as_u64());
@@ -154,7 +154,7 @@ async fn an_event_source_resumes_after_kills_and_has_each_event_once_and_in_orde
     let address = service.url.strip_prefix("http://").unwrap().to_owned();
     record(&service).await;
     site.serve(&service.url, FOLLOW_THE_FEED);
-    let _page = OpenPage::at(&site.origin(), folder.path());
+    let _page = Page::open(&site.origin()).await;
     let mut expected = 20;
     for (round, end) in ["KILL", "KILL", "TERM"].into_iter().enumerate() {
         let all = |report: &Value| report["seen"].as_array().is_some_and(|seen| seen.len() >= expected);

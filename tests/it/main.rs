@@ -9,11 +9,13 @@ mod auth;
 #[cfg(feature = "aws")]
 mod aws;
 mod backups;
+mod browser;
 mod cli;
 mod command_line;
 mod commands;
 mod config_file;
 mod conformance;
+mod console;
 mod contract;
 mod crash;
 mod credentials;

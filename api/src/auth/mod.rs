@@ -82,11 +82,14 @@ pub(crate) async fn authenticate(
     }
 }
 
-/// Whether a path needs no authentication. Only health checks and descriptions are public. A new path needs
-/// authentication until it is listed here.
+/// Whether a path needs no authentication. Only health checks, descriptions and the console's files are public. The
+/// console contains no data, and sends a token with each of its requests. A new path needs authentication until it is
+/// listed here.
 fn is_public(path: &str) -> bool {
-    let exact = ["/", "/healthz", "/readyz", "/openapi.json", "/asyncapi.json", "/docs", "/problems"];
-    exact.contains(&path) || path.starts_with("/docs/") || path.starts_with("/problems/")
+    let exact =
+        ["/", "/healthz", "/readyz", "/openapi.json", "/asyncapi.json", "/docs", "/problems", "/console"];
+    let below = ["/docs/", "/problems/", "/console/"];
+    exact.contains(&path) || below.iter().any(|public| path.starts_with(public))
 }
 
 #[cfg(test)]

@@ -84,7 +84,8 @@ async fn root(base: Option<Extension<BasePath>>, headers: HeaderMap) -> Response
 type RootLink = (&'static str, String, &'static str);
 
 /// The links on the page `/`. Their paths are relative to the base path.
-const ROOT_LINKS: [(&str, &str, &str); 7] = [
+const ROOT_LINKS: [(&str, &str, &str); 8] = [
+    ("console", "console", "The console: orders, the pipeline and what is stuck"),
     ("docs", "docs/", "The API reference, with requests to try"),
     ("openapi", "openapi.json", "The API as an OpenAPI document, for generating clients"),
     ("events", "docs/events", "The messages on the queue"),

@@ -107,6 +107,11 @@ impl LinkBuilder {
         next_page(&self.events(order_id), query)
     }
 
+    /// The value of the `Link` header that leads to the next page of an order's rejected events.
+    pub(crate) fn next_rejections(&self, order_id: &OrderId, query: &str) -> String {
+        next_page(&format!("{}/rejections", self.order(order_id)), query)
+    }
+
     /// The value of the `Link` header that leads to the next page of the feed.
     pub(crate) fn next_feed(&self, query: &str) -> String {
         next_page(&format!("{}/v1/events", self.base.as_str()), query)

@@ -8,7 +8,7 @@
 
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
-use domain::OrderId;
+use domain::{EventId, OrderId};
 use sha2::{Digest, Sha256};
 
 use crate::operations::{DeadLetterFilter, DeadLetterPosition};
@@ -28,6 +28,16 @@ pub(crate) fn after_version(version: u64, scope: &str) -> String {
 /// The version in a cursor that [`after_version`] has written. `None` if the cursor is not valid for the scope.
 pub(crate) fn read_version(cursor: &str, scope: &str) -> Option<u64> {
     digits(open(cursor, scope)?.strip_prefix('v')?)?.parse().ok()
+}
+
+/// The cursor of the page that begins after the receipt of this event.
+pub(crate) fn after_receipt(event_id: EventId, scope: &str) -> String {
+    seal(&format!("r{event_id}"), scope)
+}
+
+/// The event in a cursor that [`after_receipt`] has written. `None` if the cursor is not valid for the scope.
+pub(crate) fn read_receipt(cursor: &str, scope: &str) -> Option<EventId> {
+    open(cursor, scope)?.strip_prefix('r')?.parse().ok()
 }
 
 /// The cursor of the page that begins after `position` in a list of orders.

@@ -29,7 +29,7 @@ pub(crate) use self::params::{DeadLetterPath, DeliveryPath, EventPath, OrderPath
 pub(crate) use self::prefer::Prefer;
 pub(crate) use self::queries::{
     BackupQuery, DeadLettersQuery, DeliveriesQuery, ExportQuery, FeedPlace, FeedQuery, HistoryQuery, NoQuery,
-    OrderQuery, OrdersQuery, ReadyFor, ReadyQuery, ReceiptQuery,
+    OrderQuery, OrdersQuery, ReadyFor, ReadyQuery, ReceiptQuery, RejectionsQuery, SamplesQuery,
 };
 pub(crate) use self::revision::{IfRevision, revision_etag};
 pub(crate) use self::validation::{

@@ -193,6 +193,11 @@ pub(crate) struct RedriveEffectBody {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     detail: Option<String>,
+    /// If the message cannot be read, the JSON pointer (RFC 6901) of the member that is wrong. If a member is missing, it is the
+    /// pointer of that member or of its parent. Absent if the message is not JSON.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pointer: Option<String>,
     /// The version at which the event was recorded or, in a prediction, would be recorded.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, minimum = 1)]
@@ -201,7 +206,12 @@ pub(crate) struct RedriveEffectBody {
 
 impl RedriveEffectBody {
     pub(crate) fn of(effect: &RedriveEffect) -> Self {
-        Self { result: effect.as_str(), detail: effect.detail(), version: effect.version() }
+        Self {
+            result: effect.as_str(),
+            detail: effect.detail(),
+            pointer: effect.pointer().map(str::to_owned),
+            version: effect.version(),
+        }
     }
 }
 

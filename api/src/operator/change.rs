@@ -3,7 +3,7 @@
 use axum::extract::State;
 use axum::response::Response;
 use domain::dead_letter::Discard;
-use domain::{Repair, identify};
+use domain::{DeadLetterState, Repair, identify};
 
 use crate::http::{ChangeAttempt, LinkBuilder, begin_change};
 use crate::input::{DeadLetterPath, JsonBody};
@@ -14,7 +14,7 @@ use crate::state::{AppState, SharedState};
 use super::Operator;
 use super::bodies::DeadLetterBody;
 use super::dead_letters::{missing, show};
-use super::requests::{DiscardReason, DiscardRequest, RepairRequest, RepairedBody};
+use super::requests::{DiscardReason, DiscardRequest, RepairCommand, RepairRequest};
 
 /// The maximum size of a repair's body, in bytes. A message of 1 MiB can take twice as much space in JSON.
 const MAX_REPAIR: usize = 2 << 20;
@@ -24,6 +24,8 @@ const MAX_REPAIR: usize = 2 << 20;
 /// Replaces the body that a redrive sends, and returns the dead letter. The original body is kept, and `replays` is
 /// reset to 0. If the order of the dead letter is known, the new body must belong to the same order. The dead letter
 /// shows the repair. Once the event is recorded, the event shows the repair, too.
+///
+/// With `dry_run`, nothing is changed: the answer shows the dead letter as it would be, with the prediction for the new body.
 #[utoipa::path(
     post,
     path = "/v1/dead-letters/{id}/repair",
@@ -32,7 +34,7 @@ const MAX_REPAIR: usize = 2 << 20;
     params(DeadLetterPath),
     request_body(content = RepairRequest, description = "The new body, as text or base64; at most 2 MiB"),
     responses(
-        (status = 200, description = "The dead letter after the change", body = DeadLetterBody<'static>),
+        (status = 200, description = "The dead letter after the change, or as it would be", body = DeadLetterBody<'static>),
         (status = 400, description = "The id is not valid, or the body is not JSON"),
         (status = 403, description = "The token does not allow this request"),
         (status = 404, description = "The dead letter does not exist, or no longer exists"),
@@ -46,7 +48,7 @@ pub(crate) async fn repair_dead_letter(
     operator: Operator,
     links: LinkBuilder,
     DeadLetterPath(id): DeadLetterPath,
-    JsonBody(RepairedBody(body), _grant): JsonBody<RepairedBody, MAX_REPAIR>,
+    JsonBody(RepairCommand { dry_run, body }, _grant): JsonBody<RepairCommand, MAX_REPAIR>,
 ) -> Result<Response, Problem> {
     let letters = &operator.operations.letters;
     let known = letters.letter(&id).await?.ok_or_else(|| missing(&id))?;
@@ -56,6 +58,14 @@ pub(crate) async fn repair_dead_letter(
         return Err(Problem::of_body(super::requests::another_order(order)));
     }
     let repair = Repair { at: (state.clock)(), by: operator.principal.name() };
+    if dry_run {
+        let mut letter = known;
+        if letter.state != DeadLetterState::Parked {
+            return Err(not_parked(&id, letter.state));
+        }
+        letter.repair(body, repair);
+        return show(&state, &operator.operations, &letter, &links).await;
+    }
     begin_change(ChangeAttempt::DeadLetter(id.clone()));
     let change = letters.repair(&id, body, repair).await;
     changed(&state, &operator, &links, &id, change).await
@@ -113,10 +123,11 @@ async fn changed(
             show(state, &operator.operations, &letter, links).await
         }
         DeadLetterChange::Missing => Err(missing(id)),
-        DeadLetterChange::NotParked(now) => {
-            let detail =
-                format!("Dead letter {id} is {}. Only a parked dead letter can be changed.", now.as_str());
-            Err(Problem::new(ProblemKind::DeadLetterNotParked, detail))
-        }
+        DeadLetterChange::NotParked(now) => Err(not_parked(id, now)),
     }
+}
+
+fn not_parked(id: &str, now: DeadLetterState) -> Problem {
+    let detail = format!("Dead letter {id} is {}. Only a parked dead letter can be changed.", now.as_str());
+    Problem::new(ProblemKind::DeadLetterNotParked, detail)
 }

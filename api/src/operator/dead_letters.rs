@@ -79,19 +79,23 @@ pub(crate) async fn get_dead_letter(
     show(&state, &operator.operations, &letter, &links).await
 }
 
-/// The answer with one dead letter, its sequence and its prediction.
+/// The answer with one dead letter, its sequence and its prediction. `letter` may be changed and not stored; the prediction is
+/// for the letter as it is given.
 pub(super) async fn show(
     state: &AppState,
     operations: &Operations,
     letter: &DeadLetter,
     links: &LinkBuilder,
 ) -> Result<Response, Problem> {
-    let sequence = match &letter.order_id {
+    let mut sequence = match &letter.order_id {
         Some(order_id) if letter.state != DeadLetterState::Discarded => {
             operations.letters.sequence(order_id, SEQUENCE_SHOWN).await?
         }
         _ => ParkedSequence::default(),
     };
+    for stored in sequence.letters.iter_mut().filter(|stored| stored.id == letter.id) {
+        stored.clone_from(letter);
+    }
     // A dead letter without an order forms a sequence by itself.
     let shown = if sequence.letters.is_empty() { slice::from_ref(letter) } else { &sequence.letters };
     let context = sequence_context(state, shown).await?;

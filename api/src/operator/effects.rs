@@ -82,6 +82,14 @@ impl RedriveEffect {
         }
     }
 
+    /// The JSON pointer of the member because of which the message cannot be read.
+    pub(crate) fn pointer(&self) -> Option<&str> {
+        match self {
+            Self::Predicted(Prediction::Unreadable(error)) => error.pointer(),
+            _ => None,
+        }
+    }
+
     pub(crate) fn version(&self) -> Option<u64> {
         match self {
             Self::Predicted(Prediction::WouldRecord(version) | Prediction::AlreadyRecorded(version)) => {

@@ -1,5 +1,5 @@
-//! The operator endpoints: list, show, redrive, repair and discard dead letters, read the pipeline's counters, read a
-//! backup, and set the fence of a service that is moved.
+//! The operator endpoints: list, show, redrive, repair and discard dead letters, read the pipeline's counters and their
+//! history, read a backup, and set the fence of a service that is moved.
 //!
 //! All endpoints need the scope `orders.operate` and a token that is not limited to one customer. The endpoints decide
 //! which dead letters to send or change. The ports in [`operations`](crate::operations) send and change them.
@@ -10,6 +10,7 @@ mod change;
 mod dead_letters;
 mod effects;
 mod fence;
+mod history;
 mod pipeline;
 mod redrive;
 mod requests;
@@ -22,6 +23,7 @@ use utoipa_axum::routes;
 pub(crate) use self::bodies::{DeadLetterBody, DeadLetterPage, DeadLetterSummary, RedriveBody, RedriveItem};
 pub(crate) use self::effects::RedriveEffect;
 pub(crate) use self::fence::FenceBody;
+pub(crate) use self::history::PipelineHistoryBody;
 pub(crate) use self::pipeline::PipelineBody;
 use crate::auth::Principal;
 use crate::operations::Operations;
@@ -37,6 +39,7 @@ pub(crate) fn routes() -> OpenApiRouter<SharedState> {
         .routes(routes!(change::repair_dead_letter))
         .routes(routes!(change::discard_dead_letter))
         .routes(routes!(pipeline::get_pipeline))
+        .routes(routes!(history::get_pipeline_history))
         .routes(routes!(backup::read_backup))
         .routes(routes!(fence::read_fence, fence::set_fence, fence::lift_fence))
 }

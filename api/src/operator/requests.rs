@@ -145,9 +145,12 @@ pub(crate) struct RepairRequest {
     /// The new body as base64 (RFC 4648, section 4). Use this member if the body is not text.
     #[schema(value_type = Option<String>, pattern = "^[A-Za-z0-9+/]*={0,2}$")]
     body_base64: BodyField<Base64Body>,
+    /// If true, nothing is changed. The answer shows the dead letter as it would be, with the prediction for the new body.
+    #[schema(value_type = Option<bool>)]
+    dry_run: BodyField<bool>,
 }
 
-members!(RepairRequest { "body" => body, "body_base64" => body_base64 });
+members!(RepairRequest { "body" => body, "body_base64" => body_base64, "dry_run" => dry_run });
 
 fn is_one_body(request: &RepairRequest) -> Result<(), validator::ValidationError> {
     match (request.body.is_some(), request.body_base64.is_some()) {
@@ -162,17 +165,22 @@ fn is_one_body(request: &RepairRequest) -> Result<(), validator::ValidationError
     }
 }
 
-/// The validated new body of a repair.
+/// A validated repair.
 #[derive(Debug)]
-pub(crate) struct RepairedBody(pub(crate) Vec<u8>);
+pub(crate) struct RepairCommand {
+    pub(crate) dry_run: bool,
+    pub(crate) body: Vec<u8>,
+}
 
-impl<'de> FromJson<'de> for RepairedBody {
+impl<'de> FromJson<'de> for RepairCommand {
     const EXPECTED: &'static str = "an object";
 
     fn from_object<A: MapAccess<'de>>(members: A) -> Result<Parsed<Self>, A::Error> {
         read_object(members, |request: RepairRequest| {
+            let dry_run = request.dry_run.as_valid() == Some(&true);
             let coded = request.body_base64.into_valid().map(|bytes| bytes.0);
-            Some(Self(coded.or(request.body.into_valid().map(String::into_bytes))?))
+            let body = coded.or(request.body.into_valid().map(String::into_bytes))?;
+            Some(Self { dry_run, body })
         })
     }
 }

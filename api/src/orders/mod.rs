@@ -6,12 +6,14 @@ mod answer;
 mod batch;
 mod batch_body;
 mod body;
+mod contact;
 mod history;
 mod idempotency;
 mod order_parts;
 mod order_response;
 mod publish;
 mod read;
+mod rejections;
 mod responses;
 mod visibility;
 mod write_context;
@@ -23,8 +25,10 @@ pub(crate) use self::body::{
     AddressBody, AdjustmentBody, ContactBody, CreateOrder, DataBody, LineQuantityBody, OrderLineBody,
     proposable,
 };
+pub(crate) use self::contact::ContactOfOrder;
 pub(crate) use self::order_response::OrderBody;
 pub(crate) use self::publish::publish_events;
+pub(crate) use self::rejections::ReceiptPage;
 pub(crate) use self::responses::{EventPage, OrderPage, ReceiptBody};
 pub use self::visibility::created_for;
 use crate::state::SharedState;
@@ -37,4 +41,6 @@ pub(crate) fn routes() -> OpenApiRouter<SharedState> {
         .routes(routes!(read::get_order))
         .routes(routes!(accept::propose_event, history::list_events))
         .routes(routes!(history::get_receipt))
+        .routes(routes!(rejections::list_rejections))
+        .routes(routes!(contact::get_contact))
 }

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use api::AppState;
 use api::ports::{
     Acceptance, EventPublisher, FindError, Health, OrderFilter, OrderList, OrderPosition, OrderReader,
-    OrderSnapshot, OrderSort, PublishError,
+    OrderSnapshot, OrderSort, PublishError, RejectionList,
 };
 use api::trace::{self, TraceContext};
 use async_trait::async_trait;
@@ -156,6 +156,20 @@ impl OrderReader for FakePorts {
         let lookup = self.lookups.fetch_add(1, SeqCst) + 1;
         let receipt = self.receipt.clone().filter(|_| lookup >= self.finds_receipts_from);
         Ok(receipt.filter(|receipt| receipt.order_id == *order_id && receipt.event_id == event_id))
+    }
+
+    async fn rejections(
+        &self,
+        order_id: &OrderId,
+        after: Option<EventId>,
+        limit: usize,
+    ) -> anyhow::Result<RejectionList> {
+        self.check()?;
+        let of_order = self.receipt.iter().filter(|receipt| receipt.order_id == *order_id);
+        let later = of_order.filter(|receipt| after.is_none_or(|after| receipt.event_id > after));
+        let examined: Vec<_> = later.take(limit).cloned().collect();
+        let is_full = examined.len() == limit;
+        Ok(RejectionList::of(examined, is_full))
     }
 
     async fn creates_for(&self, order_id: &OrderId, event_id: EventId) -> anyhow::Result<Option<CustomerId>> {

@@ -7,6 +7,8 @@ mod backup;
 #[cfg(test)]
 mod connection_slots;
 #[cfg(test)]
+mod console;
+#[cfg(test)]
 mod cors;
 #[cfg(test)]
 mod dead_letters;

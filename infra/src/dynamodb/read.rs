@@ -4,6 +4,7 @@
 use anyhow::Context;
 use api::ports::{
     FindError, Health, OrderFilter, OrderList, OrderPosition, OrderReader, OrderSnapshot, OrderSort,
+    RejectionList,
 };
 use async_trait::async_trait;
 use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
@@ -17,7 +18,7 @@ use super::Table;
 use super::fill_marker::{self, FillMarker};
 use super::items::{
     MAX_VERSION, METADATA, Projection, StoredItem, StoredOutcome, TableItem, attribute_value, event,
-    event_sk, message, parse_item, pk, receipt, text,
+    event_sk, message, parse_item, pk, receipt, receipt_sk, text,
 };
 use super::projections::MAX_UNPROJECTED;
 
@@ -185,6 +186,31 @@ impl OrderReader for Table {
         event_id: EventId,
     ) -> anyhow::Result<Option<Receipt>> {
         self.receipt_in(self.query(order_id).consistent_read(false), order_id, event_id).await
+    }
+
+    async fn rejections(
+        &self,
+        order_id: &OrderId,
+        after: Option<EventId>,
+        limit: usize,
+    ) -> anyhow::Result<RejectionList> {
+        // The sort keys of ids begin with a digit or a letter. `0` and `g` enclose them. The item of `after` itself is the
+        // first one, so one more is read.
+        let first = after.map_or_else(|| text("RECEIPT#0".to_owned()), receipt_sk);
+        let wanted = limit + usize::from(after.is_some());
+        let query = self
+            .query(order_id)
+            .key_condition_expression("pk = :pk AND sk BETWEEN :first AND :last")
+            .expression_attribute_values(":first", first)
+            .expression_attribute_values(":last", text("RECEIPT#g".to_owned()))
+            .limit(i32::try_from(wanted).unwrap_or(i32::MAX));
+        let items = self.items(query, wanted).await?;
+        let is_full = items.len() == wanted;
+        let parse = |item| receipt(order_id, &parse_item(item)?);
+        let examined = items.into_iter().filter_map(|item| parse(item).transpose());
+        let examined = examined.collect::<anyhow::Result<Vec<_>>>()?;
+        let is_new = |receipt: &Receipt| Some(receipt.event_id) != after;
+        Ok(RejectionList::of(examined.into_iter().filter(is_new).collect(), is_full))
     }
 
     async fn find_orders(

@@ -10,7 +10,7 @@ use api::ports::export::{ExportFilter, ExportReader, LogExport};
 use api::ports::feed::{EventFeed, FeedCursor, FeedError, FeedFilter, FeedPage, FeedStart};
 use api::ports::{
     Acceptance, EventPublisher, FindError, Health, OrderFilter, OrderList, OrderPosition, OrderReader,
-    OrderSnapshot, PublishError,
+    OrderSnapshot, PublishError, RejectionList,
 };
 use async_trait::async_trait;
 use consumer::Disposition;
@@ -58,6 +58,15 @@ impl OrderReader for Embedded {
 
     async fn receipt(&self, order_id: &OrderId, event_id: EventId) -> anyhow::Result<Option<Receipt>> {
         self.0.reader.receipt(order_id, event_id)
+    }
+
+    async fn rejections(
+        &self,
+        order_id: &OrderId,
+        after: Option<EventId>,
+        limit: usize,
+    ) -> anyhow::Result<RejectionList> {
+        self.0.reader.rejections(order_id, after, limit).await
     }
 
     async fn creates_for(&self, order_id: &OrderId, event_id: EventId) -> anyhow::Result<Option<CustomerId>> {

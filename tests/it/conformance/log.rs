@@ -1,9 +1,9 @@
 //! The conformance cases for the log: appending under conditions, duplicates, conflicts, repair of
 //! projections, outcomes and paging.
 
-use api::ports::OrderFilter;
+use api::ports::{OrderFilter, RejectionList};
 use consumer::ports::{AppendError, Appended, EventOutcome, LoadRequest, LoadedOrder};
-use domain::{Envelope, EventId, Order, OrderId, Outcome, Receipt, RecordedEvent, RejectReason};
+use domain::{Envelope, EventId, Order, OrderId, Outcome, ParkReason, Receipt, RecordedEvent, RejectReason};
 use uuid::Uuid;
 
 use super::{Backend, QueueOptions};
@@ -193,6 +193,41 @@ pub async fn the_hash_of_a_request_is_stored_with_its_receipt(backend: &dyn Back
         let receipt = backend.reader().receipt(&id, event_id).await.unwrap().unwrap();
         assert_eq!(receipt.request_hash.as_deref(), Some(hash));
     }
+}
+
+pub async fn rejected_events_are_listed(backend: &dyn Backend) {
+    let id = new_order_id();
+    append(backend, &recorded(1, &[created(&id), confirmed(&id)]), 2).await.unwrap();
+    let refusal = Outcome::Rejected {
+        reason: RejectReason::IllegalTransition,
+        detail: "no".to_owned(),
+        at_version: Some(2),
+        violation: None,
+    };
+    let mut rejected: Vec<_> = (0..5).map(|_| Receipt::of(&paid(&id), Some(refusal.clone()))).collect();
+    let parked = Outcome::Parked { reason: ParkReason::Malformed, detail: "no".to_owned() };
+    let others = [Receipt::of(&paid(&id), Some(parked)), Receipt::of(&paid(&new_order_id()), Some(refusal))];
+    for receipt in rejected.iter().chain(&others) {
+        backend.log().settle(std::slice::from_ref(receipt)).await.remove(0).unwrap();
+    }
+    rejected.sort_by_key(|receipt| receipt.event_id.to_string());
+    for limit in [1, 2, 50] {
+        let (mut read, mut after) = (Vec::new(), None);
+        loop {
+            let page = backend.reader().rejections(&id, after, limit).await.unwrap();
+            assert!(page.receipts.len() <= limit);
+            read.extend(page.receipts);
+            after = page.next;
+            if after.is_none() {
+                break;
+            }
+        }
+        assert_eq!(read, rejected, "pages of {limit}");
+    }
+    assert_eq!(
+        backend.reader().rejections(&new_order_id(), None, 50).await.unwrap(),
+        RejectionList::default()
+    );
 }
 
 pub async fn long_logs_are_paged(backend: &dyn Backend) {

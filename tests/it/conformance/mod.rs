@@ -86,6 +86,7 @@ macro_rules! conformance_suite {
             outcomes_are_stored,
             waiting_readers_receive_the_outcome,
             the_hash_of_a_request_is_stored_with_its_receipt,
+            rejected_events_are_listed,
             long_logs_are_paged
         });
         $crate::conformance::conformance_suite!($open, listing {

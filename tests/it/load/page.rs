@@ -3,7 +3,7 @@
 use tempfile::TempDir;
 
 use super::load;
-use crate::support::browser;
+use crate::support::browser::Page;
 use crate::support::service::Service;
 
 /// The part of the page between the texts `from` and `to`.
@@ -26,7 +26,9 @@ async fn the_page_draws_its_plots_without_loading_anything() {
     let own = html.matches("http://www.w3.org/2000/svg").count() + html.matches(service.url.as_str()).count();
     assert_eq!(addresses, own, "the page loads something from elsewhere");
 
-    let dom = browser::rendered(&format!("file://{}", page.display()), 1240, folder.path());
+    let page = Page::open(&format!("file://{}", page.display())).await;
+    let dom = page.html().await;
+    page.assert_faultless();
     let dom = between(&dom, "<main", "</main>");
     for (plot, series) in [
         ("throughput", &["requests", "accepted"][..]),

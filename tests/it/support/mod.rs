@@ -13,6 +13,7 @@ pub mod flaky;
 #[cfg(feature = "aws")]
 pub mod forward;
 pub mod http;
+pub mod npm;
 pub mod receiver;
 pub mod recorded;
 pub mod service;

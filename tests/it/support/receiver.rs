@@ -1,7 +1,7 @@
 //! The example receivers of webhooks, as processes. Their tools are installed in the target folder when a test first
 //! needs them.
 
-use std::fs::{self, OpenOptions};
+use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -9,6 +9,7 @@ use std::sync::OnceLock;
 
 use serde_json::Value;
 
+use crate::support::npm::{self, output};
 use crate::support::venv::Venv;
 
 /// The language of an example receiver.
@@ -62,29 +63,8 @@ fn python() -> Result<Program, String> {
 /// Copies the sources of the receiver into the target folder. Installs the packages and compiles the receiver there.
 fn typescript() -> Result<Program, String> {
     let work = folder("typescript");
-    fs::create_dir_all(work.join("src")).map_err(|error| error.to_string())?;
-    // The lock prevents several processes from installing the packages at the same time.
-    let lock = OpenOptions::new().read(true).append(true).create(true).open(work.join("lock"));
-    let lock = lock.and_then(|lock| lock.lock().map(|()| lock)).map_err(|error| error.to_string())?;
-    let node = "the tests of the webhook receiver in TypeScript need Node 20 or newer with npm \
-        (Debian: apt-get install nodejs npm)";
-    let version =
-        output(Command::new("node").arg("--version")).map_err(|error| format!("{node}: {error}"))?;
-    let major = version.trim().trim_start_matches('v').split('.').next().and_then(|major| major.parse().ok());
-    if major.is_none_or(|major: u32| major < 20) {
-        return Err(format!("{node}, but the installed version of node is {}", version.trim()));
-    }
-    let mut files = ["package.json", "package-lock.json", "tsconfig.json", "src/receiver.ts"].into_iter();
-    files
-        .try_for_each(|file| fs::copy(example("typescript").join(file), work.join(file)).map(drop))
-        .map_err(|error| error.to_string())?;
-    let wanted = fs::read(work.join("package-lock.json")).map_err(|error| error.to_string())?;
-    if fs::read(work.join("complete")).ok().as_ref() != Some(&wanted) {
-        let install = ["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--silent"];
-        output(Command::new("npm").args(install).current_dir(&work))
-            .map_err(|error| format!("{node}, and the npm registry or a mirror of it: {error}"))?;
-        fs::write(work.join("complete"), wanted).map_err(|error| error.to_string())?;
-    }
+    let needed_by = "the tests of the webhook receiver in TypeScript";
+    let lock = npm::install(needed_by, &example("typescript"), &["tsconfig.json", "src/receiver.ts"], &work)?;
     output(Command::new("npm").args(["run", "--silent", "compile"]).current_dir(&work))?;
     drop(lock);
     Ok(("node".into(), Some(work.join("out/receiver.js"))))
@@ -100,16 +80,6 @@ fn rust() -> Result<Program, String> {
     output(build.current_dir(env!("CARGO_MANIFEST_DIR")))?;
     let folder = Path::new(env!("CARGO_BIN_EXE_orders")).parent().ok_or("the binary has no folder")?;
     Ok((folder.join("examples/webhook_receiver"), None))
-}
-
-/// Runs a command to its end. Returns its output.
-fn output(command: &mut Command) -> Result<String, String> {
-    let output = command.stdin(Stdio::null()).output().map_err(|error| error.to_string())?;
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    match output.status.success() {
-        true => Ok(text(&output.stdout)),
-        false => Err(format!("{command:?}: {}{}", text(&output.stdout), text(&output.stderr))),
-    }
 }
 
 /// A running receiver. It is killed when this value is dropped.

@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use crate::feed::FeedPageBody;
 use crate::health::{HealthBody, ReadyBody};
 use crate::http::LinkBuilder;
-use crate::orders::{EventPage, OrderBody, OrderPage, ReceiptBody, proposable};
+use crate::orders::{ContactOfOrder, EventPage, OrderBody, OrderPage, ReceiptBody, ReceiptPage, proposable};
 use crate::ports::OrderSnapshot;
 use crate::problem::{self, ProblemKind};
 
@@ -77,6 +77,8 @@ pub(crate) fn of_schema(name: &str) -> Vec<(&'static str, &'static str, Value)> 
     match name {
         "Receipt" => receipts(),
         "Order" => vec![("paid", "A paid order", to_json(order()))],
+        "ReceiptPage" => vec![("one", "A shipment that was too early", rejections())],
+        "ContactOfOrder" => vec![("whole", "The contact", to_json(ContactOfOrder::of(&snapshot.order)))],
         "OrderPage" => {
             let page = OrderPage::of(std::slice::from_ref(&snapshot), &LinkBuilder::at_root(), None);
             vec![("last", "The last page", to_json(page))]
@@ -141,16 +143,24 @@ fn data(event_type: EventType) -> Value {
     serde_json::from_str(event_type.example_data()).expect("the examples are JSON")
 }
 
-fn receipts() -> Vec<(&'static str, &'static str, Value)> {
+fn rejected() -> Outcome {
     let violation =
         Violation { guard: Guard::Confirmed, line_id: None, order_id: None, numbers: BTreeMap::new() };
-    let rejected = Outcome::Rejected {
+    Outcome::Rejected {
         reason: RejectReason::IllegalTransition,
         detail: "order_shipped is not legal while the order is pending: the order is not confirmed"
             .to_owned(),
         at_version: Some(1),
         violation: Some(Box::new(violation)),
-    };
+    }
+}
+
+fn rejections() -> Value {
+    let receipt = Receipt::of(&envelope(&message(EventType::Shipped)), Some(rejected()));
+    to_json(ReceiptPage::of(&[receipt], &LinkBuilder::at_root(), None))
+}
+
+fn receipts() -> Vec<(&'static str, &'static str, Value)> {
     vec![
         ("accepted", "In flight", receipt(EventType::Created, None)),
         (
@@ -158,6 +168,6 @@ fn receipts() -> Vec<(&'static str, &'static str, Value)> {
             "Recorded as version 1",
             receipt(EventType::Created, Some(Outcome::Recorded { version: 1 })),
         ),
-        ("rejected", "Rejected by the rules", receipt(EventType::Shipped, Some(rejected))),
+        ("rejected", "Rejected by the rules", receipt(EventType::Shipped, Some(rejected()))),
     ]
 }

@@ -9,9 +9,10 @@ use serde_json::{Value, json};
 use crate::http::LinkBuilder;
 use crate::operations::{BackupReport, ParkedSequence, PipelineCounters, StoredBackup};
 use crate::operator::{
-    DeadLetterBody, DeadLetterPage, DeadLetterSummary, FenceBody, PipelineBody, RedriveBody, RedriveEffect,
-    RedriveItem,
+    DeadLetterBody, DeadLetterPage, DeadLetterSummary, FenceBody, PipelineBody, PipelineHistoryBody,
+    RedriveBody, RedriveEffect, RedriveItem,
 };
+use crate::pipeline_history::{Percentiles, PipelineSample, Rates};
 
 use crate::ports::fence::Fence;
 
@@ -92,6 +93,7 @@ pub(super) fn of_schema(name: &str) -> Vec<(&'static str, &'static str, Value)> 
             vec![("dry", "A dry run after the payment was repaired", to_json(body))]
         }
         "Fence" => fences(),
+        "PipelineHistory" => vec![("quiet", "A sample of a quiet service", to_json(history()))],
         "Pipeline" => {
             let ledger = Ledger { accepted: 5, recorded: 2, parked: 2, ..Ledger::default() };
             let oldest = Some(Duration::from_millis(40));
@@ -123,6 +125,23 @@ pub(super) fn of_schema(name: &str) -> Vec<(&'static str, &'static str, Value)> 
         }
         _ => vec![],
     }
+}
+
+fn history() -> PipelineHistoryBody {
+    let percentiles =
+        |p50, p99| Percentiles { p50: Duration::from_micros(p50), p99: Duration::from_micros(p99) };
+    PipelineHistoryBody::of(Some(vec![PipelineSample {
+        at: Timestamp::parse("2026-11-02T09:05:00Z").expect("a valid time"),
+        rates: Some(Rates { accepted: 12.5, recorded: 12.4, rejected: 0.1 }),
+        publish: Some(percentiles(1_400, 6_000)),
+        record: Some(percentiles(1_600, 6_200)),
+        queue_depth: 1,
+        queue_oldest: Some(Duration::from_millis(40)),
+        dead_letters: 2,
+        disk_free: Some(48_318_382_080),
+        backup_lag: Some(Duration::from_secs(12)),
+        webhook_lag: None,
+    }]))
 }
 
 fn fences() -> Vec<(&'static str, &'static str, Value)> {

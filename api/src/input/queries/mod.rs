@@ -7,6 +7,7 @@ mod dead_letters;
 mod deliveries;
 mod export;
 mod feed;
+mod history;
 mod orders;
 mod pairs;
 
@@ -15,12 +16,13 @@ pub(crate) use self::dead_letters::DeadLettersQuery;
 pub(crate) use self::deliveries::DeliveriesQuery;
 pub(crate) use self::export::ExportQuery;
 pub(crate) use self::feed::{FeedPlace, FeedQuery};
+pub(crate) use self::history::SamplesQuery;
 pub(crate) use self::orders::OrdersQuery;
 use self::pairs::QueryPairs;
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
-use domain::{AsOf, EventType};
+use domain::{AsOf, EventId, EventType};
 use serde_json::json;
 use utoipa::IntoParams;
 use utoipa::openapi::path::{Parameter, ParameterIn};
@@ -47,6 +49,25 @@ impl<S: Send + Sync> FromRequestParts<S> for HistoryQuery {
         let mut pairs = QueryPairs::of(&parts.uri)?;
         let limit = pairs.limit();
         let after = pairs.cursor(|text| cursor::read_version(text, order_id.as_str())).unwrap_or(0);
+        pairs.finish(Self { limit, after })
+    }
+}
+
+/// The query of the receipts of an order's rejected events.
+#[derive(Debug)]
+pub(crate) struct RejectionsQuery {
+    pub(crate) limit: usize,
+    pub(crate) after: Option<EventId>,
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for RejectionsQuery {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let OrderPath(order_id) = OrderPath::from_request_parts(parts, state).await?;
+        let mut pairs = QueryPairs::of(&parts.uri)?;
+        let limit = pairs.limit();
+        let after = pairs.cursor(|text| cursor::read_receipt(text, order_id.as_str()));
         pairs.finish(Self { limit, after })
     }
 }

@@ -12,16 +12,20 @@ mod past;
 #[cfg(test)]
 mod tests;
 
+use std::ops::Bound;
 use std::sync::Arc;
 
-use api::ports::{MAX_PARKED, OrderSnapshot, SharedOrder};
+use anyhow::Context;
+use api::ports::{MAX_PARKED, OrderSnapshot, RejectionList, SharedOrder};
 use domain::{CustomerId, EventId, EventType, OrderId, Receipt, RecordedEvent};
 use serde::Deserialize;
 use tokio::time::{Instant, timeout_at};
+use uuid::Uuid;
 
 use super::dead_letters::DeadLetters;
 use super::log::Log;
 use super::queue::EmbeddedQueue;
+use super::store::records::StoredReceipt;
 use super::store::views::{ReadStore, View};
 use super::store::{Store, keys};
 
@@ -94,6 +98,41 @@ impl Reader {
             return Ok(None);
         };
         Ok(Some(Receipt { order_id: order_id.clone(), event_id, event_type, outcome, request_hash, message }))
+    }
+
+    /// Reads the stored receipts of an order. The first event has none, and it is recorded.
+    pub(crate) async fn rejections(
+        &self,
+        order_id: &OrderId,
+        after: Option<EventId>,
+        limit: usize,
+    ) -> anyhow::Result<RejectionList> {
+        let first = match after {
+            Some(event_id) => Bound::Excluded(keys::receipt_key(order_id, event_id)),
+            None => Bound::Included(keys::receipt_key(order_id, Uuid::nil().into())),
+        };
+        let last = Bound::Included(keys::receipt_key(order_id, Uuid::max().into()));
+        let (log, order_id) = (Arc::clone(&self.log), order_id.clone());
+        let read = move || {
+            let rows = log.store.view().range(&log.store.keys.receipts, (first, last)).take(limit);
+            let receipt = |row: fjall::Guard| {
+                let (key, row) = row.into_inner()?;
+                let (_, id) = key.split_last_chunk().context("the key of a receipt is malformed")?;
+                let stored: StoredReceipt = serde_json::from_slice(&row).context("a stored receipt")?;
+                Ok(Receipt {
+                    order_id: order_id.clone(),
+                    event_id: Uuid::from_bytes(*id).into(),
+                    event_type: stored.event_type,
+                    outcome: Some(stored.outcome),
+                    request_hash: stored.request_hash,
+                    message: stored.message,
+                })
+            };
+            let examined = rows.map(receipt).collect::<anyhow::Result<Vec<_>>>()?;
+            let is_full = examined.len() == limit;
+            Ok(RejectionList::of(examined, is_full))
+        };
+        self.store.read_turns.read(read).await
     }
 
     fn queued_event(&self, order_id: &OrderId, event_id: EventId) -> anyhow::Result<Option<QueuedEvent>> {

@@ -5,8 +5,10 @@ locals {
   scopes = {
     "GET /v1/orders"                                            = "orders.read"
     "GET /v1/orders/{order_id}"                                 = "orders.read"
+    "GET /v1/orders/{order_id}/contact"                         = "orders.read"
     "GET /v1/orders/{order_id}/events"                          = "orders.read"
     "GET /v1/orders/{order_id}/events/{event_id}"               = "orders.read"
+    "GET /v1/orders/{order_id}/rejections"                      = "orders.read"
     "GET /v1/events"                                            = "orders.read"
     "POST /v1/orders"                                           = "orders.write"
     "POST /v1/orders/batch"                                     = "orders.write"
@@ -22,6 +24,7 @@ locals {
     "POST /v1/fence"                                            = "orders.operate"
     "DELETE /v1/fence"                                          = "orders.operate"
     "GET /v1/pipeline"                                          = "orders.operate"
+    "GET /v1/pipeline/history"                                  = "orders.operate"
     "GET /v1/webhooks"                                          = "orders.operate"
     "POST /v1/webhooks"                                         = "orders.operate"
     "DELETE /v1/webhooks/{webhook_id}"                          = "orders.operate"
