@@ -29,12 +29,13 @@ impl Page {
         self.eval(&format!("(() => {{ {} }})()", script())).await;
         let findings = self.eval("axe.run(document, { resultTypes: ['violations'] })").await;
         let findings = findings["violations"].as_array().expect("axe-core lists violations");
-        let serious = findings
-            .iter()
-            .filter(|finding| finding["impact"] == "serious" || finding["impact"] == "critical");
-        serious
-            .map(|finding| format!("{}: {}: {}", finding["id"], finding["help"], elements(finding)))
-            .collect()
+        let text = |finding: &Value, name: &str| finding[name].as_str().unwrap_or_default().to_owned();
+        let is_serious =
+            |finding: &&Value| ["serious", "critical"].contains(&text(finding, "impact").as_str());
+        let line = |finding: &Value| {
+            format!("{}: {}: {}", text(finding, "id"), text(finding, "help"), elements(finding))
+        };
+        findings.iter().filter(is_serious).map(line).collect()
     }
 }
 

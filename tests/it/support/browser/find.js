@@ -30,7 +30,7 @@ globalThis.testing = (() => {
   // The middle of an element that can be clicked: it is enabled, has come to rest, and nothing covers it.
   const place = async (description) => {
     const element = one(description);
-    if (!element || element.disabled) return null;
+    if (!element || element.disabled || element.ariaDisabled === "true") return null;
     element.scrollIntoView({ block: "center", inline: "nearest", behavior: "instant" });
     const middle = () => {
       // Of a link over two lines, the first part.

@@ -38,7 +38,12 @@ fn key_event(combination: &str) -> Value {
     let modifiers: u32 = modifiers.sum();
     let (code, text) = match KEYS.iter().find(|key| key.0 == name) {
         Some((_, code, text)) => (*code, *text),
-        None if name.chars().count() == 1 => (name.to_ascii_uppercase().chars().map(u32::from).sum(), name),
+        // The codes of letters and digits are those of ASCII. Other characters have codes of their keyboard, which no page needs.
+        None if name.chars().count() == 1 => {
+            let code =
+                name.chars().find(char::is_ascii_alphanumeric).map_or(0, |it| it.to_ascii_uppercase().into());
+            (code, name)
+        }
         None => panic!("{name} is no key"),
     };
     let key = if name == "Space" { " " } else { name };
