@@ -1,7 +1,9 @@
 //! Generates the status diagram and the tables of guards that `docs/api.md` contains. A test compares the document with
-//! this output.
+//! this output. The console draws the diagram too.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::HashSet;
+
+use serde::Serialize;
 
 use crate::envelope::Envelope;
 use crate::event_kinds::EventType;
@@ -34,21 +36,40 @@ const EVENTS: &[(EventType, &str)] = &[
 /// not shown.
 pub fn diagram() -> String {
     let name = |status: Option<OrderStatus>| status.map_or("[*]", OrderStatus::as_str);
-    let place = |event: EventType| EventType::ALL.iter().position(|it| *it == event);
-    let mut arrows = BTreeSet::new();
-    for (from, event, to) in changes() {
-        arrows.insert((from, to, place(event), event.as_str()));
-    }
     let mut lines = vec!["stateDiagram-v2".to_owned()];
-    let mut shown = None;
-    for (from, to, _, event) in arrows {
-        match lines.last_mut().filter(|_| shown == Some((from, to))) {
-            Some(line) => line.push_str(&format!(", {event}")),
-            None => lines.push(format!("    {} --> {to}: {event}", name(from))),
-        }
-        shown = Some((from, to));
+    for StatusChange { from, to, events } in status_changes() {
+        let events: Vec<_> = events.into_iter().map(EventType::as_str).collect();
+        lines.push(format!("    {} --> {to}: {}", name(from), events.join(", ")));
     }
     lines.join("\n")
+}
+
+/// A change of the status, and the events that can cause it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct StatusChange {
+    /// The status before the change. `None` for an order that does not exist yet.
+    pub from: Option<OrderStatus>,
+    /// The status after the change.
+    pub to: OrderStatus,
+    /// The events, in the order of the table of event kinds.
+    pub events: Vec<EventType>,
+}
+
+/// The changes that [`diagram`] shows.
+pub fn status_changes() -> Vec<StatusChange> {
+    let mut found: Vec<StatusChange> = Vec::new();
+    for (from, event, to) in changes() {
+        match found.iter_mut().find(|change| (change.from, change.to) == (from, to)) {
+            Some(change) => change.events.push(event),
+            None => found.push(StatusChange { from, to, events: vec![event] }),
+        }
+    }
+    for change in &mut found {
+        change.events.sort();
+        change.events.dedup();
+    }
+    found.sort_by_key(|change| (change.from, change.to));
+    found
 }
 
 /// Every change of the status that some sequence of the events in [`EVENTS`] can cause.

@@ -10,7 +10,7 @@ const NOSNIFF: HeaderValue = HeaderValue::from_static("nosniff");
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 const NO_REFERRER: HeaderValue = HeaderValue::from_static("no-referrer");
 const DENY: HeaderValue = HeaderValue::from_static("DENY");
-/// The content security policy of our pages, which load everything from this service. Swagger UI embeds pictures in its
+/// The content security policy of pages that have none of their own: Swagger UI. It loads everything from this service, embeds pictures in its
 /// style sheet and writes styles into the page. So the policy allows `data:` and `'unsafe-inline'`.
 const PAGE_POLICY: HeaderValue = HeaderValue::from_static(
     "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; object-src 'none'; \
@@ -26,7 +26,8 @@ pub(crate) fn protect(path: &str, headers: &mut HeaderMap) {
         headers.entry(header::CACHE_CONTROL).or_insert(NO_STORE);
     } else if headers.get(header::CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"text/html"))
     {
-        headers.insert(header::CONTENT_SECURITY_POLICY, PAGE_POLICY);
+        // Most pages bring a stricter policy.
+        headers.entry(header::CONTENT_SECURITY_POLICY).or_insert(PAGE_POLICY);
         headers.insert(header::REFERRER_POLICY, NO_REFERRER);
         headers.insert(header::X_FRAME_OPTIONS, DENY);
     }
