@@ -14,9 +14,9 @@ const PAGES = [
   { pattern: /^\/orders$/, module: "orders", to: "/orders", title: "Orders" },
   { pattern: /^\/orders\/(?<orderId>[^/]+)$/, module: "order", under: "/orders" },
   { pattern: /^\/dead-letters$/, module: "dead_letters", to: "/dead-letters", title: "Dead letters" },
-  { pattern: /^\/dead-letters\/(?<id>[^/]+)$/, module: "dead_letters", under: "/dead-letters" },
+  { pattern: /^\/dead-letters\/(?<id>[^/]+)$/, module: "dead_letter", under: "/dead-letters" },
   { pattern: /^\/webhooks$/, module: "webhooks", to: "/webhooks", title: "Webhooks" },
-  { pattern: /^\/webhooks\/(?<id>[^/]+)$/, module: "webhooks", under: "/webhooks" },
+  { pattern: /^\/webhooks\/(?<id>[^/]+)$/, module: "webhook", under: "/webhooks" },
 ];
 
 function find(path) {

@@ -291,7 +291,7 @@ export function JsonEditor({ label, value, onInput, error, rows = 12 }) {
 
 /** A JSON value, as text with hidden characters made visible. */
 export function Json({ value }) {
-  return html`<pre class="json"><${Text} value=${JSON.stringify(value, null, 2)} /></pre>`;
+  return html`<pre class="json" tabindex="0"><${Text} value=${JSON.stringify(value, null, 2)} /></pre>`;
 }
 
 /** Differences between two JSON values: `[{ path, before, after }]`. An absent value is undefined. */

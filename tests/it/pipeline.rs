@@ -132,7 +132,7 @@ async fn the_service_serves_its_documentation_without_other_sites() {
     let service = Service::start(&folder.path().join("data"), &[]);
     let (status, spec) = service.get("/openapi.json").await;
     assert_eq!((status, &spec["openapi"]), (StatusCode::OK, &json!("3.1.0")));
-    let page = service.send(Method::GET, "/docs/", None).await.unwrap();
+    let page = service.send(Method::GET, "/try/", None).await.unwrap();
     assert_eq!(page.status(), StatusCode::OK);
     let html = page.text().await.unwrap();
     assert!(

@@ -86,9 +86,18 @@ pub(crate) async fn authenticate(
 /// console contains no data, and sends a token with each of its requests. A new path needs authentication until it is
 /// listed here.
 fn is_public(path: &str) -> bool {
-    let exact =
-        ["/", "/healthz", "/readyz", "/openapi.json", "/asyncapi.json", "/docs", "/problems", "/console"];
-    let below = ["/docs/", "/problems/", "/console/"];
+    let exact = [
+        "/",
+        "/healthz",
+        "/readyz",
+        "/openapi.json",
+        "/asyncapi.json",
+        "/docs",
+        "/try",
+        "/problems",
+        "/console",
+    ];
+    let below = ["/docs/", "/try/", "/problems/", "/console/"];
     exact.contains(&path) || below.iter().any(|public| path.starts_with(public))
 }
 

@@ -1,30 +1,34 @@
-//! Serves both descriptions and their pages: `/openapi.json` with `/docs`, `/asyncapi.json` with `/docs/events`, and `/`,
-//! which links to them.
+//! Serves both descriptions and their pages: `/openapi.json` with `/docs/` and `/try/`, `/asyncapi.json` with
+//! `/docs/events`, and `/`, which links to them.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::body::Bytes;
-use axum::extract::{Extension, Request};
-use axum::http::{HeaderMap, HeaderValue, header};
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Extension, Path, Request};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
-use axum::response::{IntoResponse, Response};
+use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::get;
 use axum::{Json, Router};
-use serde_json::json;
+use serde_json::{Value, json};
 use utoipa::openapi::{OpenApi, Server};
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
 use crate::describe::asyncapi::{self, asyncapi};
 use crate::describe::html::{self, escape};
+use crate::describe::{fields, reference};
 use crate::http::BasePath;
+use crate::problem::Problem;
 
-/// The URL of the OpenAPI description. It is relative to `/docs/`, so that it works under any base path.
+/// The URL of the OpenAPI description. It is relative to `/try/`, so that it works under any base path.
 const FROM_UI: &str = "../openapi.json";
 
 /// The routes of the descriptions and their pages.
 pub(crate) fn routes(api: OpenApi) -> Router {
     let document = Bytes::from(serde_json::to_vec(&api).expect("an OpenAPI document is plain JSON"));
+    let described = Arc::new(serde_json::to_value(&api).expect("an OpenAPI document is plain JSON"));
     let api = Arc::new(api);
     let describe = async move |base: Option<Extension<BasePath>>| match base {
         None => ([(header::CONTENT_TYPE, "application/json")], document).into_response(),
@@ -34,16 +38,41 @@ pub(crate) fn routes(api: OpenApi) -> Router {
     // collapsed, because it is as long as all operations together.
     let config = Config::new([FROM_UI]).validator_url("none").default_models_expand_depth(0);
     let style = Bytes::from(style(&config));
-    let ui = SwaggerUi::new("/docs").config(config);
+    let ui = SwaggerUi::new("/try").config(config);
     let messages = Arc::new(asyncapi());
-    let page = messages.clone();
     Router::from(ui)
+        .route("/docs", get(async || Redirect::permanent("/docs/")))
         .layer(middleware::from_fn(redirect_under))
-        .route("/docs/index.css", get(async move || ([(header::CONTENT_TYPE, "text/css")], style)))
+        .route("/try/index.css", get(async move || ([(header::CONTENT_TYPE, "text/css")], style)))
         .route("/", get(root))
         .route("/openapi.json", get(describe))
+        .merge(pages(&described, &messages))
         .route("/asyncapi.json", get(async move || Json(&*messages).into_response()))
-        .route("/docs/events", get(async move || asyncapi::page(&page)))
+}
+
+/// The pages of operations and messages. Their links are relative, so they work under any base path.
+fn pages(api: &Arc<Value>, messages: &Arc<Value>) -> Router {
+    let (index, api) = (reference::index(api), api.clone());
+    let (all, messages) = (messages.clone(), messages.clone());
+    let operation = async move |name: Result<Path<String>, PathRejection>| {
+        let found = name.ok().and_then(|Path(name)| reference::operation(&api, &name));
+        found.map(|(title, body)| html::page(&title, &body)).ok_or_else(missing)
+    };
+    let message = async move |name: Result<Path<String>, PathRejection>| {
+        let named = name.ok().map(|Path(name)| name);
+        let found = named.and_then(|name| Some((asyncapi::page::message(&messages, &name)?, name)));
+        found.map(|(body, name)| html::page(&name, &body)).ok_or_else(missing)
+    };
+    let list = async move || html::page(fields::text(&all["info"]["title"]), &asyncapi::page::index(&all));
+    Router::new()
+        .route("/docs/", get(async move || html::page("The API", &index)))
+        .route("/docs/operations/{id}", get(operation))
+        .route("/docs/events", get(list))
+        .route("/docs/events/{name}", get(message))
+}
+
+fn missing() -> Problem {
+    Problem::of_status(StatusCode::NOT_FOUND)
 }
 
 /// The style sheet of the page. An error response shows only its description. Each operation has about ten error
@@ -84,9 +113,10 @@ async fn root(base: Option<Extension<BasePath>>, headers: HeaderMap) -> Response
 type RootLink = (&'static str, String, &'static str);
 
 /// The links on the page `/`. Their paths are relative to the base path.
-const ROOT_LINKS: [(&str, &str, &str); 8] = [
+const ROOT_LINKS: [(&str, &str, &str); 9] = [
     ("console", "console", "The console: orders, the pipeline and what is stuck"),
-    ("docs", "docs/", "The API reference, with requests to try"),
+    ("docs", "docs/", "The API reference: every operation on a page"),
+    ("try", "try/", "Requests to try"),
     ("openapi", "openapi.json", "The API as an OpenAPI document, for generating clients"),
     ("events", "docs/events", "The messages on the queue"),
     ("asyncapi", "asyncapi.json", "The messages on the queue as an AsyncAPI document"),

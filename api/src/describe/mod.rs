@@ -4,10 +4,12 @@
 mod asyncapi;
 mod docs;
 mod event_schemas;
+mod fields;
 pub(crate) mod html;
 pub(crate) mod openapi;
 pub(crate) mod operator_schemas;
 mod proposed_event;
+mod reference;
 mod samples;
 pub(crate) mod schemas;
 mod webhook_events;

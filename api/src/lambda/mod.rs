@@ -51,6 +51,7 @@ pub struct Pong {
 pub enum LambdaAnswer<T> {
     /// The answer to a request, in the format of its event source.
     Http(T),
+    /// The answer to a ping.
     Pong(Pong),
 }
 

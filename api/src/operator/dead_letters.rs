@@ -93,8 +93,14 @@ pub(super) async fn show(
         }
         _ => ParkedSequence::default(),
     };
-    for stored in sequence.letters.iter_mut().filter(|stored| stored.id == letter.id) {
-        stored.clone_from(letter);
+    match sequence.letters.iter_mut().find(|stored| stored.id == letter.id) {
+        Some(stored) => stored.clone_from(letter),
+        // The change that is not stored may be what names the order.
+        None if letter.original.is_some() && letter.state == DeadLetterState::Parked => {
+            let place = sequence.letters.partition_point(|other| other.parked_at <= letter.parked_at);
+            sequence.letters.insert(place, letter.clone());
+        }
+        None => {}
     }
     // A dead letter without an order forms a sequence by itself.
     let shown = if sequence.letters.is_empty() { slice::from_ref(letter) } else { &sequence.letters };

@@ -267,9 +267,17 @@ async fn without_credentials_only_public_paths_are_served() {
         assert_eq!(answer.header("www-authenticate"), "Bearer");
         assert_eq!(answer.json()["detail"], "The request has no bearer token.");
     }
-    for path in
-        ["/", "/healthz", "/readyz", "/openapi.json", "/asyncapi.json", "/docs/", "/docs/events", "/problems"]
-    {
+    for path in [
+        "/",
+        "/healthz",
+        "/readyz",
+        "/openapi.json",
+        "/asyncapi.json",
+        "/docs/",
+        "/docs/events",
+        "/try/",
+        "/problems",
+    ] {
         assert_eq!(ask(&router, path, &[]).await.status, 200, "{path}");
     }
     let posted =

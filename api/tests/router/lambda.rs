@@ -294,7 +294,7 @@ async fn the_documentation_is_served_under_a_stage() {
     let description = body(&invoke(&fake, &event("/prod/openapi.json")).await);
     assert_eq!(description["servers"], json!([{ "url": "/prod" }]));
     for (path, base64) in
-        [("/prod/docs/", false), ("/prod/docs/index.css", false), ("/prod/docs/favicon-32x32.png", true)]
+        [("/prod/docs/", false), ("/prod/try/index.css", false), ("/prod/try/favicon-32x32.png", true)]
     {
         let answer = invoke(&fake, &event(path)).await;
         assert_eq!(

@@ -124,7 +124,7 @@ async fn answers_have_headers_for_browsers_and_caches() {
     let refused = Request::builder().method(Method::DELETE).uri("/v1/orders").body(Body::empty()).unwrap();
     assert_eq!(send(&fake, refused).await.header("cache-control"), "no-store");
 
-    let page = get(&fake, "/docs/").await;
+    let page = get(&fake, "/try/").await;
     assert_eq!(page.header("x-content-type-options"), "nosniff");
     assert_eq!(page.header("referrer-policy"), "no-referrer");
     assert_eq!(page.header("x-frame-options"), "DENY");

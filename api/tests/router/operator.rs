@@ -186,6 +186,45 @@ async fn a_sequence_is_blocked_by_an_unreadable_letter_until_it_is_repaired() {
 }
 
 #[tokio::test]
+async fn a_repair_can_be_predicted_without_storing_it() {
+    let letters = sequence();
+    let path = "/v1/dead-letters/a/repair";
+    let wrong = event("confirmed", 2).replace("\"2026-11-23", "\"2026-13-23");
+    for (body, result, pointer) in [
+        (event("confirmed", 2), "would_record", Value::Null),
+        (event("delivered", 2), "illegal", Value::Null),
+        (event("confirmed", 2).replace("order_confirmed", "order_blessed"), "unreadable", json!("/type")),
+        (wrong, "unreadable", json!("/timestamp")),
+        ("{".to_owned(), "unreadable", Value::Null),
+    ] {
+        let answer = post(&letters, path, json!({ "body": body, "dry_run": true })).await;
+        let prediction = &answer.json()["prediction"];
+        assert_eq!(
+            (answer.status, &prediction["result"], &prediction["pointer"]),
+            (axum::http::StatusCode::OK, &json!(result), &pointer),
+            "{body}: {prediction}"
+        );
+        assert_eq!(answer.json()["body"], body);
+    }
+    let stored = get(&letters, "/v1/dead-letters/a").await.json();
+    assert_eq!((&stored["repaired"], &stored["prediction"]["result"]), (&json!(false), &json!("unreadable")));
+
+    // The letter that names no order would belong to one after the repair.
+    let body = json!({ "body": event("confirmed", 9), "dry_run": true });
+    let named = post(&letters, "/v1/dead-letters/d/repair", body).await.json();
+    assert_eq!(
+        (&named["order_id"], &named["prediction"]["result"]),
+        (&json!("o-1"), &json!("behind")),
+        "{named}"
+    );
+    let another = json!({ "body": event("paid", 9).replace("o-1", "o-2"), "dry_run": true });
+    assert_eq!(post(&letters, path, another).await.status, 422);
+    letters.all.lock().unwrap()[0].state = DeadLetterState::Replaying;
+    let busy = post(&letters, path, json!({ "body": "{}", "dry_run": true })).await;
+    busy.is_problem(409, "/problems/dead-letter-not-parked");
+}
+
+#[tokio::test]
 async fn a_redrive_reports_letters_that_cannot_be_sent_or_were_sent_too_often() {
     let letters = Arc::new(FakeDeadLetters {
         unsendable: ["b"].into(),

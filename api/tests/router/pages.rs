@@ -37,6 +37,8 @@ async fn every_problem_type_has_a_page() {
         for part in [kind.as_str(), "What it means", "What to do", "&quot;correlation_id&quot;"] {
             assert!(page.contains(part), "{part} in {page}");
         }
+        // The icon is in the page, and names the language of its picture.
+        let page = page.replace("http://www.w3.org/2000/svg", "");
         assert!(!page.contains("://") && !page.contains("<script"), "{page}");
     }
 }
@@ -74,7 +76,14 @@ async fn pages_of_nothing_are_problems() {
 #[tokio::test]
 async fn pages_hold_under_a_base_path() {
     let fake = Arc::new(FakePorts::default());
-    for path in ["/problems", "/problems/internal", "/docs/events"] {
+    for path in [
+        "/problems",
+        "/problems/internal",
+        "/docs/",
+        "/docs/operations/createOrder",
+        "/docs/events",
+        "/docs/events/order_paid",
+    ] {
         let at_root = get(&fake, path).await;
         let request = Request::get(path).extension(BasePath::parse("/prod").unwrap()).body(Body::empty());
         assert_eq!(send(&fake, request.unwrap()).await.body, at_root.body, "{path}");
@@ -90,22 +99,63 @@ async fn the_messages_are_described() {
     assert_eq!(document.json(), api::asyncapi());
     let page = text(&get(&fake, "/docs/events").await);
     let messages = document.json()["components"]["messages"].clone();
+    let mut pages = page.clone();
     for (name, message) in messages.as_object().unwrap() {
-        assert!(page.contains(&format!("id=\"{name}\"")), "{name}");
+        assert!(page.contains(&format!("href=\"events/{name}\"")), "{name}");
+        let page = text(&get(&fake, &format!("/docs/events/{name}")).await);
         let example = &message["examples"][0]["payload"];
         assert!(page.contains(example["type"].as_str().unwrap()), "{name}");
+        pages += &page;
     }
-    for member in ["data.items[].unit_price", "event_id", "receive_count", "traceparent", "message-group-id"]
-    {
-        assert!(page.contains(member), "{member} in {page}");
+    for member in ["unit_price", "event_id", "receive_count", "traceparent", "message-group-id"] {
+        assert!(pages.contains(member), "{member} in {pages}");
     }
-    for outside in ["<script", "<link", "<img", "@import"] {
-        assert!(!page.contains(outside), "{outside} in {page}");
+    for outside in ["<script", "<img", "@import", "src="] {
+        assert!(!pages.contains(outside), "{outside} in {pages}");
     }
+    // The only link to another file is the icon, which is in the page.
+    assert_eq!(pages.matches("<link").count(), pages.matches("<link rel=\"icon\" href=\"data:").count());
     assert!(page.contains("href=\"../asyncapi.json\"") && page.contains("href=\"./\""));
     let openapi: Value = get(&fake, "/openapi.json").await.json();
     let description = openapi["info"]["description"].as_str().unwrap();
     assert!(description.contains("(../docs/events)") && description.contains("(../problems)"));
+}
+
+#[tokio::test]
+async fn every_operation_and_every_event_has_a_page_with_what_a_client_needs() {
+    let fake = Arc::new(FakePorts::default());
+    let index = text(&get(&fake, "/docs/").await);
+    let openapi = get(&fake, "/openapi.json").await.json();
+    let operations =
+        openapi["paths"].as_object().unwrap().values().flat_map(|item| item.as_object().unwrap());
+    for (_, operation) in operations.filter(|(_, operation)| operation["operationId"].is_string()) {
+        let id = operation["operationId"].as_str().unwrap();
+        assert!(index.contains(&format!("href=\"operations/{id}\"")), "{id}");
+        let page = text(&get(&fake, &format!("/docs/operations/{id}")).await);
+        let statuses = operation["responses"].as_object().unwrap().keys();
+        for part in statuses.map(|status| format!("<b>{status}</b>")).chain([format!("/{id}\"")]) {
+            assert!(page.contains(&part), "{part} of {id} in {page}");
+        }
+    }
+    let page = text(&get(&fake, "/docs/operations/createOrder").await);
+    for part in
+        ["Idempotency-Key", "orders.write", "unit_price", "shipping_address", "curl -X POST", "MUG-BLUE"]
+    {
+        assert!(page.contains(part), "{part} in {page}");
+    }
+    for kind in domain::EventType::ALL {
+        let page = text(&get(&fake, &format!("/docs/events/{kind}")).await);
+        for guard in kind.guards() {
+            assert!(page.contains(&format!("<code>{guard}</code>")), "{guard} of {kind}");
+        }
+        let changes = domain::diagram::status_changes().iter().any(|change| change.events.contains(&kind));
+        assert_eq!(page.contains("<svg"), changes, "{kind}");
+    }
+    for path in
+        ["/docs/operations/nothing", "/docs/operations/%ff", "/docs/events/nothing", "/docs/events/%ff"]
+    {
+        get(&fake, path).await.is_problem(404, "/problems/not-found");
+    }
 }
 
 #[tokio::test]
@@ -142,7 +192,7 @@ async fn the_root_links_to_every_page() {
 #[tokio::test]
 async fn the_api_page_has_style_rules_of_its_own() {
     let fake = Arc::new(FakePorts::default());
-    let style = get(&fake, "/docs/index.css").await;
+    let style = get(&fake, "/try/index.css").await;
     assert_eq!(style.header("content-type"), "text/css");
     let style = String::from_utf8(style.body).unwrap();
     assert!(style.contains("box-sizing") && style.contains(".headers-wrapper"), "{style}");

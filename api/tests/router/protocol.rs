@@ -144,13 +144,20 @@ async fn a_service_that_cannot_accept_orders_stays_ready_for_reads() {
 async fn the_documentation_loads_nothing_from_other_hosts() {
     let fake = Arc::new(FakePorts::default());
     assert_eq!(get(&fake, "/docs").await.header("location"), "/docs/");
-    for path in ["/docs/", "/docs/swagger-initializer.js", "/docs/index.css"] {
+    assert_eq!(get(&fake, "/try").await.header("location"), "/try/");
+    for path in ["/try/", "/try/swagger-initializer.js", "/try/index.css"] {
         let answer = get(&fake, path).await;
         assert_eq!(answer.status, 200, "{path}");
         let text = String::from_utf8(answer.body).unwrap();
         assert!(!text.contains("http://") && !text.contains("https://"), "{path}: {text}");
     }
-    assert!(get(&fake, "/docs/swagger-ui-bundle.js").await.body.len() > 100_000);
-    let initializer = String::from_utf8(get(&fake, "/docs/swagger-initializer.js").await.body).unwrap();
+    for path in ["/docs/", "/docs/operations/createWebhook", "/docs/events/order_paid"] {
+        let page = String::from_utf8(get(&fake, path).await.body).unwrap();
+        for outside in ["href=\"http", "src=", "<script", "@import", "url(h"] {
+            assert!(!page.contains(outside), "{outside} in {path}: {page}");
+        }
+    }
+    assert!(get(&fake, "/try/swagger-ui-bundle.js").await.body.len() > 100_000);
+    let initializer = String::from_utf8(get(&fake, "/try/swagger-initializer.js").await.body).unwrap();
     assert!(initializer.contains("/openapi.json") && initializer.contains("none"), "{initializer}");
 }

@@ -49,14 +49,17 @@ async fn every_link_carries_the_base_path() {
 #[tokio::test]
 async fn the_documentation_works_under_a_base_path() {
     let fake = Arc::new(FakePorts::default());
-    assert_eq!(get_under(&fake, "/prod", "/docs").await.header("location"), "/prod/docs/");
+    for page in ["docs", "try"] {
+        let answer = get_under(&fake, "/prod", &format!("/{page}")).await;
+        assert_eq!(answer.header("location"), format!("/prod/{page}/"));
+    }
     let description = get_under(&fake, "/prod", "/openapi.json").await;
     assert_eq!(description.header("content-type"), "application/json");
     let mut expected = serde_json::to_value(api::openapi()).unwrap();
     expected["servers"] = json!([{ "url": "/prod" }]);
     assert_eq!(description.json(), expected);
-    // The link is relative, so it works both from /prod/docs/ and from /docs/.
-    let initializer = get_under(&fake, "/prod", "/docs/swagger-initializer.js").await;
+    // The link is relative, so it works both from /prod/try/ and from /try/.
+    let initializer = get_under(&fake, "/prod", "/try/swagger-initializer.js").await;
     let initializer = String::from_utf8(initializer.body).unwrap();
     assert!(initializer.contains("\"../openapi.json\""), "{initializer}");
 }

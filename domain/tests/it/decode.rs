@@ -279,3 +279,27 @@ fn a_long_value_does_not_make_a_long_error() {
     let error = refused_with(EventType::Created, "/data/metadata", json!({ long.as_str(): 1 })).to_string();
     assert!(error.len() < 300, "{}", error.len());
 }
+
+#[test]
+fn the_error_points_to_the_wrong_member() {
+    let pointer = |error: DecodeError| error.pointer().map(str::to_owned);
+    for (event_type, at, value) in [
+        (EventType::Paid, "/data/amount", json!("9")),
+        (EventType::Created, "/data/items/0/quantity", json!(-1)),
+        (EventType::Created, "/data/items", json!(7)),
+        (EventType::Paid, "/event_id", json!("x")),
+        (EventType::Paid, "/type", json!("order_blessed")),
+        (EventType::Paid, "/schema_version", json!(99)),
+    ] {
+        assert_eq!(pointer(refused_with(event_type, at, value)).as_deref(), Some(at));
+    }
+    // The name of a client's member is escaped as RFC 6901 demands.
+    let metadata = refused_with(EventType::Created, "/data/metadata", json!({ "a/b~c.d": 1 }));
+    assert_eq!(pointer(metadata).as_deref(), Some("/data/metadata/a~1b~0c.d"));
+    // A missing member is shown at its parent.
+    assert_eq!(pointer(refused_without(EventType::Paid, "/data", "order_id")).as_deref(), Some("/data"));
+    assert_eq!(pointer(refused(b"{")), None);
+    // Members of version 0, which are read one by one.
+    let v0 = br#"{"type":"order_created","timestamp":"2026-11-23T10:00:00Z","data":{"order_id":"o","customer_id":"c","items":["a",{"sku":7}]}}"#;
+    assert_eq!(pointer(refused(v0)).as_deref(), Some("/data/items/1/sku"));
+}

@@ -5,14 +5,13 @@
 //! OpenAPI description. The domain encodes the message's example.
 
 mod feed;
-mod page;
+pub(crate) mod page;
 mod v0_messages;
 mod webhooks;
 
 use domain::{EventType, ParkReason};
 use serde_json::{Map, Value, json};
 
-pub(crate) use self::page::page;
 use crate::describe::{event_schemas, samples};
 
 const DESCRIPTION: &str = "The messages of the order service: for producers that publish to its queue, for readers of its \

@@ -34,7 +34,7 @@ const BEARER: &str = "bearer";
             it. Every response has an `X-Correlation-Id`, which identifies the request in the logs.\n\n\
             **Authentication.** If the service requires it, send a bearer token. A token with a `customer_id` sees only \
             that customer's orders.\n\n\
-            **Events.** Every recorded event can be posted to a URL, as a [webhook](../docs/#/webhooks). The messages on the \
+            **Events.** Every recorded event can be posted to a URL, as a [webhook](../docs/#webhooks). The messages on the \
             queue are described [separately](../docs/events)."
     ),
     servers((url = "/", description = "The service that serves this document")),

@@ -1,4 +1,5 @@
 //! The DevTools protocol over one WebSocket: calls, their answers, and events. [`super::page`] opens one for each page.
+//! The crates for it compile 5 MB of generated types, or need Node; the tests use some twenty methods.
 
 use std::collections::HashMap;
 
