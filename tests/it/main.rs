@@ -23,7 +23,6 @@ mod cross_origin;
 mod damage;
 mod deadlines;
 mod deliveries;
-mod desk;
 mod dlq;
 #[cfg(feature = "doctor")]
 mod doctor;

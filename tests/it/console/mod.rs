@@ -1,7 +1,8 @@
 //! Tests the console in a real browser, as people use it: finding an order, walking through its history, changing it, and
-//! looking at the pipeline. Its dead letters and webhooks have tests of their own.
+//! looking at the pipeline. [`operators`] tests its pages of dead letters and webhooks.
 
 mod hostile_texts;
+mod operators;
 mod order;
 mod orders;
 mod pipeline;
