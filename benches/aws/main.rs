@@ -15,7 +15,12 @@ mod events;
 mod figures;
 mod runtime_api;
 mod start;
-#[allow(dead_code, unreachable_pub, reason = "the benchmark uses only a part of the test support")]
+#[allow(
+    dead_code,
+    unreachable_pub,
+    unused_imports,
+    reason = "the benchmark uses only a part of the test support"
+)]
 #[path = "../../tests/it/support/mod.rs"]
 mod support;
 
