@@ -56,9 +56,7 @@ pub(crate) async fn serve(args: &ServeArgs) -> anyhow::Result<()> {
     let alarm: Arc<dyn Alerts> = Arc::new(CountedAlerts(Arc::new(args.alerts.sinks()?)));
     let listener = crate::listen::bind(args.listen, "--listen").await?;
     let engine = open(&args.data, args.options()).await?;
-    let latencies = Arc::new(Latencies::default());
-    let metered = Some(Arc::new(engine.clone()) as Arc<dyn api::operations::Pipeline>);
-    crate::prometheus::serve(metrics, metered, &METERED, Some(latencies.clone())).await?;
+    let latencies = measure(metrics, &engine).await?;
     let mut failed = engine.failed();
     let (stop, stopped) = watch::channel(false);
 
@@ -74,8 +72,7 @@ pub(crate) async fn serve(args: &ServeArgs) -> anyhow::Result<()> {
     let reminding = remind(&recorder, &subscriptions, &alarm, args, &stopped);
 
     let state = state_of(recorder, args, &http, &stopped);
-    let history = keep_history(&engine, subscriptions.clone(), latencies, stopped.clone());
-    let history = Some(history);
+    let history = Some(keep_history(&engine, subscriptions.clone(), latencies, stopped.clone()));
     let state = AppState { webhooks: Some(subscriptions), write_gate: Some(gate), history, ..state };
     let router = api::router(access.apply(state));
     announce(listener.local_addr()?, args, &engine);
@@ -138,6 +135,14 @@ fn back_up(
         }
     });
     Ok((backing_up, drilling))
+}
+
+/// Starts to measure latencies, and serves metrics if there is an address for them.
+async fn measure(metrics: Option<SocketAddr>, engine: &Embedded) -> anyhow::Result<Arc<Latencies>> {
+    let latencies = Arc::new(Latencies::default());
+    crate::prometheus::serve(metrics, Some(Arc::new(engine.clone())), &METERED, Some(latencies.clone()))
+        .await?;
+    Ok(latencies)
 }
 
 /// Keeps the last hour of the pipeline in memory, until `stopped` becomes true.

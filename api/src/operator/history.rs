@@ -106,13 +106,13 @@ impl PipelineHistoryBody {
     /// `None` if the service keeps no history.
     pub(crate) fn of(samples: Option<Vec<PipelineSample>>) -> Self {
         let kept = samples.is_some();
-        let samples = samples.unwrap_or_default().into_iter().map(PipelineSampleBody::of).collect();
+        let samples = samples.unwrap_or_default().iter().map(PipelineSampleBody::of).collect();
         Self { kept, interval_seconds: SAMPLE_INTERVAL.as_secs(), samples }
     }
 }
 
 impl PipelineSampleBody {
-    fn of(sample: PipelineSample) -> Self {
+    fn of(sample: &PipelineSample) -> Self {
         let seconds = |duration: Duration| rounded(duration.as_secs_f64());
         let (publish, record) = (sample.publish, sample.record);
         Self {

@@ -94,37 +94,39 @@ pub(super) fn of_schema(name: &str) -> Vec<(&'static str, &'static str, Value)> 
         }
         "Fence" => fences(),
         "PipelineHistory" => vec![("quiet", "A sample of a quiet service", to_json(history()))],
-        "Pipeline" => {
-            let ledger = Ledger { accepted: 5, recorded: 2, parked: 2, ..Ledger::default() };
-            let oldest = Some(Duration::from_millis(40));
-            let numbers = PipelineCounters {
-                ledger,
-                visible: 1,
-                in_flight: 0,
-                delayed: 0,
-                oldest,
-                dead_letters: 2,
-                exact: true,
-                counts_accepted: true,
-            };
-            let time = Timestamp::parse("2026-11-02T09:05:00Z").expect("a valid time");
-            let backup = BackupReport {
-                target: "s3://backups/orders".to_owned(),
-                last: Some(StoredBackup { number: 12, time, position: 1 }),
-                lag: Some(Duration::from_secs(12)),
-                lag_events: Some(1),
-                failures: 0,
-                bytes_written: 20_480,
-                error: None,
-            };
-            vec![(
-                "waiting",
-                "One event in flight, two dead letters, and a continuous backup",
-                to_json(PipelineBody::of(&numbers, Some(backup))),
-            )]
-        }
+        "Pipeline" => pipelines(),
         _ => vec![],
     }
+}
+
+fn pipelines() -> Vec<(&'static str, &'static str, Value)> {
+    let ledger = Ledger { accepted: 5, recorded: 2, parked: 2, ..Ledger::default() };
+    let oldest = Some(Duration::from_millis(40));
+    let numbers = PipelineCounters {
+        ledger,
+        visible: 1,
+        in_flight: 0,
+        delayed: 0,
+        oldest,
+        dead_letters: 2,
+        exact: true,
+        counts_accepted: true,
+    };
+    let time = Timestamp::parse("2026-11-02T09:05:00Z").expect("a valid time");
+    let backup = BackupReport {
+        target: "s3://backups/orders".to_owned(),
+        last: Some(StoredBackup { number: 12, time, position: 1 }),
+        lag: Some(Duration::from_secs(12)),
+        lag_events: Some(1),
+        failures: 0,
+        bytes_written: 20_480,
+        error: None,
+    };
+    vec![(
+        "waiting",
+        "One event in flight, two dead letters, and a continuous backup",
+        to_json(PipelineBody::of(&numbers, Some(backup))),
+    )]
 }
 
 fn history() -> PipelineHistoryBody {
