@@ -10,27 +10,30 @@ const COLOURS = ["--plot-1", "--plot-2", "--plot-3"];
 /** The shortest time that a plot shows, in seconds. */
 const SHORTEST = 600;
 
+/** The distances between the labels of whole numbers. */
+const WHOLE = [1, 2, 5].flatMap((first) => Array.from({ length: 13 }, (_, power) => first * 10 ** power)).sort((a, b) => a - b);
+
 function colour(name) {
   return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 }
 
 /** The options of a plot. They are made again when the colour scheme changes. */
-function options(series, format, width, height) {
+function options(series, format, whole, width, height) {
   const axis = { stroke: colour("--muted"), grid: { stroke: colour("--line"), width: 1 }, ticks: { show: false }, font: "12px system-ui, sans-serif" };
   return {
     width, height, legend: { show: false }, cursor: { points: { size: 6 }, drag: { x: false, y: false } }, padding: [8, 8, 0, 0],
     scales: { x: { time: true, range: (_, first, last) => [Math.min(first, last - SHORTEST), last] }, y: { range: (_, low, high) => [0, high > 0 ? high * 1.1 : 1] } },
     axes: [{ ...axis, size: 26, space: 70, values: (_, ticks) => ticks.map((tick) => new Date(tick * 1000).toLocaleTimeString("en-GB", { hour: "2-digit", minute: "2-digit" })) },
-      { ...axis, size: 62, space: 34, values: (_, ticks) => ticks.map(format) }],
+      { ...axis, size: 62, space: 34, ...(whole && { incrs: WHOLE }), values: (_, ticks) => ticks.map(format) }],
     series: [{}, ...series.map(({ label }, index) => ({ label, stroke: colour(COLOURS[index]), width: 1.75, points: { show: false }, spanGaps: false }))],
   };
 }
 
 /**
- * A plot. `times` are in seconds; `series` are `{ label, values }`, in which null is a gap; `format` puts a value into words. Without
- * any value it says so.
+ * A plot. `times` are in seconds; `series` are `{ label, values }`, in which null is a gap; `format` puts a value into words;
+ * `whole` says that values are whole numbers. Without any value the plot says so.
  */
-export function Plot({ title, times, series, format, none = "No values in the last hour." }) {
+export function Plot({ title, times, series, format, whole = false, none = "No values in the last hour." }) {
   const host = useRef(null);
   const plot = useRef(null);
   const known = series.some(({ values }) => values.some((value) => value !== null));
@@ -39,7 +42,7 @@ export function Plot({ title, times, series, format, none = "No values in the la
     if (!known) return undefined;
     const draw = () => {
       plot.current?.destroy();
-      plot.current = new uPlot(options(series, format, host.current.clientWidth, 150), data, host.current);
+      plot.current = new uPlot(options(series, format, whole, host.current.clientWidth, 150), data, host.current);
     };
     draw();
     const scheme = matchMedia("(prefers-color-scheme: dark)");

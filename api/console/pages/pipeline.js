@@ -118,14 +118,14 @@ function History({ samples }) {
     { title: "Rates", format: perSecond, series: [["accepted", "accepted_per_second"], ["recorded", "recorded_per_second"], ["rejected", "rejected_per_second"]] },
     { title: "Time to publish durably", format: duration, series: [["median", "publish_p50_seconds"], ["99 %", "publish_p99_seconds"]], none: "Nothing was published, or the service does not measure it." },
     { title: "Time until recorded", format: duration, series: [["median", "record_p50_seconds"], ["99 %", "record_p99_seconds"]], none: "Nothing was recorded, or the service does not measure it." },
-    { title: "Queue", format: (value) => number(value), series: [["messages", "queue_depth"]] },
+    { title: "Queue", format: (value) => number(value), whole: true, series: [["messages", "queue_depth"]] },
     { title: "Oldest queued message", format: duration, series: [["age", "queue_oldest_seconds"]], none: "The queue does not report ages." },
-    { title: "Dead letters", format: (value) => number(value), series: [["dead letters", "dead_letters"]] },
+    { title: "Dead letters", format: (value) => number(value), whole: true, series: [["dead letters", "dead_letters"]] },
     { title: "Webhook lag", format: duration, series: [["slowest subscription", "webhook_lag_seconds"]], none: "There is no webhook subscription." },
     { title: "Backup lag", format: duration, series: [["since the latest increment", "backup_lag_seconds"]], none: "There is no continuous backup." },
     { title: "Free disk", format: bytes, series: [["free", "disk_free_bytes"]], none: "The service has no disk." },
   ];
-  return html`<${Panel} title="Last hour"><div class="plots">${plots.map(({ title, format, series, none }) => html`<${Plot} key=${title} title=${title} times=${times} format=${format} none=${none}
+  return html`<${Panel} title="Last hour"><div class="plots">${plots.map(({ title, format, whole, series, none }) => html`<${Plot} key=${title} title=${title} times=${times} format=${format} whole=${whole} none=${none}
     series=${series.map(([label, name]) => ({ label, values: of(name) }))} />`)}</div><//>`;
 }
 
