@@ -61,12 +61,12 @@ mod webhook_values;
 #[cfg(feature = "dlq")]
 mod webhooks;
 
-use std::io::Write;
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::CommandFactory;
-use tokio::runtime::Builder;
+use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::filter::Targets;
 
@@ -113,18 +113,7 @@ fn run() -> anyhow::Result<()> {
     }
     let cli = Cli::of_process();
     let logging = telemetry::init(log_level(&cli), LogWriting::Queued);
-    let mut builder = Builder::new_multi_thread();
-    #[cfg(feature = "load")]
-    if let Command::Load(args) = &cli.command {
-        builder.worker_threads(args.threads());
-    }
-    #[cfg(all(feature = "dlq", feature = "embedded"))]
-    if matches!(cli.command, Command::Backup(_)) {
-        // A backup takes minutes, and usually shares the machine with the service.
-        priority::lower(priority::BACKUP_COMMAND);
-        builder.on_thread_start(|| priority::lower(priority::BACKUP_COMMAND));
-    }
-    let runtime = builder.enable_all().build().context("cannot start the runtime")?;
+    let runtime = runtime_of(&cli.command).context("cannot start the runtime")?;
     match cli.command {
         Command::Openapi => print(&serde_json::to_string_pretty(&api::openapi())?),
         Command::Asyncapi => print(&serde_json::to_string_pretty(&api::asyncapi())?),
@@ -171,6 +160,25 @@ fn run() -> anyhow::Result<()> {
     }
 }
 
+/// The runtime for this command.
+fn runtime_of(command: &Command) -> io::Result<Runtime> {
+    let mut builder = Builder::new_multi_thread();
+    match command {
+        #[cfg(feature = "load")]
+        Command::Load(args) => {
+            builder.worker_threads(args.threads());
+        }
+        // A backup takes minutes, and usually shares the machine with the service.
+        #[cfg(all(feature = "dlq", feature = "embedded"))]
+        Command::Backup(_) => {
+            priority::lower(priority::BACKUP_COMMAND);
+            builder.on_thread_start(|| priority::lower(priority::BACKUP_COMMAND));
+        }
+        _ => {}
+    }
+    builder.enable_all().build()
+}
+
 #[cfg(feature = "dlq")]
 async fn run_client(command: Command) -> anyhow::Result<()> {
     match command {
@@ -201,7 +209,7 @@ async fn run_embedded(command: Command) -> anyhow::Result<()> {
 }
 
 /// Completes when SIGTERM or Ctrl-C asks this process to stop.
-async fn asked_to_stop() -> std::io::Result<()> {
+async fn asked_to_stop() -> io::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     tokio::select! {
         _ = terminate.recv() => Ok(()),
@@ -211,8 +219,8 @@ async fn asked_to_stop() -> std::io::Result<()> {
 
 /// Prints a line. A reader that closes the pipe early, as in `orders openapi | head`, is not an error.
 fn print(text: &str) -> anyhow::Result<()> {
-    match writeln!(std::io::stdout(), "{text}") {
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error.into()),
+    match writeln!(io::stdout(), "{text}") {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
         _ => Ok(()),
     }
 }

@@ -29,7 +29,7 @@ use super::own_thread;
 use super::reminders::Reminders;
 use super::settings::ServeSettings;
 use super::webhook_args::WebhookSettings;
-use crate::auth::RequestOrigin;
+use crate::auth::{Access, RequestOrigin};
 use crate::http::HttpSettings;
 use crate::prometheus::SeriesOf;
 use crate::signals::Hangups;
@@ -51,8 +51,7 @@ pub(crate) async fn serve(args: &ServeArgs) -> anyhow::Result<()> {
     let settings = args.settings();
     let ServeSettings { http, metrics, webhooks, backup } = settings
         .map_err(|errors| anyhow::anyhow!("the configuration is invalid:\n  {}", errors.join("\n  ")))?;
-    let auth = args.auth.settings(RequestOrigin::Listening(args.listen));
-    let access = auth.map_err(|faults| anyhow::anyhow!("{}", faults.join("\n  ")))?.access().await?;
+    let access = access(args).await?;
     let alarm: Arc<dyn Alerts> = Arc::new(CountedAlerts(Arc::new(args.alerts.sinks()?)));
     let listener = crate::listen::bind(args.listen, "--listen").await?;
     let engine = open(&args.data, args.options()).await?;
@@ -112,6 +111,12 @@ pub(crate) async fn serve(args: &ServeArgs) -> anyhow::Result<()> {
     }
     tracing::info!(waiting, "stopped; queued events are handled after the next start");
     Ok(())
+}
+
+/// Who may call the API.
+async fn access(args: &ServeArgs) -> anyhow::Result<Access> {
+    let settings = args.auth.settings(RequestOrigin::Listening(args.listen));
+    settings.map_err(|faults| anyhow::anyhow!("{}", faults.join("\n  ")))?.access().await
 }
 
 /// Starts a thread that backs up the data folder, and the drills of the backup if they are configured. Both end when `stopped`
