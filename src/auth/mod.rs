@@ -13,7 +13,6 @@ use api::Hosts;
 use api::auth::{JwksUrl, TokenRules};
 use clap::Args;
 
-pub(crate) use access::Access;
 use access::TokenLimits;
 
 /// The maximum leeway for clock differences, in seconds. A clock with a larger error must be corrected.

@@ -29,7 +29,7 @@ use super::own_thread;
 use super::reminders::Reminders;
 use super::settings::ServeSettings;
 use super::webhook_args::WebhookSettings;
-use crate::auth::{Access, RequestOrigin};
+use crate::auth::RequestOrigin;
 use crate::http::HttpSettings;
 use crate::prometheus::SeriesOf;
 use crate::signals::Hangups;
@@ -51,11 +51,15 @@ pub(crate) async fn serve(args: &ServeArgs) -> anyhow::Result<()> {
     let settings = args.settings();
     let ServeSettings { http, metrics, webhooks, backup } = settings
         .map_err(|errors| anyhow::anyhow!("the configuration is invalid:\n  {}", errors.join("\n  ")))?;
-    let access = access(args).await?;
+    let auth = args.auth.settings(RequestOrigin::Listening(args.listen));
+    let access = auth.map_err(|faults| anyhow::anyhow!("{}", faults.join("\n  ")))?.access().await?;
     let alarm: Arc<dyn Alerts> = Arc::new(CountedAlerts(Arc::new(args.alerts.sinks()?)));
     let listener = crate::listen::bind(args.listen, "--listen").await?;
     let engine = open(&args.data, args.options()).await?;
     let latencies = measure(metrics, &engine).await?;
+    if let Some(keys) = access.keys() {
+        keys.count();
+    }
     let mut failed = engine.failed();
     let (stop, stopped) = watch::channel(false);
 
@@ -76,12 +80,7 @@ pub(crate) async fn serve(args: &ServeArgs) -> anyhow::Result<()> {
     let router = api::router(access.apply(state));
     announce(listener.local_addr()?, args, &engine);
     let alerting = tokio::spawn(alerts::run(engine.clone(), alarm, stopped.clone()));
-    let mut api_stopped = stopped;
-    let until_stopped = async move {
-        // `wait_for` fails only if the sender was dropped. In that case, the service is already stopping.
-        let _ = api_stopped.wait_for(|stop| *stop).await;
-    };
-    let serving = tokio::spawn(api::serve(listener, router, http.serve_options(), until_stopped));
+    let serving = tokio::spawn(api::serve(listener, router, http.serve_options(), until(stopped)));
 
     let failure = tokio::select! {
         asked = hangups.until_stopped(access.keys()) => { asked?; None }
@@ -113,10 +112,10 @@ pub(crate) async fn serve(args: &ServeArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Who may call the API.
-async fn access(args: &ServeArgs) -> anyhow::Result<Access> {
-    let settings = args.auth.settings(RequestOrigin::Listening(args.listen));
-    settings.map_err(|faults| anyhow::anyhow!("{}", faults.join("\n  ")))?.access().await
+/// Ends when `stopped` becomes true.
+async fn until(mut stopped: watch::Receiver<bool>) {
+    // `wait_for` fails only if the sender was dropped. In that case, the service is already stopping.
+    let _ = stopped.wait_for(|stop| *stop).await;
 }
 
 /// Starts a thread that backs up the data folder, and the drills of the backup if they are configured. Both end when `stopped`

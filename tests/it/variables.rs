@@ -64,7 +64,7 @@ fn all_variables_are_found_in_the_help() {
         vec!["ORDERS_ALWAYS_QUEUE", "ORDERS_INSECURE_NO_AUTH", "ORDERS_REQUIRE_IDEMPOTENCY_KEY"];
     expected.push("ORDERS_WEBHOOKS_ALLOW_PRIVATE");
     if cfg!(feature = "aws") {
-        expected.extend(["ORDERS_FEED", "ORDERS_SEARCH_INDEX"]);
+        expected.extend(["ORDERS_FAIR_QUEUE", "ORDERS_FEED", "ORDERS_SEARCH_INDEX"]);
         expected.sort_unstable();
     }
     assert_eq!(switches, expected);
@@ -124,7 +124,7 @@ fn switches_take_the_same_words() {
         // The commands do not start. `serve` cannot create a data folder below a file, and a role on AWS lacks the
         // URL of the queue.
         let (role, later_error): (&[&str], _) = match name.as_str() {
-            "ORDERS_FEED" | "ORDERS_SEARCH_INDEX" => {
+            "ORDERS_FAIR_QUEUE" | "ORDERS_FEED" | "ORDERS_SEARCH_INDEX" => {
                 (&["api", "--listen", "127.0.0.1:0"], "QUEUE_URL is not set")
             }
             _ => (&["serve", "--listen", "127.0.0.1:0", "--data", "/dev/null/data"], "/dev/null/data"),

@@ -146,8 +146,13 @@ function Live() {
     follow({ onEvents, onState: setState, signal: abort.signal });
     return () => abort.abort();
   }, [isPaused]);
+  const turn = () => {
+    // What was true before the pause is not known to be true after it.
+    setState("connecting");
+    setPaused(!isPaused);
+  };
   const [tone, word] = STATES[isPaused ? "paused" : state];
-  const actions = html`<${Badge} tone=${tone}>${word}<//>${state !== "ended" && html`<button type="button" class="quiet small" onClick=${() => setPaused(!isPaused)}>${isPaused ? "Resume" : "Pause"}</button>`}`;
+  const actions = html`<${Badge} tone=${tone}>${word}<//>${state !== "ended" && html`<button type="button" class="quiet small" onClick=${turn}>${isPaused ? "Resume" : "Pause"}</button>`}`;
   return html`<${Panel} title="Recorded now" actions=${actions} class="live">
     ${events.length === 0 ? html`<p class="empty">Events appear here as they are recorded.</p>` : html`<ol class="live-list" aria-label="Events, newest first">${events.map(({ event, gap, key }) =>
       gap ? html`<li key=${key} class="muted small">Events in between are not shown: there are too many.</li>` : html`<li key=${key}>

@@ -174,9 +174,14 @@ impl IssuerKeys {
     /// first.
     pub(crate) async fn are_available(self: &Arc<Self>) -> bool {
         let set = self.current().await;
-        // The gauge is set here too, because the first load happens before a metrics recorder is installed.
-        gauge!("orders_jwks_keys").set(set.as_ref().map_or(0, |set| set.len()) as f64);
+        self.count();
         set.is_some()
+    }
+
+    /// Sets the metric of the loaded keys. The first load happens before a metrics recorder is installed, and keys can expire
+    /// without a load.
+    pub fn count(&self) {
+        gauge!("orders_jwks_keys").set(self.held().map_or(0, |held| held.set.len()) as f64);
     }
 
     /// Loads the keys and waits until the load has ended. Starts no load if another one ends while this call waits for

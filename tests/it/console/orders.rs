@@ -6,6 +6,11 @@ use super::{Shop, tea};
 
 const SEARCH: &str = "input >> Order id, reference or customer";
 
+/// The condition that the list has one order, and that this is the one with the reference.
+fn only(reference: &str) -> String {
+    format!("testing.all('td a >> {reference}').length === 1 && testing.all('tbody tr').length === 1")
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_order_is_found_by_its_reference_its_id_and_its_customer() {
     let shop = Shop::start(&[]);
@@ -29,13 +34,11 @@ async fn an_order_is_found_by_its_reference_its_id_and_its_customer() {
     page.go(&shop.console("/orders")).await;
     page.fill(SEARCH, &ids[0]).await;
     page.press("Enter").await;
-    page.wait_for("one order is found", "testing.all('td a >> WEB-1').length === 1").await;
-    assert_eq!(page.count("tbody tr").await, 1);
+    page.wait_for("one order is found", &only("WEB-1")).await;
 
     // A link can be shared.
     page.go(&shop.console("/orders?q=customer-7&status=confirmed")).await;
-    page.wait_for("one order is found", "testing.all('td a >> WEB-2').length === 1").await;
-    assert_eq!(page.count("tbody tr").await, 1);
+    page.wait_for("one order is found", &only("WEB-2")).await;
     assert_eq!(page.text("select >> Status").await, "confirmed");
 
     page.go(&shop.console("/orders?q=nobody")).await;
