@@ -58,6 +58,7 @@ locals {
 # There is no dead_letter_config, which is for asynchronous invocations only. The consumer's dead letters are those of its
 # queue.
 resource "aws_lambda_function" "function" {
+  #checkov:skip=CKV_AWS_50:Traces are off by default, because they are a part of the bill; logs.xray_tracing turns them on.
   #checkov:skip=CKV_AWS_116:A function's own dead-letter queue is for asynchronous invocations; there are none.
   #checkov:skip=CKV_AWS_117:It calls AWS services only, at their public endpoints with TLS; a VPC would only add cost.
   #checkov:skip=CKV_AWS_272:Whoever deploys this builds and signs the package, and chooses the signing profile.

@@ -91,7 +91,7 @@ async fn a_secret_is_rotated_and_shown_once() {
     let receipt = service.accept("/v1/orders", &order("c-1")).await;
     page.wait_for("it is delivered", "testing.all('summary >> delivered').length === 1").await;
     page.click("button >> Replay…").await;
-
+    page.wait_for("the dialog is open", "document.querySelector('dialog[open]') !== null").await;
     page.press("Tab").await;
     page.tab_to("dialog select >> Which events", 3).await;
     page.type_text("All of").await;
