@@ -1,4 +1,4 @@
-//! Tells the service manager (systemd) that the process is ready, alive, or stopping, as `Type=notify` and `WatchdogSec`
+//! Notifies the service manager (systemd) that the process is ready, alive, or stopping, as `Type=notify` and `WatchdogSec`
 //! expect (<https://www.freedesktop.org/software/systemd/man/latest/sd_notify.html>). `signals` calls it for every role that
 //! runs until it is stopped. Without a service manager, nothing happens.
 

@@ -12,7 +12,7 @@ use utoipa::ToSchema;
 use crate::auth::{Principal, Scope};
 use crate::describe::schemas;
 use crate::input::{NoQuery, OrderPath};
-use crate::ports::OrderSnapshot;
+use crate::orders::visibility::visible_order;
 use crate::problem::Problem;
 use crate::state::SharedState;
 
@@ -60,9 +60,7 @@ pub(crate) async fn get_contact(
     _: NoQuery,
 ) -> Result<Response, Problem> {
     principal.require(Scope::Read)?;
-    let visible = |snapshot: &OrderSnapshot| principal.sees(&snapshot.order.customer_id);
-    let found = state.reader.order(&order_id).await?.filter(visible);
-    let snapshot = found.ok_or_else(|| Problem::unknown_order(&order_id))?;
+    let snapshot = visible_order(&state, &principal, &order_id).await?;
     tracing::info!(order_id = %order_id, by = principal.name(), "contact shown");
     Ok(([(header::CACHE_CONTROL, "no-store")], Json(ContactOfOrder::of(&snapshot.order))).into_response())
 }

@@ -42,9 +42,7 @@ pub(crate) async fn list_events(
 ) -> Result<Response, Problem> {
     principal.require(Scope::Read)?;
     if principal.customer_id.is_some() {
-        let snapshot = state.reader.order(&order_id).await?;
-        let visible = snapshot.is_some_and(|snapshot| principal.sees(&snapshot.order.customer_id));
-        visible.then_some(()).ok_or_else(|| Problem::unknown_order(&order_id))?;
+        visibility::visible_order(&state, &principal, &order_id).await?;
     }
     let mut items = state.reader.events(&order_id, after, limit + 1).await?;
     if items.is_empty() && after == 0 {

@@ -11,7 +11,7 @@ use crate::describe::schemas;
 use crate::http::{LinkBuilder, page_response};
 use crate::input::{OrderPath, RejectionsQuery, cursor};
 use crate::orders::responses::ReceiptBody;
-use crate::ports::OrderSnapshot;
+use crate::orders::visibility::visible_order;
 use crate::problem::Problem;
 use crate::state::SharedState;
 
@@ -66,9 +66,7 @@ pub(crate) async fn list_rejections(
     RejectionsQuery { limit, after }: RejectionsQuery,
 ) -> Result<Response, Problem> {
     principal.require(Scope::Read)?;
-    let visible = |snapshot: &OrderSnapshot| principal.sees(&snapshot.order.customer_id);
-    let order = state.reader.order(&order_id).await?.filter(visible);
-    order.ok_or_else(|| Problem::unknown_order(&order_id))?;
+    visible_order(&state, &principal, &order_id).await?;
     let list = state.reader.rejections(&order_id, after, limit).await?;
     let next_cursor = list.next.map(|event_id| cursor::after_receipt(event_id, order_id.as_str()));
     let link = next_cursor

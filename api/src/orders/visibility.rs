@@ -1,4 +1,5 @@
-//! Decides which events a principal can see. `history` calls [`is_visible`] before it shows a receipt.
+//! Decides which orders and events a principal can see. Endpoints below one order call [`visible_order`], and `history` calls
+//! [`is_visible`] before it shows a receipt.
 //!
 //! A principal that is limited to one customer sees the events of that customer's orders. While no event of an order is
 //! recorded, the principal sees only the event that creates the order for that customer. All other principals see every
@@ -8,10 +9,23 @@ use domain::{CustomerId, EventId, OrderId};
 use serde::Deserialize;
 
 use crate::auth::Principal;
+use crate::ports::OrderSnapshot;
+use crate::problem::Problem;
 use crate::state::AppState;
 
 /// How many dead letters of an order are searched for the event that creates the order.
 const MAX_LETTERS: usize = 100;
+
+/// The order, or the problem that it is unknown. An order of a customer whom the principal cannot see is unknown too.
+pub(crate) async fn visible_order(
+    state: &AppState,
+    principal: &Principal,
+    order_id: &OrderId,
+) -> Result<OrderSnapshot, Problem> {
+    let order = state.reader.order(order_id).await?;
+    let visible = order.filter(|snapshot| principal.sees(&snapshot.order.customer_id));
+    visible.ok_or_else(|| Problem::unknown_order(order_id))
+}
 
 /// Whether the principal can see the event. `None` if the customer of the event is unknown.
 pub(crate) async fn is_visible(

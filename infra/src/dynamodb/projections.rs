@@ -4,7 +4,7 @@
 //! folds them at the price of the projection alone: up to 4 KB are one read unit
 //! ([capacity](https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/capacity-unit-calculations.html)). So
 //! an order has no projection until its sixth event, and then a new one with every fifth event. After an event larger than
-//! 1 KB the projection is written at once, so that such events are not read again and again.
+//! 1 KB the projection is written immediately, so that such events are not read again and again.
 //!
 //! The search index lists orders by their projections, so with it every event after the first one is projected.
 
@@ -13,7 +13,7 @@ use consumer::ports::Append;
 /// The maximum number of events that a reader folds into a projection, unless a process has crashed between the two writes. Also
 /// the number of items that a reader asks for: the projection, and the events after it.
 pub(super) const MAX_UNPROJECTED: usize = 5;
-/// The size of an event's data from which it is projected at once, in bytes.
+/// The size of an event's data from which it is projected immediately, in bytes.
 const LARGE: usize = 1024;
 
 /// Whether the projection of the order must be written after these events were appended.

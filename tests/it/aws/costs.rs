@@ -124,7 +124,7 @@ async fn concurrent_writes_share_a_call_and_keep_their_own_conditions() {
     let orders: Vec<_> = (0..10).map(|_| new_order_id()).collect();
     let logs: Vec<_> = orders.iter().map(|id| recorded(1, &[created(id), amended(id, 40)])).collect();
     let append = |log: &[RecordedEvent], version: usize| append_of(&log[..version], 1);
-    // The second events are large, so each is projected at once. Order 5 already has a different first event, and order 3 has a dead letter.
+    // The second events are large, so each is projected immediately. Order 5 already has a different first event, and order 3 has a dead letter.
     let taken = recorded(1, &[created(&orders[5]), amended(&orders[5], 40)]);
     backend.table.append(&[append(&taken, 1)]).await.remove(0).unwrap();
     let parked = &logs[3][1].envelope;
